@@ -1,0 +1,5 @@
+include %D%/crypto/module.mk
+include %D%/net/module.mk
+include %D%/handlers/module.mk
+
+libpki_a_SOURCES +=

@@ -1,0 +1,8 @@
+libstore_a_SOURCES += \
+	%D%/error.c %D%/error.h \
+	%D%/log.c %D%/log.h \
+	%D%/clock.c %D%/clock.h \
+	%D%/mailaddr.c %D%/mailaddr.h \
+	%D%/secret.c %D%/secret.h \
+	%D%/printable.c %D%/printable.h \
+	%D%/reason.c %D%/reason.h %D%/reasons.def

@@ -1,0 +1,20 @@
+# make check: unit tests (TAP), lints, replay of the fuzz targets. tests/run does the rest.
+
+TEST_EXTENSIONS = .sh
+LOG_DRIVER = env AM_TAP_AWK=$(AWK) $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_COMPILER = $(SHELL) $(top_srcdir)/tests/support/tap-run
+SH_LOG_DRIVER = $(LOG_DRIVER)
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)' top_builddir='$(top_builddir)'; \
+	export top_srcdir top_builddir;
+EXTRA_DIST += %D%/support/tap-run
+TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
+
+include %D%/unit/store/module.mk
+include %D%/unit/pki/module.mk
+include %D%/unit/milter/module.mk
+include %D%/unit/admin/module.mk
+include %D%/fuzz/module.mk
+include %D%/bench/module.mk
+include %D%/lint/module.mk
+include %D%/e2e/module.mk

@@ -1,0 +1,1 @@
+# unit tests of the layer milter: they link it and what is below
