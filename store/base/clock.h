@@ -9,6 +9,8 @@
 
 #include <glib.h>
 
+#include "store/base/cleanup.h"
+
 #define CLOCK_NEVER G_MAXINT64
 
 struct clock; /* reads the time; shared, lives as long as the program */
@@ -24,5 +26,7 @@ gint64 clock_monotonic_us(void); /* for measuring and time-outs only */
 char *clock_format(gint64 seconds);
 /* Takes RFC 3339 with any offset, or a bare date. FALSE with *error on anything else. */
 gboolean clock_parse(const char *text, gint64 *seconds, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+DEFINE_CLEANUP(clock, clock_free)
 
 #endif

@@ -11,6 +11,8 @@
 
 #include <glib.h>
 
+#include "store/base/cleanup.h"
+
 #define MAILADDR_MAX_BYTES 1000
 
 enum mailaddr_case { MAILADDR_FOLD_LOCAL, MAILADDR_EXACT_LOCAL };
@@ -34,5 +36,7 @@ gboolean mailaddr_equal(const struct mailaddr *a, const struct mailaddr *b);
 char *mailaddr_key_without_tag(const struct mailaddr *address, char delimiter);
 /* Lower-case A-label form of a domain; NULL with *error when it is none. */
 char *mailaddr_domain_key(const char *domain, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+DEFINE_CLEANUP(mailaddr, mailaddr_unref)
 
 #endif

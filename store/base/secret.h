@@ -10,6 +10,8 @@
 
 #include <glib.h>
 
+#include "store/base/cleanup.h"
+
 struct secret;
 
 struct secret *secret_new(gconstpointer bytes, gsize length); /* copies */
@@ -26,5 +28,7 @@ gconstpointer secret_bytes(const struct secret *secret);
 gsize secret_length(const struct secret *secret);
 const char *secret_text(const struct secret *secret); /* NUL-terminated view */
 void wipe(void *bytes, gsize length);                 /* never optimised away */
+
+DEFINE_CLEANUP(secret, secret_unref)
 
 #endif
