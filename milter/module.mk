@@ -2,4 +2,6 @@ include %D%/message/module.mk
 include %D%/mime/module.mk
 include %D%/policy/module.mk
 
-libmail_a_SOURCES +=
+
+libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.h %D%/process.h \
+	%D%/outbound.h %D%/report.h %D%/status.h
