@@ -1,1 +1,3 @@
-# tests of this folder
+LINTS = %D%/layers.sh %D%/homes.sh %D%/banned.sh %D%/sizes.sh %D%/docs.sh %D%/marks.sh
+dist_check_SCRIPTS += $(LINTS)
+EXTRA_DIST += %D%/lint.inc %D%/warnings

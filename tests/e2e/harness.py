@@ -1,0 +1,526 @@
+"""harness - a scratch site for the end-to-end tests: PostgreSQL, daemon, filter and a real Postfix.
+
+Everything lives in one temporary folder, listens on loopback and unix sockets with ports that
+were found free, and is stopped by the process id that was started here; nothing is left behind.
+Python's standard library only.
+
+    with Site() as site:
+        site.start()
+        site.issue("alice@inside.example", "Alice")
+        site.send("alice@inside.example", ["bob@partner.example"], message)
+        mail = site.wait_mail("bob@partner.example")
+"""
+import contextlib
+import email.policy
+import glob
+import json
+import os
+import pwd
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+SOURCE = os.path.realpath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", "..")))
+BUILD = os.path.realpath(os.environ.get("top_builddir", SOURCE))
+DATA = os.environ.get("PS_DATA", os.path.join(SOURCE, "..", "shared", "data"))
+INSIDE = "inside.example"
+PARTNER = "partner.example"
+OUTSIDER = "203.0.113.7"  # an address of nobody (RFC 5737), told to Postfix by XCLIENT
+
+
+class Failed(Exception):
+    """Something that the scratch site needs did not work."""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(what, check, seconds=20.0, step=0.05):
+    """Calls check() until it gives something true, which is returned."""
+    end = time.monotonic() + seconds
+    while True:
+        found = check()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise Failed(f"{what}: not within {seconds:g} s")
+        time.sleep(step)
+
+
+def program(name):
+    """The built program; an installed one with PS_INSTALLED=1."""
+    if os.environ.get("PS_INSTALLED") == "1":
+        return shutil.which(name) or name
+    return os.path.join(BUILD, name)
+
+
+def can_connect(address):
+    kind, where = address.split(":", 1)
+    try:
+        if kind == "unix":
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(where)
+        else:
+            port, host = where.split("@")
+            with socket.create_connection((host, int(port)), 1):
+                pass
+        return True
+    except OSError:
+        return False
+
+
+class Process:
+    """One long-running child with its output in a file."""
+
+    def __init__(self, name, argv, log, env=None):
+        self.name, self.argv, self.log, self.env = name, argv, log, env
+        self.child = None
+
+    def start(self):
+        with open(self.log, "ab") as out:
+            self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                          env=self.env, start_new_session=True)
+        return self
+
+    def running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def stop(self, how=signal.SIGTERM, seconds=20):
+        if not self.running():
+            return
+        self.child.send_signal(how)
+        try:
+            self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+
+    def kill(self):
+        self.stop(signal.SIGKILL)
+
+    def output(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+
+class Postfix:
+    """A Postfix of its own: configuration, queue and mailboxes in one folder, no system file touched."""
+
+    def __init__(self, folder, milter, hostname="mx.inside.example"):
+        self.folder, self.milter, self.hostname = folder, milter, hostname
+        self.conf = os.path.join(folder, "conf")
+        self.queue = os.path.join(folder, "queue")
+        self.mail = os.path.join(folder, "mail")
+        self.log = os.path.join(folder, "postfix.log")
+        self.mx, self.submission, self.after_filter, self.reinject = (free_port() for _ in range(4))
+        self.extra_main, self.extra_master = "", ""
+
+    def write(self, name, text):
+        with open(os.path.join(self.conf, name), "w") as f:
+            f.write(text)
+
+    def configure(self):
+        uid = pwd.getpwnam("postfix")
+        for name in ("conf", "queue", "data", "mail", "sasl"):
+            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
+        os.chown(os.path.join(self.folder, "data"), uid.pw_uid, uid.pw_gid)
+        os.chown(self.mail, uid.pw_uid, uid.pw_gid)
+        mailboxes = "".join(f"@{d} {d}/\n" for d in (INSIDE, PARTNER, "other.example"))
+        self.write("mailboxes", mailboxes)
+        self.write("main.cf", MAIN_CF.format(
+            f=self.folder, host=self.hostname, uid=uid.pw_uid, gid=uid.pw_gid, milter=self.milter,
+            domains=f"{INSIDE} {PARTNER} other.example") + self.extra_main)
+        self.write("master.cf", MASTER_CF.format(
+            mx=self.mx, submission=self.submission, after=self.after_filter, reinject=self.reinject)
+            + self.extra_master)
+        with open(os.path.join(self.folder, "sasl", "smtpd.conf"), "w") as f:
+            f.write("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
+                    f"sasldb_path: {self.folder}/sasl/sasldb2\n")
+
+    def add_login(self, login, password="secret"):
+        user, realm = login.split("@")
+        db = os.path.join(self.folder, "sasl", "sasldb2")
+        subprocess.run(["saslpasswd2", "-p", "-c", "-f", db, "-u", realm, user],
+                       input=password.encode(), check=True)
+        shutil.chown(db, "postfix", "postfix")
+
+    def command(self, *args, check=True):
+        done = subprocess.run(["postfix", "-c", self.conf, *args], capture_output=True, text=True)
+        if check and done.returncode != 0:
+            raise Failed(f"postfix {' '.join(args)}: {done.stderr}{self.logged()[-2000:]}")
+        return done
+
+    def start(self):
+        self.configure()
+        self.command("start")
+        wait_until("Postfix greets", lambda: can_connect(f"inet:{self.mx}@127.0.0.1"))
+
+    def stop(self):
+        if os.path.exists(os.path.join(self.queue, "pid", "master.pid")):
+            self.command("stop", check=False)
+
+    def logged(self):
+        with contextlib.suppress(OSError), open(self.log, errors="replace") as f:
+            return f.read()
+        return ""
+
+    def queue_list(self):
+        done = subprocess.run(["postqueue", "-c", self.conf, "-j"], capture_output=True, text=True)
+        return [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+
+    def flush(self):
+        subprocess.run(["postqueue", "-c", self.conf, "-f"], check=True)
+
+    def mailbox_files(self, domain):
+        return sorted(glob.glob(os.path.join(self.mail, domain, "new", "*")), key=os.path.getmtime)
+
+
+MAIN_CF = """compatibility_level = 3.6
+queue_directory = {f}/queue
+data_directory = {f}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+sendmail_path = /usr/sbin/sendmail
+newaliases_path = /usr/bin/newaliases
+mailq_path = /usr/bin/mailq
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = {host}
+mydestination =
+local_recipient_maps =
+alias_maps =
+alias_database =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+smtp_host_lookup = native
+disable_dns_lookups = yes
+maillog_file = {f}/postfix.log
+maillog_file_prefixes = /tmp, /dev/shm, /var, {f}
+in_flow_delay = 0
+smtpd_client_connection_count_limit = 0
+smtpd_client_message_rate_limit = 0
+smtpd_peername_lookup = no
+smtpd_error_sleep_time = 0
+default_process_limit = 100
+message_size_limit = 102400000
+mailbox_size_limit = 0
+virtual_mailbox_limit = 0
+virtual_mailbox_domains = {domains}
+virtual_mailbox_base = {f}/mail
+virtual_mailbox_maps = texthash:{f}/conf/mailboxes
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+minimal_backoff_time = 1s
+maximal_backoff_time = 5s
+queue_run_delay = 2s
+cyrus_sasl_config_path = {f}/sasl
+smtpd_sasl_path = smtpd
+smtpd_sasl_local_domain = inside.example
+smtpd_authorized_xclient_hosts = 127.0.0.0/8
+receive_override_options = no_address_mappings
+milter_default_action = tempfail
+milter_protocol = 6
+milter_command_timeout = 30s
+milter_content_timeout = 300s
+smtpd_milters = {{ {milter}, default_action=tempfail }}
+non_smtpd_milters = {{ {milter}, default_action=tempfail }}
+smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
+header_size_limit = 1048576
+"""
+
+MASTER_CF = """127.0.0.1:{mx} inet n - n - - smtpd
+127.0.0.1:{submission} inet n - n - - smtpd
+  -o syslog_name=postfix/submission
+  -o milter_macro_daemon_name=SUBMISSION
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+127.0.0.1:{after} inet n - n - - smtpd
+  -o syslog_name=postfix/after-filter
+  -o milter_macro_daemon_name=AFTERFILTER
+127.0.0.1:{reinject} inet n - n - - smtpd
+  -o syslog_name=postfix/reinject
+  -o smtpd_milters=
+pickup unix n - n 1 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+local unix - n n - - local
+virtual unix - n n - - virtual
+lmtp unix - - n - - lmtp
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Site:
+    """Database, daemon, filter and Postfix of one test."""
+
+    def __init__(self, settings=None, milter_inet=False):
+        shm = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        self.folder = tempfile.mkdtemp(prefix="pse2e-", dir=shm)
+        os.chmod(self.folder, 0o755)
+        self.run = os.path.join(self.folder, "run")
+        self.config = os.path.join(self.folder, "postseal.conf")
+        self.milter_address = (f"inet:{free_port()}@127.0.0.1" if milter_inet
+                               else f"unix:{self.run}/milter.sock")
+        postfix_address = self.milter_address
+        if milter_inet:
+            port = self.milter_address.split(":")[1].split("@")[0]
+            postfix_address = f"inet:127.0.0.1:{port}"
+        self.settings = {
+            "database": "embedded",
+            "state_dir": os.path.join(self.folder, "state"),
+            "run_dir": self.run,
+            "database_user": "postgres",
+            "daemon_user": "root",
+            "milter_user": "root",
+            "database_fsync": "off",
+            "master_key_file": os.path.join(self.folder, "etc", "master.key"),
+            "milter_master_key_file": os.path.join(self.folder, "etc", "milter-master.key"),
+            "milter_socket": self.milter_address,
+            "api_socket": os.path.join(self.run, "api.sock"),
+            "log_target": "stderr",
+            "relay_daemons": "AFTERFILTER",
+            "authserv_id": "mx.inside.example",
+        }
+        self.settings.update(settings or {})
+        log = lambda name: os.path.join(self.folder, name + ".log")
+        self.database = Process("database", [program("postseald"), "-c", self.config, "--database"], log("database"))
+        self.daemon = Process("daemon", [program("postseald"), "-c", self.config], log("daemon"))
+        self.filter = Process("filter", [program("postseal-milter"), "-c", self.config], log("filter"))
+        self.postfix = Postfix(os.path.join(self.folder, "postfix"), postfix_address)
+        self.keep = os.environ.get("PS_KEEP") == "1"
+
+    # -- start and stop ---------------------------------------------------------------------
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            self.show_logs()
+        self.stop()
+        return False
+
+    def write_config(self):
+        with open(self.config, "w") as f:
+            f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
+
+    def start(self, postfix=True):
+        for name in ("etc", "run", "state", "postfix"):
+            os.makedirs(os.path.join(self.folder, name), exist_ok=True)
+        self.write_config()
+        self.cli("setup", "--yes")
+        self.start_database()
+        self.start_daemon()
+        self.start_filter()
+        self.cli("domain", "set", INSIDE, "locality", "internal")
+        if postfix:
+            self.postfix.start()
+
+    def start_database(self):
+        self.database.start()
+        wait_until("the database answers", lambda: glob.glob(f"{self.run}/**/.s.PGSQL.*", recursive=True) and
+                   (self.database.running() or self._dead(self.database)))
+
+    def start_daemon(self):
+        self.daemon.start()
+        wait_until("the daemon answers", lambda: self._alive(self.daemon) and
+                   can_connect("unix:" + self.settings["api_socket"]))
+
+    def start_filter(self):
+        self.filter.start()
+        wait_until("the filter answers", lambda: self._alive(self.filter) and can_connect(self.milter_address))
+
+    def _dead(self, process):
+        raise Failed(f"{process.name} ended: {process.output()[-2000:]}")
+
+    def _alive(self, process):
+        return process.running() or self._dead(process)
+
+    def stop(self):
+        self.postfix.stop()
+        self.filter.stop()
+        self.daemon.stop()
+        self.database.stop(signal.SIGINT)
+        if self.keep:
+            print(f"# kept: {self.folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def show_logs(self):
+        for process in (self.database, self.daemon, self.filter):
+            with contextlib.suppress(OSError):
+                for line in process.output().splitlines()[-30:]:
+                    print(f"# {process.name}: {line}")
+        for line in self.postfix.logged().splitlines()[-30:]:
+            print(f"# postfix: {line}")
+
+    # -- administration ---------------------------------------------------------------------
+
+    def cli(self, *args, check=True, stdin=None):
+        done = subprocess.run([program("postseal"), "-c", self.config, *args], capture_output=True,
+                              text=True, input=stdin, timeout=120)
+        if check and done.returncode != 0:
+            raise Failed(f"postseal {' '.join(args)}: exit {done.returncode}: {done.stderr}{done.stdout[-500:]}")
+        return done
+
+    def json(self, *args):
+        return json.loads(self.cli(*args, "--json").stdout)
+
+    def prefer(self, who, **preferences):
+        """Sets preferences of a user, a domain or (who = None) globally."""
+        noun = ["global"] if who is None else ["user" if "@" in who else "domain"]
+        for name, value in preferences.items():
+            target = [] if who is None else [who]
+            self.cli(noun[0], "set", *target, name, value)
+
+    def make_ca(self, *args):
+        self.cli("ca", "create", "--common-name", "Test Root", "--intermediate-common-name",
+                 "Test Issuing CA", "--default", *args)
+
+    def issue(self, address, name=None, *args):
+        self.cli("request", "create", "--email", address, "--common-name", name or address, *args)
+
+    def export_p12(self, address, path, password="secret", *args):
+        secret = os.path.join(self.folder, "etc", "p12.password")
+        with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+            f.write(password + "\n")
+        self.cli("cert", "export", "--email", address, "--format", "pkcs12", "--password-file", secret,
+                 "--output", path, *args)
+
+    # -- mail -------------------------------------------------------------------------------
+
+    def send(self, sender, recipients, message, login=None, port=None, xclient=None, header_from=None):
+        """One message by SMTP; gives (code, text) of the answer to the data, or raises smtplib's errors."""
+        if isinstance(message, str):
+            message = message.encode()
+        message = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        port = port or (self.postfix.submission if login else self.postfix.mx)
+        with smtplib.SMTP("127.0.0.1", port, timeout=120) as smtp:
+            smtp.ehlo("client.example")
+            if xclient:
+                code, text = smtp.docmd(f"XCLIENT NAME=outside.example ADDR={xclient}")
+                if code != 220:
+                    raise Failed(f"XCLIENT: {code} {text}")
+                smtp.ehlo("outside.example")
+            if login:
+                smtp.login(login, "secret")
+            code, text = smtp.mail(sender, ["BODY=8BITMIME"])
+            if code >= 400:
+                return code, text.decode(errors="replace")
+            for recipient in recipients:
+                code, text = smtp.rcpt(recipient)
+                if code >= 400:
+                    return code, text.decode(errors="replace")
+            code, text = smtp.docmd("DATA")
+            if code != 354:
+                return code, text.decode(errors="replace")
+            smtp.send(_dot_stuffed(message))
+            code, text = smtp.getreply()
+            return code, text.decode(errors="replace")
+
+    def sendmail(self, sender, recipients, message):
+        return subprocess.run(["sendmail", "-C", self.postfix.conf, "-i", "-f", sender, *recipients],
+                              input=message.encode() if isinstance(message, str) else message)
+
+    def mails(self, address, consume=False):
+        """Bytes of what lies in the mailbox of the address's domain for this recipient."""
+        found = []
+        for path in self.postfix.mailbox_files(address.split("@")[1]):
+            with open(path, "rb") as f:
+                data = f.read()
+            if f"Delivered-To: {address}".encode() in data.split(b"\n\n", 1)[0]:
+                found.append(data)
+                if consume:
+                    os.unlink(path)
+        return found
+
+    def wait_mail(self, address, seconds=20):
+        """The next message for the address, taken out of its mailbox."""
+        return wait_until(f"mail for {address}", lambda: self.mails(address, consume=True), seconds)[0]
+
+    def exchange(self, sender, recipient, message, **how):
+        code, text = self.send(sender, [recipient], message, **how)
+        if code != 250:
+            raise Failed(f"{sender} -> {recipient}: {code} {text}")
+        return self.wait_mail(recipient)
+
+
+def _dot_stuffed(message):
+    if not message.endswith(b"\r\n"):
+        message += b"\r\n"
+    if message.startswith(b"."):
+        message = b"." + message
+    return message.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+
+def parse(message):
+    return email.message_from_bytes(message, policy=email.policy.default)
+
+
+# -- TAP ------------------------------------------------------------------------------------
+
+
+class Tap:
+    """Test results in the form that the runner counts."""
+
+    def __init__(self):
+        self.count = self.failures = 0
+        self.lock = threading.Lock()
+
+    def ok(self, good, name, detail=""):
+        with self.lock:
+            self.count += 1
+            if not good:
+                self.failures += 1
+                for line in str(detail).splitlines()[:40]:
+                    print("#   " + line)
+            print(f"{'ok' if good else 'not ok'} {self.count} - {name}", flush=True)
+        return good
+
+    def skip(self, name, why):
+        with self.lock:
+            self.count += 1
+            print(f"ok {self.count} - {name} # SKIP {why}", flush=True)
+
+    def case(self, name, function, *args):
+        """Runs function; it passes unless it raises."""
+        try:
+            function(*args)
+        except Exception as error:  # noqa: BLE001 - a test must not end the others
+            return self.ok(False, name, f"{type(error).__name__}: {error}")
+        return self.ok(True, name)
+
+    def done(self):
+        print(f"1..{self.count}", flush=True)
+        sys.exit(1 if self.failures else 0)
+
+
+def require(condition, text):
+    if not condition:
+        raise Failed(text)

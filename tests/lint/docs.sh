@@ -1,0 +1,26 @@
+#!/bin/sh
+# Nothing without its documentation: every header opens with its contract, every program has a
+# manual page, every folder of the tree a line in doc/architecture.md, every decision a context.
+. "${top_srcdir:-.}/tests/lint/lint.inc"
+
+for header in $(sources | grep '\.h$'); do
+	head -n 2 "$header" | grep -q ' \* .* - ' ||
+		finding "$header: does not open with '/* noun - purpose'"
+done
+for source in $(sources | grep '\.c$'); do
+	head -n 1 "$source" | grep -q '^/\*' || finding "$source: does not open with a contract comment"
+done
+for folder in store/base store/config store/db store/schema pki/crypto pki/net pki/handlers \
+	milter/message milter/mime milter/policy admin/http admin/api admin/jobs admin/cli; do
+	grep -q "$folder" doc/architecture.md || finding "doc/architecture.md does not name $folder"
+done
+for program in postseal postseald postseal-milter; do
+	grep -q "$program" README.md || finding "README.md does not name $program"
+done
+for decision in doc/decisions/[0-9]*.md; do
+	[ -e "$decision" ] || continue
+	for part in Context Choice Consequences; do
+		grep -q "^## $part" "$decision" || finding "$decision: no section '$part'"
+	done
+done
+done_with "nothing without its documentation"
