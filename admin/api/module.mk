@@ -1,1 +1,2 @@
-# sources of this folder
+libadmin_a_SOURCES += \
+	%D%/operation.c %D%/operation.h %D%/operations.def %D%/call.h

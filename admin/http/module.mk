@@ -1,1 +1,1 @@
-# sources of this folder
+libadmin_a_SOURCES += %D%/server.h %D%/router.h %D%/peer.h

@@ -1,1 +1,1 @@
-# sources of this folder
+libpki_a_SOURCES += %D%/http.c %D%/http.h
