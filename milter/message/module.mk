@@ -1,1 +1,4 @@
-# sources of this folder
+libmail_a_SOURCES += \
+	%D%/edits.h \
+	%D%/headers.h \
+	%D%/spool.h

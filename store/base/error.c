@@ -16,6 +16,7 @@ static const struct error_meaning meanings[] = {
 	[PS_ERROR_DENIED] = { "denied", "550 5.7.1", 403, 4 },
 	[PS_ERROR_NOT_FOUND] = { "not-found", "451 4.3.0", 404, 5 },
 	[PS_ERROR_BUG] = { "bug", "451 4.3.0", 500, 1 },
+	[PS_ERROR_FULL] = { "full", "452 4.3.1", 507, 1 },
 };
 
 GQuark

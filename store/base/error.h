@@ -19,6 +19,7 @@ enum ps_error {
 	PS_ERROR_DENIED,    /* not permitted */
 	PS_ERROR_NOT_FOUND, /* the named thing does not exist */
 	PS_ERROR_BUG,       /* cannot happen */
+	PS_ERROR_FULL,      /* no room now: the spool's ceiling, a full file system */
 };
 
 GQuark ps_error_quark(void);

@@ -1,0 +1,103 @@
+/*
+ * file_message - the commands that work on a message in a file, without daemon or database.
+ *
+ * They read layers with the mail path's own scanner and CMS code and make messages with its own
+ * wrapping. A finding is in the report; an error means that a file could not be read or the
+ * thing could not be done. All input is sealed spools of one area.
+ */
+#ifndef MILTER_FILE_MESSAGE_H
+#define MILTER_FILE_MESSAGE_H
+
+#include "milter/message/spool.h"
+#include "milter/mime/verdict.h"
+
+struct cert;
+struct key;
+struct file_trust; /* pki/file_verify.h: roots, untrusted, CRLs, time */
+
+enum layer_type { LAYER_SIGNED, LAYER_ENCRYPTED, LAYER_COMPRESSED, LAYER_CERTS_ONLY };
+
+struct message_layer {
+	enum layer_type type;
+	gboolean opaque;       /* signed: not multipart/signed */
+	char *content_type;    /* of the CMS object: "enveloped-data" … */
+	char *algorithm;       /* content cipher or digest, NULL if not known */
+	GPtrArray *recipients; /* char *: "issuer serial" of each recipientInfo */
+};
+
+struct message_signer {
+	char *subject;
+	GPtrArray *emails; /* char * */
+	char *digest;
+	char *algorithm;
+	gint64 signing_time; /* CLOCK_NEVER: none */
+	enum signer_signature signature;
+	enum signer_trust trust;
+	char *reason;
+	gboolean from_matches;
+};
+
+struct message_part { /* message show: one row a part, in order */
+	guint depth;
+	char *type;
+	char *encoding;
+	char *name; /* file name or NULL */
+	guint64 size;
+};
+
+struct message_report {
+	gboolean is_signed, is_encrypted;
+	GPtrArray *layers;  /* struct message_layer *, from the outside in */
+	GPtrArray *signers; /* struct message_signer * */
+	GPtrArray *parts;   /* struct message_part * */
+	char *from;         /* the author's address or NULL */
+	enum mail_verdict verdict;
+	char *reason;
+	struct spool *content; /* the signed or decrypted content; NULL if there is none */
+};
+
+struct message_options {
+	struct file_trust *trust; /* NULL: every certificate is untrusted */
+	GPtrArray *keys;          /* struct key * that may decrypt; NULL: none */
+	GPtrArray *certs;         /* struct cert *: whose keys those are, for matching; or NULL */
+};
+
+/* A file's bytes; "-" is standard input. */
+struct spool *message_open(struct spool_area *area, const char *path,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All three give the report; content is set by verify (signed content) and decrypt. */
+struct message_report *message_show(struct spool_area *area, struct spool *message,
+				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+struct message_report *message_verify(struct spool_area *area, struct spool *message,
+				      const struct message_options *options,
+				      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+struct message_report *message_decrypt(struct spool_area *area, struct spool *message,
+				       const struct message_options *options,
+				       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void message_report_free(struct message_report *report);
+const char *layer_type_name(enum layer_type type);
+
+struct message_sign_options {
+	struct cert *cert;
+	struct key *key;
+	GPtrArray *chain; /* struct cert * to include, or NULL */
+	gboolean opaque, pss;
+	const char *digest; /* NULL: sha256 */
+	gint64 signing_time;
+};
+struct spool *message_sign(struct spool_area *area, struct spool *message,
+			   const struct message_sign_options *options,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+struct message_encrypt_options {
+	GPtrArray *recipients; /* struct cert * */
+	const char *cipher;    /* NULL: aes-256-cbc */
+	gboolean oaep;
+};
+struct spool *message_encrypt(struct spool_area *area, struct spool *message,
+			      const struct message_encrypt_options *options,
+			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+DEFINE_CLEANUP(message_report, message_report_free)
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * verdict - what the reader of a message may believe, in one word (cli.md's words).
+ *
+ * It speaks for the message as a mail program shows it: valid only if everything shown is
+ * covered by a good signature of a trusted signer whose address is the From address. Pure.
+ */
+#ifndef MILTER_MIME_VERDICT_H
+#define MILTER_MIME_VERDICT_H
+
+#include <glib.h>
+
+#include "store/base/mailaddr.h"
+
+enum mail_verdict {
+	MAIL_VALID,
+	MAIL_UNTRUSTED,
+	MAIL_MISMATCH,
+	MAIL_BAD,
+	MAIL_UNSIGNED,
+	MAIL_PARTIAL,
+	MAIL_UNDECRYPTABLE,
+	MAIL_MALFORMED,
+};
+
+enum signer_signature { SIGNATURE_GOOD, SIGNATURE_BAD, SIGNATURE_UNKNOWN };
+enum signer_trust { SIGNER_VALID, SIGNER_INVALID, SIGNER_REVOKED };
+
+struct signer_finding {
+	enum signer_signature signature;
+	enum signer_trust trust;
+	gboolean from_matches;
+	const char *reason; /* of whichever is not good; borrowed */
+};
+
+struct verdict_input {
+	const char *malformed;     /* NULL, or why */
+	const char *undecryptable; /* NULL, or why */
+	gboolean is_signed;        /* a signed layer was found where it covers all that is shown */
+	const char *partial;       /* NULL, or what is shown without being covered */
+	gboolean single_author;
+	const struct signer_finding *signers;
+	guint signer_count;
+};
+
+/* *reason is borrowed from the input or static. */
+enum mail_verdict verdict_decide(const struct verdict_input *input, const char **reason);
+const char *mail_verdict_name(enum mail_verdict verdict);
+/* RFC 7281 result: pass, policy, fail, neutral, none. */
+const char *mail_verdict_authres(enum mail_verdict verdict);
+const char *signer_signature_name(enum signer_signature signature); /* "good" */
+const char *signer_trust_name(enum signer_trust trust);             /* "valid" */
+
+#endif
