@@ -2,4 +2,7 @@ include %D%/crypto/module.mk
 include %D%/net/module.mk
 include %D%/handlers/module.mk
 
-libpki_a_SOURCES +=
+libpki_a_SOURCES += \
+	%D%/file_verify.h \
+	%D%/select.h \
+	%D%/trust.h

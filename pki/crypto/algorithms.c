@@ -1,0 +1,140 @@
+/*
+ * algorithms - look-ups in the one table.
+ */
+#include "pki/crypto/algorithms.h"
+
+#include <string.h>
+
+struct row {
+	enum algorithm_class class;
+	const char *name;
+	const char *oid;
+	const char *openssl;
+	unsigned int bits;
+	enum algorithm_standing standing;
+};
+
+static const struct row rows[ALGORITHM_COUNT] = {
+	[ALGORITHM_UNKNOWN] = { ALGORITHM_CLASS_DIGEST, "unknown", NULL, NULL, 0,
+				ALGORITHM_REFUSED },
+#define ALGORITHM(id, class_, name_, oid_, openssl_, bits_, standing_)                             \
+	[ALGORITHM_##id] = { ALGORITHM_CLASS_##class_, name_, oid_, openssl_, bits_,               \
+			     ALGORITHM_##standing_ },
+#include "pki/crypto/algorithms.def"
+#undef ALGORITHM
+};
+
+static const struct row *
+row_of(enum algorithm algorithm)
+{
+	return (unsigned int)algorithm < ALGORITHM_COUNT ? &rows[algorithm]
+							 : &rows[ALGORITHM_UNKNOWN];
+}
+
+const char *
+algorithm_name(enum algorithm algorithm)
+{
+	return row_of(algorithm)->name;
+}
+
+const char *
+algorithm_oid(enum algorithm algorithm)
+{
+	return row_of(algorithm)->oid;
+}
+
+const char *
+algorithm_openssl(enum algorithm algorithm)
+{
+	return row_of(algorithm)->openssl;
+}
+
+enum algorithm_class
+algorithm_class(enum algorithm algorithm)
+{
+	return row_of(algorithm)->class;
+}
+
+enum algorithm_standing
+algorithm_standing(enum algorithm algorithm)
+{
+	return row_of(algorithm)->standing;
+}
+
+unsigned int
+algorithm_bits(enum algorithm algorithm)
+{
+	return row_of(algorithm)->bits;
+}
+
+enum algorithm
+algorithm_by_name(const char *name)
+{
+	for (unsigned int i = ALGORITHM_UNKNOWN + 1; i < ALGORITHM_COUNT; i++)
+		if (g_ascii_strcasecmp(rows[i].name, name) == 0)
+			return (enum algorithm)i;
+	return ALGORITHM_UNKNOWN;
+}
+
+enum algorithm
+algorithm_by_oid(const char *dotted)
+{
+	for (unsigned int i = ALGORITHM_UNKNOWN + 1; i < ALGORITHM_COUNT; i++)
+		if (g_strcmp0(rows[i].oid, dotted) == 0)
+			return (enum algorithm)i;
+	return ALGORITHM_UNKNOWN;
+}
+
+enum algorithm
+algorithm_digest_of(enum algorithm signature)
+{
+	const struct row *row = row_of(signature);
+
+	if (row->class != ALGORITHM_CLASS_SIGNATURE || row->openssl == NULL)
+		return ALGORITHM_UNKNOWN;
+	for (unsigned int i = ALGORITHM_UNKNOWN + 1; i < ALGORITHM_COUNT; i++)
+		if (rows[i].class == ALGORITHM_CLASS_DIGEST &&
+		    g_strcmp0(rows[i].openssl, row->openssl) == 0)
+			return (enum algorithm)i;
+	return ALGORITHM_UNKNOWN;
+}
+
+static const struct {
+	enum key_kind kind;
+	const char *name;
+	unsigned int bits_min;
+} kinds[] = {
+	{ KEY_KIND_RSA, "RSA", 2048 },  { KEY_KIND_RSA_PSS, "RSA-PSS", 2048 },
+	{ KEY_KIND_EC, "EC", 256 },     { KEY_KIND_ED25519, "Ed25519", 0 },
+	{ KEY_KIND_ED448, "Ed448", 0 }, { KEY_KIND_X25519, "X25519", 0 },
+	{ KEY_KIND_X448, "X448", 0 },   { KEY_KIND_DSA, "DSA", 2048 },
+};
+
+const char *
+key_kind_name(enum key_kind kind)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (kinds[i].kind == kind)
+			return kinds[i].name;
+	return "unknown";
+}
+
+gboolean
+key_kind_by_name(const char *name, enum key_kind *kind)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (g_ascii_strcasecmp(kinds[i].name, name) == 0) {
+			*kind = kinds[i].kind;
+			return TRUE;
+		}
+	return FALSE;
+}
+
+gboolean
+key_strength_allowed(enum key_kind kind, unsigned int bits)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (kinds[i].kind == kind)
+			return bits >= kinds[i].bits_min;
+	return FALSE;
+}

@@ -1,0 +1,77 @@
+/*
+ * chain - path validation of one certificate (RFC 5280 section 6), with a reason.
+ *
+ * Everything is an argument: anchors, candidate intermediates, CRLs, the time. No cache, no
+ * database: trust and the file commands bring what they have. A finding is in the report; an
+ * error means that we could not find out. Threads: any.
+ */
+#ifndef PKI_CRYPTO_CHAIN_H
+#define PKI_CRYPTO_CHAIN_H
+
+#include <glib.h>
+
+#include "pki/crypto/cert.h"
+#include "pki/crypto/crl.h"
+#include "store/base/cleanup.h"
+
+#define CHAIN_DEPTH_MAX 16
+#define CHAIN_CANDIDATES_MAX 256
+#define CHAIN_POLICIES_MAX 64
+
+enum chain_purpose { CHAIN_PURPOSE_ANY, CHAIN_PURPOSE_SIGN, CHAIN_PURPOSE_ENCRYPT };
+enum chain_revocation {
+	CHAIN_REVOCATION_OFF,
+	CHAIN_REVOCATION_IF_AVAILABLE,
+	CHAIN_REVOCATION_REQUIRED
+};
+enum chain_verdict { CHAIN_INVALID, CHAIN_VALID, CHAIN_REVOKED };
+/* Why it is invalid, for those who decide on it (T4: allow replaces a missing path only). */
+enum chain_fault {
+	CHAIN_FAULT_NONE,
+	CHAIN_FAULT_PATH,       /* no path to an anchor */
+	CHAIN_FAULT_EXPIRED,    /* the end certificate or one of the path; or not yet valid */
+	CHAIN_FAULT_USAGE,      /* key usage, extended usage, address */
+	CHAIN_FAULT_ALGORITHM,  /* too weak or unknown */
+	CHAIN_FAULT_REVOCATION, /* could not be found out, and was required */
+	CHAIN_FAULT_REVOKED,
+	CHAIN_FAULT_OTHER, /* signature, constraints, policies, extensions */
+};
+
+struct chain_options {
+	GPtrArray *anchors;   /* struct cert; trusted, self-signed or not */
+	GPtrArray *untrusted; /* struct cert, or NULL */
+	GPtrArray *crls;      /* struct crl, or NULL */
+	gint64 at;
+	enum chain_purpose purpose;
+	enum chain_revocation revocation;
+	const char *const *policies; /* user-initial-policy-set as OIDs; NULL is anyPolicy */
+	gboolean explicit_policy;
+	gboolean inhibit_policy_mapping;
+	gboolean inhibit_any_policy;
+	const struct mailaddr *email; /* must be an address of the certificate, or NULL */
+	gboolean allow_legacy;        /* accept SHA-1 and short keys, for old mail */
+};
+
+struct chain_report {
+	enum chain_verdict verdict;
+	enum chain_fault fault;
+	char *reason;    /* K2: a sentence that names the certificate; "" when valid */
+	GPtrArray *path; /* struct cert from the end certificate to the anchor, as far as found */
+	GStrv policies;  /* the user-constrained policy set, sorted; empty when there is none */
+	gint64 valid_until; /* the earliest moment at which the answer may change */
+	gboolean
+	    unchecked; /* revocation could not be checked for some of the path (if-available) */
+};
+
+struct chain_report *chain_check(const struct cert *cert, const struct chain_options *options,
+				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void chain_report_free(struct chain_report *report);
+const char *chain_verdict_name(enum chain_verdict verdict); /* "valid" … */
+
+/* K3, K4 and strength of the one certificate: NULL when it fits, else the sentence (owned). */
+char *chain_usage_fault(const struct cert *cert, enum chain_purpose purpose);
+char *chain_strength_fault(const struct cert *cert, gboolean allow_legacy);
+
+DEFINE_CLEANUP(chain_report, chain_report_free)
+
+#endif

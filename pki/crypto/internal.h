@@ -1,0 +1,76 @@
+/*
+ * internal - OpenSSL's types behind ours; for pki/crypto/ (and tests/bench) alone.
+ *
+ * What the getters give is borrowed and must not be changed: it is shared by threads.
+ */
+#ifndef PKI_CRYPTO_INTERNAL_H
+#define PKI_CRYPTO_INTERNAL_H
+
+#include <glib.h>
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
+#include <openssl/cms.h>
+#include <openssl/evp.h>
+#include <openssl/pkcs12.h>
+#include <openssl/pkcs7.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "pki/crypto/cert.h"
+#include "pki/crypto/crl.h"
+#include "pki/crypto/key.h"
+#include "store/base/error.h"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509, X509_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_CRL, X509_CRL_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_REQ, X509_REQ_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_NAME, X509_NAME_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_STORE, X509_STORE_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_STORE_CTX, X509_STORE_CTX_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_EXTENSION, X509_EXTENSION_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_ALGOR, X509_ALGOR_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(X509_SIG, X509_SIG_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY, EVP_PKEY_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_MD_CTX, EVP_MD_CTX_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIO, BIO_free_all)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BIGNUM, BN_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CMS_ContentInfo, CMS_ContentInfo_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PKCS7, PKCS7_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PKCS12, PKCS12_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ASN1_INTEGER, ASN1_INTEGER_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ASN1_OBJECT, ASN1_OBJECT_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GENERAL_NAMES, GENERAL_NAMES_free)
+
+X509 *cert_x509(const struct cert *cert);
+EVP_PKEY *key_pkey(const struct key *key);
+EVP_PKEY *cert_pkey(const struct cert *cert); /* public key; NULL when OpenSSL cannot read it */
+/* Parses anew from the DER with every call: costly for a large list. Owned by the caller. */
+X509_CRL *crl_x509(const struct crl *crl, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Through the DER, so that the limits and rules of cert_parse hold. */
+struct cert *cert_parse_x509(X509 *x509, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Takes over pkey in every case. */
+struct key *key_new_pkey(EVP_PKEY *pkey, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+enum key_kind key_kind_of(const EVP_PKEY *pkey, unsigned int *bits);
+char *key_text_of(const EVP_PKEY *pkey);
+
+/* Sets *error to the text and OpenSSL's own reason, empties OpenSSL's queue; gives NULL. */
+void *fail_openssl(GError **error, enum ps_error code, const char *format, ...) G_GNUC_PRINTF(3, 4);
+gboolean fail_openssl_false(GError **error, enum ps_error code, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
+/* Shared texts; owned by the caller. */
+char *hex_of(gconstpointer bytes, gsize length); /* lower case */
+char *digest_hex(const char *digest, gconstpointer bytes, gsize length);
+char *name_text(const X509_NAME *name);       /* printable, one line */
+char *name_key(const X509_NAME *name);        /* as cert_subject_key */
+char *serial_hex(const ASN1_INTEGER *serial); /* as cert_serial_hex */
+char *object_dotted(const ASN1_OBJECT *object);
+gboolean asn1_seconds(const ASN1_TIME *time, gint64 *seconds); /* FALSE when it is none */
+enum algorithm algorithm_of(const X509_ALGOR *algorithm);
+GBytes *bytes_take_openssl(unsigned char *bytes, int length); /* of an i2d_… call */
+
+#endif

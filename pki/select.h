@@ -1,0 +1,79 @@
+/*
+ * select - which certificates to encrypt to, and which one to sign with (S1-S6).
+ *
+ * Candidates come from the store, verdicts from trust. A certificate that is found but not
+ * usable is among the candidates with its reason and never among the used ones. Addresses match
+ * as RFC 8550 section 3 says, never by common name. Results are cached by address until a row
+ * that they rest on changes or time changes the answer. Threads: any number; results are
+ * immutable and shared. Failure: TEMPORARY when the store cannot be asked.
+ */
+#ifndef PKI_SELECT_H
+#define PKI_SELECT_H
+
+#include <glib.h>
+
+#include "pki/crypto/cert.h"
+#include "pki/keyring.h"
+#include "pki/trust.h"
+#include "store/base/cleanup.h"
+#include "store/base/clock.h"
+#include "store/base/mailaddr.h"
+
+struct db;
+struct changelog;
+struct select;
+
+enum candidate_origin {
+	CANDIDATE_AUTOMATIC,  /* its address matches */
+	CANDIDATE_MANUAL,     /* chosen for this user */
+	CANDIDATE_INHERITED,  /* chosen for a domain or globally, see scope */
+	CANDIDATE_ADDITIONAL, /* S4 */
+};
+
+struct candidate {
+	struct cert *cert;
+	enum candidate_origin origin;
+	char *scope; /* "user bob@x", "domain x", "domain *.x", "global"; NULL when automatic */
+	struct verdict *verdict;
+	gboolean used;
+	gboolean has_key; /* a private key is held */
+	char *why;        /* why it is used, or why not; one sentence */
+};
+
+struct selection {
+	gint references;
+	GPtrArray *candidates; /* struct candidate, in order of preference */
+	GPtrArray *used;       /* struct cert; for signing at most one */
+	gint64 expires;
+	char *why; /* why nothing is used, for logs and replies; NULL when something is */
+};
+
+struct select *select_new(struct db *db, struct changelog *changelog, struct clock *clock,
+			  struct trust *trust, struct keyring *keyring, gint64 cache_grace);
+void select_free(struct select *select);
+
+/* Never NULL without *error: an empty selection is an answer, not a failure. Unref. */
+struct selection *select_encryption(struct select *select, const struct mailaddr *recipient,
+				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same with further addresses that count as the recipient's (aliases, without "+tag"). */
+struct selection *select_encryption_aliases(struct select *select, const struct mailaddr *recipient,
+					    GPtrArray *aliases,
+					    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* S3: certificates whose key is held; preference sign_as_domain decides on domain-level ones. */
+struct selection *select_signing(struct select *select, const struct mailaddr *author,
+				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* S4: archive, escrow …, of the scopes of this address. */
+struct selection *select_additional(struct select *select, const struct mailaddr *address,
+				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* S8: what would make a certificate valid, for one that is chosen and is not; NULL when it is
+ * valid. Owned by the caller. */
+char *select_advice(const struct verdict *verdict, const struct cert *cert);
+
+struct selection *selection_ref(struct selection *selection);
+void selection_unref(struct selection *selection);
+const char *candidate_origin_name(enum candidate_origin origin); /* "automatic" … */
+
+DEFINE_CLEANUP(select, select_free)
+DEFINE_CLEANUP(selection, selection_unref)
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * trust - may this certificate be used now, for this purpose, and why.
+ *
+ * Path validation over the certificates and roots of the store, CTL marks, revocation: in the
+ * order denied, revoked, usage, dates, path (T4). Verdicts are cached by thumbprint and purpose
+ * until the earliest moment at which the answer could change, or until a row of a kind that
+ * they rest on does. Threads: any number; verdicts are immutable and shared.
+ * Failure: TEMPORARY when the store cannot be asked and no verdict is cached.
+ */
+#ifndef PKI_TRUST_H
+#define PKI_TRUST_H
+
+#include <glib.h>
+
+#include "pki/crypto/cert.h"
+#include "store/base/cleanup.h"
+#include "store/base/clock.h"
+
+struct db;
+struct changelog;
+struct trust;
+
+enum trust_purpose {
+	TRUST_ENCRYPT, /* encrypt to it */
+	TRUST_SIGN,    /* sign with it */
+	TRUST_VERIFY,  /* believe a signature made with it */
+	TRUST_ANY,     /* shown in a list: path and dates, no usage */
+};
+
+enum verdict_state { VERDICT_VALID, VERDICT_INVALID, VERDICT_REVOKED, VERDICT_UNKNOWN };
+
+/* The mark beside a certificate (T8). */
+enum ctl_mark {
+	CTL_MARK_NONE,
+	CTL_MARK_ALLOW,
+	CTL_MARK_ALLOW_EXPIRED,
+	CTL_MARK_DENY,
+	CTL_MARK_DENY_INHERITED, /* denied through an issuer, see ctl_thumbprint */
+};
+
+struct verdict {
+	gint references;
+	enum verdict_state state;
+	char *reason;    /* K2: a sentence a person can act on; "" when there is nothing */
+	GPtrArray *path; /* struct cert, end certificate first; as far as found */
+	gint64 expires;  /* the earliest moment at which the answer may change */
+	enum ctl_mark ctl;
+	char *ctl_thumbprint;  /* of the entry that speaks, or NULL */
+	char *ctl_subject;     /* whose entry it is, or NULL */
+	gboolean unchecked;    /* revocation could not be checked, which is not fatal */
+	gboolean by_ctl_allow; /* valid only because of an allow entry */
+};
+
+/* changelog may be NULL (tests): nothing ever changes then but by trust_forget. */
+struct trust *trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
+			gint64 cache_grace);
+void trust_free(struct trust *trust);
+/* Never NULL without *error set. Unref the verdict. */
+struct verdict *trust_judge(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
+			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* With further candidates (certificates inside a message: hints, never trusted) and at another
+ * time; not cached unless both are absent (NULL, 0). */
+struct verdict *trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
+			       GPtrArray *hints, gint64 at,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void trust_forget(struct trust *trust); /* empties the cache */
+void trust_stats(struct trust *trust, guint64 *hits, guint64 *misses);
+
+struct verdict *verdict_ref(struct verdict *verdict);
+void verdict_unref(struct verdict *verdict);
+const char *verdict_state_name(enum verdict_state state); /* "valid", "invalid" … */
+const char *ctl_mark_name(enum ctl_mark mark);            /* "allow", "denied through issuer" */
+const char *trust_purpose_name(enum trust_purpose purpose);
+
+DEFINE_CLEANUP(trust, trust_free)
+DEFINE_CLEANUP(verdict, verdict_unref)
+
+#endif
