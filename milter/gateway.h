@@ -1,0 +1,57 @@
+/*
+ * gateway - what a program needs at run time, built once at start and passed down.
+ *
+ * The members are set by gateway_open and stay until gateway_close, but for the settings, which a
+ * reload replaces: ask gateway_settings() each time; what it gave stays valid until close.
+ * A database that is down is no failure of opening: answers are temporary errors until it is back.
+ * Threads: any.
+ */
+#ifndef MILTER_GATEWAY_H
+#define MILTER_GATEWAY_H
+
+#include <glib.h>
+
+#include "store/base/cleanup.h"
+
+struct changelog;
+struct clock;
+struct db;
+struct keyring;
+struct preferences;
+struct select;
+struct settings;
+struct trust;
+
+enum gateway_role { GATEWAY_MILTER, GATEWAY_DAEMON };
+
+struct gateway {
+	enum gateway_role role;
+	struct clock *clock;
+	struct db *db;
+	struct changelog *changelog;
+	struct preferences *preferences;
+	struct trust *trust;
+	struct select *select;
+	struct keyring *keyring;
+	/* private */
+	struct settings *settings;
+	GPtrArray *retired; /* settings of before a reload */
+	GMutex lock;
+};
+
+/* Takes the settings. NULL with *error: settings that cannot work, master key not readable. */
+struct gateway *gateway_open(struct settings *settings, enum gateway_role role,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same with a clock of the caller's, who keeps it. */
+struct gateway *gateway_open_with_clock(struct settings *settings, enum gateway_role role,
+					struct clock *clock,
+					GError **error) G_GNUC_WARN_UNUSED_RESULT;
+const struct settings *gateway_settings(struct gateway *gateway);
+/* Takes the new settings; on failure the old ones stay. Connections and caches live on. */
+gboolean gateway_reload(struct gateway *gateway, struct settings *settings,
+			GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void gateway_close(struct gateway *gateway); /* NULL is fine */
+
+DEFINE_CLEANUP(gateway, gateway_close)
+
+#endif

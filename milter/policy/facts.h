@@ -1,0 +1,116 @@
+/*
+ * facts - what the decision about a message rests on: plain values, no pointers.
+ *
+ * gather.c fills them (I/O), decide.c reads them (pure), tests make them up. What could not be
+ * found out is a fact too: ABLE_UNKNOWN. Enums of preferences run from weak to strict, so that the
+ * combination of two sides is the larger; where a list in preferences.def does not run that way
+ * the enum says so. Threads: values.
+ */
+#ifndef MILTER_POLICY_FACTS_H
+#define MILTER_POLICY_FACTS_H
+
+#include <glib.h>
+
+enum origin { ORIGIN_UNTRUSTED, ORIGIN_TRUSTED, ORIGIN_REINJECTED };
+enum locality { LOCALITY_EXTERNAL, LOCALITY_INTERNAL };
+enum encrypt_mode { ENCRYPT_NONE, ENCRYPT_ALLOW, ENCRYPT_OPPORTUNISTIC, ENCRYPT_FORCE };
+enum sign_mode { SIGN_NEVER, SIGN_WHEN_ENCRYPTED, SIGN_IF_POSSIBLE, SIGN_REQUIRED };
+enum calendar_mode { CALENDAR_PLAIN, CALENDAR_SIGN_ONLY, CALENDAR_NORMAL };
+/* Strictest last; the preference lists "no" first. */
+enum accept_foreign { ACCEPT_FOREIGN_PARSED, ACCEPT_FOREIGN_MATCHING, ACCEPT_FOREIGN_NO };
+enum trigger_when_off { TRIGGER_OFF_IGNORE, TRIGGER_OFF_REFUSE };
+enum on_refuse { ON_REFUSE_RECIPIENT, ON_REFUSE_MESSAGE };
+enum on_spoofed { SPOOFED_INBOUND, SPOOFED_REJECT };
+
+/* Of a copy: these are choices, not strengths. */
+enum signing_format { FORMAT_CLEAR, FORMAT_OPAQUE };
+enum signature_scheme { SCHEME_PKCS1, SCHEME_PSS };
+enum copy_cipher { CIPHER_AES_256_CBC, CIPHER_AES_128_CBC, CIPHER_AES_256_GCM, CIPHER_AES_128_GCM };
+enum copy_transport {
+	TRANSPORT_PKCS1,
+	TRANSPORT_OAEP_SHA256,
+	TRANSPORT_OAEP_SHA384,
+	TRANSPORT_OAEP_SHA512
+};
+enum copy_digest { DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512 };
+/* Kinds of keys in one CMS object; some programs cannot read an object that mixes them. */
+enum copy_keys { KEYS_RSA, KEYS_EC, KEYS_MIXED };
+
+enum able { ABLE_NO, ABLE_YES, ABLE_UNKNOWN };
+
+/* May this message be signed for the mailbox in From? Only AUTHOR_CONFIRMED is yes. */
+enum author_state {
+	AUTHOR_CONFIRMED,
+	AUTHOR_NONE,     /* no From, several, or one with other than one mailbox */
+	AUTHOR_EXTERNAL, /* not an address of ours */
+	AUTHOR_RESENT,   /* Resent-From: somebody else's letter */
+	AUTHOR_LOGIN,    /* the login is not among the author's */
+	AUTHOR_SENDER,   /* no login, and the envelope sender is a stranger's */
+	AUTHOR_NO_LOGIN, /* author_check = none-signed, and nobody logged in */
+	AUTHOR_STATE_COUNT
+};
+
+/* Judged by structure and CMS type, never by the label. */
+enum protection { PROTECTION_NONE, PROTECTION_SIGNED, PROTECTION_ENCRYPTED };
+
+/* How large the message would leave, by what is done to it. */
+struct copy_sizes {
+	guint64 signed_bytes;
+	guint64 encrypted_bytes;
+	guint64 both_bytes;
+};
+
+struct message_facts {
+	enum origin origin;
+	enum author_state author;
+	gboolean sender_internal; /* the author or the envelope sender is an address of ours */
+	gboolean observe;         /* mode of the sending side */
+
+	/* preferences of the sending side */
+	gboolean smime;
+	enum encrypt_mode encrypt_mode;
+	enum sign_mode sign_mode;
+	gboolean protect_internal;
+	enum trigger_when_off trigger_when_off;
+	enum accept_foreign accept_foreign;
+	enum copy_digest digest;
+	gboolean include_chain;
+
+	/* the message itself */
+	gboolean encrypt_trigger;
+	gboolean sign_trigger;
+	gboolean plain_trigger;
+	gboolean calendar;
+	enum protection protection;
+	enum able foreign_signature;     /* with PROTECTION_SIGNED: is it valid for the author */
+	gboolean content_type_ambiguous; /* several differing Content-Type fields */
+	gboolean null_sender;
+	gboolean sign_bounces;
+	guint64 size_max_bytes; /* 0: none */
+	struct copy_sizes sizes;
+
+	enum able signer; /* a valid certificate of the author with its key */
+};
+
+struct recipient_facts {
+	enum locality locality;
+	gboolean smime;
+	enum encrypt_mode encrypt_mode;
+	gboolean protect_internal;
+	gboolean observe;
+	enum on_spoofed on_spoofed;
+	enum calendar_mode calendar;
+	enum signing_format format;
+	enum signature_scheme scheme;
+	enum copy_cipher cipher;
+	enum copy_transport transport;
+	enum copy_keys keys;
+	guint additional_set; /* equal number: the same additional certificates */
+	gboolean additional_missing;
+	gboolean additional_required;
+	gboolean named;            /* in a To, Cc, Resent-To or Resent-Cc field */
+	gboolean foreign_matching; /* the message's recipientInfos name a certificate of his */
+	enum able certificate;     /* at least one valid encryption certificate */
+};
+
+#endif
