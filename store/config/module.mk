@@ -1,1 +1,1 @@
-# sources of this folder
+libstore_a_SOURCES += %D%/settings.c %D%/settings.h %D%/settings.def
