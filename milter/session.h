@@ -41,9 +41,10 @@ struct session_handler {
 	/* Must give SESSION_CONTINUE only if the message may go out as it then is. */
 	enum session_answer (*message)(gpointer data, const struct session_message *message,
 				       struct mta *mta);
-	gsize header_block_max_bytes; /* 0: no limit */
-	gsize header_field_max_bytes;
-	guint header_fields_max;
+	/* Around each message, from MAIL to its answer or abort, so that a stop can wait for it;
+	 * the ticket of one is given to the other. Both may be NULL. */
+	guint (*begins)(gpointer data);
+	void (*ends)(gpointer data, guint ticket);
 	gpointer data;
 };
 

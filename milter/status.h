@@ -15,19 +15,33 @@
 
 #define STATUS_SOCKET_NAME "milter-status"
 
-struct gateway;
 struct status;
 
 struct status *status_new(void);
 void status_free(struct status *status); /* stops the server; NULL is fine */
 
-void status_message(struct status *status, enum reason reason, gint64 latency_us, gsize bytes_in,
-		    gsize bytes_out);
-void status_connection(struct status *status, int change); /* +1 opened, -1 closed */
+/* A message that has been answered. */
+void status_message(struct status *status, enum reason reason, gint64 latency_us, guint64 bytes_in,
+		    guint64 bytes_out);
 void status_reloaded(struct status *status, gboolean worked);
-guint status_messages_in_flight(struct status *status);
-void status_message_begins(struct status *status);
-void status_message_ends(struct status *status);
+
+/*
+ * Messages between MAIL and their answer. Each belongs to the epoch in which it began, which is
+ * its ticket; a stop begins a new epoch and waits until the old one is empty, so that messages
+ * that arrive meanwhile cannot hold it up for ever.
+ */
+guint status_message_begins(struct status *status);
+void status_message_ends(struct status *status, guint ticket);
+guint status_begin_epoch(struct status *status); /* the ticket of those that began before */
+guint status_in_flight(const struct status *status, guint ticket);
+
+/* More numbers, asked for when the document is made: cache hits, ages, connections. */
+struct status_writer;
+typedef void (*status_source)(gpointer data, struct status_writer *writer);
+void status_add_source(struct status *status, status_source source, gpointer data);
+/* name: lower case with underscores ("cache_hits"); what: one phrase. counter: it only grows. */
+void status_write(struct status_writer *writer, const char *name, const char *what,
+		  gboolean counter, gdouble value);
 
 /* Owned by the caller. */
 char *status_json(struct status *status);

@@ -50,8 +50,8 @@ enum author_state {
 	AUTHOR_STATE_COUNT
 };
 
-/* Judged by structure and CMS type, never by the label. */
-enum protection { PROTECTION_NONE, PROTECTION_SIGNED, PROTECTION_ENCRYPTED };
+/* How the message came: judged by structure and CMS type, never by the label. */
+enum arrived { ARRIVED_PLAIN, ARRIVED_SIGNED, ARRIVED_ENCRYPTED };
 
 /* How large the message would leave, by what is done to it. */
 struct copy_sizes {
@@ -81,8 +81,8 @@ struct message_facts {
 	gboolean sign_trigger;
 	gboolean plain_trigger;
 	gboolean calendar;
-	enum protection protection;
-	enum able foreign_signature;     /* with PROTECTION_SIGNED: is it valid for the author */
+	enum arrived arrived;
+	enum able foreign_signature;     /* with ARRIVED_SIGNED: is it valid for the author */
 	gboolean content_type_ambiguous; /* several differing Content-Type fields */
 	gboolean null_sender;
 	gboolean sign_bounces;

@@ -27,11 +27,11 @@ struct selection;
 /* What the message's structure says; made by the mail path from the spool, by explain from its
  * arguments. All zero: an unprotected text. */
 struct structure_facts {
-	enum protection protection;
+	enum arrived arrived;
 	gboolean calendar;               /* a text/calendar part with a method */
 	gboolean content_type_ambiguous; /* several differing Content-Type fields */
-	enum able foreign_signature;     /* with PROTECTION_SIGNED */
-	/* With PROTECTION_ENCRYPTED: "issuer-DER-hex:serial-hex" of each recipientInfo, or NULL. */
+	enum able foreign_signature;     /* with ARRIVED_SIGNED */
+	/* With ARRIVED_ENCRYPTED: "issuer-DER-hex:serial-hex" of each recipientInfo, or NULL. */
 	GPtrArray *recipient_ids;
 	guint64 size_bytes; /* of the message as it came, header and body */
 };

@@ -1,2 +1,1 @@
 # sources of this folder
-libpki_a_SOURCES += %D%/handler.h
