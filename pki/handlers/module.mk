@@ -1,1 +1,2 @@
 # sources of this folder
+libpki_a_SOURCES += %D%/handler.h

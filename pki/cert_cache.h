@@ -1,0 +1,34 @@
+/*
+ * cert_cache - certificates parsed once, by thumbprint, bounded by memory.
+ *
+ * A certificate never changes, so the cache needs no invalidation; the least recently used leave
+ * first. Threads: any.
+ */
+#ifndef PKI_CERT_CACHE_H
+#define PKI_CERT_CACHE_H
+
+#include <glib.h>
+
+#include "store/base/cleanup.h"
+
+struct cert;
+struct cert_row;
+struct cert_cache;
+struct db;
+
+struct cert_cache *cert_cache_new(gsize memory_max_bytes);
+void cert_cache_free(struct cert_cache *cache);
+/* A reference of the caller's, parsed from this DER unless it is here already. */
+struct cert *cert_cache_get(struct cert_cache *cache, const char *thumbprint, GBytes *der,
+			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Only if it is here; else NULL. */
+struct cert *cert_cache_peek(struct cert_cache *cache, const char *thumbprint);
+/* From the certificate store, else the root store; NOT_FOUND. */
+struct cert *cert_cache_load(struct cert_cache *cache, struct db *db, const char *thumbprint,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void cert_cache_counts(struct cert_cache *cache, guint64 *hits, guint64 *misses, gsize *entries,
+		       gsize *bytes);
+
+DEFINE_CLEANUP(cert_cache, cert_cache_free)
+
+#endif

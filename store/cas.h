@@ -1,0 +1,89 @@
+/*
+ * cas - the gateway's own certification authorities and their defaults (C1, C2).
+ *
+ * A CA is the issuing (intermediate) certificate; its root is named beside it. Keys are in
+ * store/keys. Threads: any.
+ */
+#ifndef STORE_CAS_H
+#define STORE_CAS_H
+
+#include <glib.h>
+
+#include "store/base/cleanup.h"
+
+struct db;
+struct tx;
+
+struct ca_row {
+	gint64 id;
+	char *name;       /* common name, unique */
+	char *thumbprint; /* issuing certificate; NULL while an external root has not answered */
+	char *root_thumbprint; /* NULL: an external root */
+	char *issuer_id;       /* subject_id of the issuing certificate: issuer of what it issues */
+	char *spki_sha256, *root_spki_sha256;
+	gboolean is_default;
+	gint64 created;
+	gint64 crl_next; /* when the next CRL is due; 0: now */
+};
+
+/* Defaults for what is issued (one row for the gateway); every member is always set. */
+struct ca_defaults {
+	char *common_name; /* template of subjects; "" none */
+	gint64 validity_days;
+	char *key;       /* "rsa:3072", "ec:P-256" */
+	char *digest;    /* "sha256" ... */
+	char *mail_from; /* sender of PKCS#12 mail; "" unset */
+	gint64 password_bytes;
+	gboolean store_password;
+	gboolean add_crl_url;
+	char *crl_url;           /* "" unset; %s stands for the CA's key identifier */
+	char *aia_url;           /* caIssuers; "" unset */
+	char *handler;           /* default request handler */
+	char *policy;            /* OID put into certificatePolicies */
+	gint64 backdate_seconds; /* C13 */
+	gint64 crl_days;         /* nextUpdate of CRLs made without a word about it */
+};
+
+/* Inserts or changes by name; *id is set. One that is made default takes it from the others. */
+gboolean cas_insert(struct tx *tx, const struct ca_row *row, gint64 *id,
+		    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean cas_set_default(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean cas_set_crl_next(struct tx *tx, gint64 id, gint64 at,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* By name, by thumbprint of the issuing certificate, or NULL for the default one. NOT_FOUND. */
+struct ca_row *cas_find(struct db *db, const char *name_or_thumbprint,
+			GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *cas_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The next CRL number of a CA; rises by one in this transaction and never repeats. */
+gboolean cas_next_crl_number(struct tx *tx, gint64 id, gint64 *number,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Revocations that we made ourselves; they become entries of the next CRL. */
+struct revocation_row {
+	gint64 ca_id;
+	char *serial;
+	gint64 revoked_at;
+	gint reason;
+	char *comment;
+};
+gboolean cas_revoke(struct tx *tx, const struct revocation_row *row, gboolean *is_new,
+		    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *cas_revocations(struct tx *tx, gint64 ca_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean cas_forget_revocations(struct tx *tx, gint64 ca_id,
+				GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+struct ca_defaults *ca_defaults_load(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* One of them, by name ("validity_days"), from text; INVALID says what it takes. */
+gboolean ca_defaults_set(struct tx *tx, const char *name, const char *value,
+			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Name, value, sentence of each: three strings a row, for config show. */
+GPtrArray *ca_defaults_describe(const struct ca_defaults *defaults);
+
+void ca_row_free(struct ca_row *row);
+void ca_defaults_free(struct ca_defaults *defaults);
+void revocation_row_free(struct revocation_row *row);
+DEFINE_CLEANUP(ca_row, ca_row_free)
+DEFINE_CLEANUP(ca_defaults, ca_defaults_free)
+DEFINE_CLEANUP(revocation_row, revocation_row_free)
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * certs - the certificate store: end users and intermediates, with all their addresses.
+ *
+ * The thumbprint (SHA-512 of the DER, lower-case hex) identifies a certificate. Rows are what
+ * pki/ made of the DER; this layer believes them. Read functions return fresh copies that the
+ * caller frees; "none found" is an empty array, or NOT_FOUND where one is asked for by name.
+ * Threads: any.
+ */
+#ifndef STORE_CERTS_H
+#define STORE_CERTS_H
+
+#include <glib.h>
+
+#include "store/base/cleanup.h"
+
+struct db;
+struct tx;
+
+struct cert_row {
+	gint64 id;                    /* cursor of lists; set by the store */
+	char *thumbprint;             /* SHA-512 hex */
+	GBytes *der;                  /* NULL in lists */
+	char *subject, *issuer;       /* as shown to people */
+	char *subject_id, *issuer_id; /* SHA-256 hex of the canonical name: compared, never shown */
+	char *serial;                 /* lower-case hex without leading zeros */
+	gint64 not_before, not_after;
+	char *spki_sha256;
+	char *ski, *aki; /* hex, or NULL */
+	gboolean is_ca, self_signed;
+	char *key_kind; /* "rsa", "ec" ... */
+	gint key_bits;
+	GStrv emails;        /* keys (mailaddr_key) of all its addresses; never NULL when read */
+	char *origin;        /* "import", "harvest", "handler" */
+	char *origin_detail; /* file name, sender, handler; may be NULL */
+	gint64 request_id;   /* 0: none */
+	char *own_ca;        /* thumbprint of the CA of ours that issued it, or NULL */
+	gboolean pending;    /* waits for an administrator (rule S1, a new key) */
+	gint64 issued;       /* real time of issue for our own (C13); 0: not known */
+	gint64 created;      /* when it came into the store; set by the store */
+	/* Read only. */
+	gboolean has_key;
+	char *ctl; /* "allow", "allow-expired", "deny", or NULL: its own CTL entry */
+};
+
+enum cert_expired { CERT_EXPIRED_ALL, CERT_EXPIRED_ONLY_UNEXPIRED, CERT_EXPIRED_ONLY };
+enum cert_with_key { CERT_KEY_ANY, CERT_KEY_ONLY };
+
+/* Filter of lists (K8). field: "email", "subject", "issuer", "serial", "thumbprint", or NULL for
+   free text over all of them; text NULL: everything. Paging: after is the last id seen. */
+struct cert_filter {
+	const char *field, *text;
+	enum cert_expired expired;
+	enum cert_with_key with_key;
+	gboolean only_pending;
+	gint64 now;
+	gint64 after;
+	gint limit; /* 0: 100 */
+};
+
+/* FALSE in *is_new when it is already there (its row stays as it is). */
+gboolean certs_insert(struct tx *tx, const struct cert_row *row, gboolean *is_new,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean certs_delete(struct tx *tx, const char *thumbprint,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT; /* NOT_FOUND when absent */
+gboolean certs_set_pending(struct tx *tx, const char *thumbprint, gboolean pending,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* NULL and NOT_FOUND when absent. A prefix of at least 8 digits is enough if it fits only one. */
+struct cert_row *certs_find(struct db *db, const char *thumbprint,
+			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Arrays of struct cert_row * that free their elements. Each is one query. */
+GPtrArray *certs_by_thumbprints(struct db *db, const char *const *thumbprints, gsize n,
+				GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All certificates with one of these addresses, pending ones too; newest first, each once. */
+GPtrArray *certs_by_emails(struct db *db, const char *const *email_keys, gsize n,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Candidates for issuers: CA certificates with one of these subjects (subject_id). */
+GPtrArray *certs_issuers(struct db *db, const char *const *subject_ids, gsize n,
+			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* By subject and key identifier; ski may be NULL. */
+GPtrArray *certs_by_subject(struct db *db, const char *subject_id, const char *ski,
+			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *certs_by_issuer_serial(struct db *db, const char *issuer_id, const char *serial,
+				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *certs_by_ski(struct db *db, const char *ski, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *certs_by_spki(struct db *db, const char *spki_sha256,
+			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *certs_list(struct db *db, const struct cert_filter *filter,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gint64 certs_count(struct db *db, GError **error); /* -1 on failure */
+
+void cert_row_free(struct cert_row *row);
+DEFINE_CLEANUP(cert_row, cert_row_free)
+
+#endif
