@@ -1,4 +1,5 @@
 libmail_a_SOURCES += \
-	%D%/edits.h \
-	%D%/headers.h \
-	%D%/spool.h
+	%D%/edits.c %D%/edits.h \
+	%D%/headers.c %D%/headers.h \
+	%D%/spool.c %D%/spool.h \
+	%D%/spool_store.c %D%/spool_store.h

@@ -34,7 +34,7 @@ guint64 spool_area_used(const struct spool_area *area);
 
 struct spool *spool_new(struct spool_area *area);
 struct spool *spool_ref(struct spool *spool);
-void spool_unref(struct spool *spool); /* the file goes and memory is wiped with the last one */
+void spool_unref(struct spool *spool); /* the file goes with the last one */
 
 gboolean spool_append(struct spool *spool, gconstpointer bytes, gsize length,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;

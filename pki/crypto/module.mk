@@ -15,3 +15,5 @@ libpki_a_SOURCES += \
 	%D%/issue.h \
 	%D%/key.h \
 	%D%/seal.h
+
+libpki_a_SOURCES += %D%/spool_cipher.c %D%/spool_cipher.h
