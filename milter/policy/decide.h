@@ -45,6 +45,8 @@ struct plan {
 	gboolean would_sign;
 	gboolean would_encrypt;
 
+	gboolean null_sender; /* mail that nobody wrote: neither refused nor deferred */
+
 	/* of the copy, when something is done to it; 0 otherwise */
 	enum signing_format format;
 	enum signature_scheme scheme;
@@ -68,8 +70,7 @@ struct plan {
 void decide(const struct message_facts *message, const struct recipient_facts *recipient,
 	    struct plan *plan);
 
-const char *
-decide_row_text(enum decide_row row); /* "5: encryption must, no certificate: refused" */
+const char *decide_row_text(enum decide_row row); /* "5: encryption: must, ..." */
 enum reason decide_row_reason(enum decide_row row);
 const char *decide_direction_name(enum direction direction);
 const char *decide_outcome_name(enum outcome outcome);

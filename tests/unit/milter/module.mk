@@ -5,3 +5,6 @@ tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
 tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_spool_SOURCES = %D%/test_spool.c
 tests_unit_milter_test_spool_LDADD = $(MAIL_LIBS)
+check_PROGRAMS += tests/unit/milter/test_decide_all
+tests_unit_milter_test_decide_all_SOURCES = %D%/test_decide_all.c
+tests_unit_milter_test_decide_all_LDADD = $(MAIL_LIBS)
