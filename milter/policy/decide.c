@@ -141,7 +141,7 @@ encrypt_half(const struct message_facts *m, const struct recipient_facts *r,
 
 	if (need == NEED_MUST && m->content_type_ambiguous && !m->null_sender)
 		return half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_AMBIGUOUS);
-	if (m->protection == PROTECTION_ENCRYPTED)
+	if (m->arrived == ARRIVED_ENCRYPTED)
 		return encrypt_protected(m, r, need);
 	if (need == NEED_NO && trigger)
 		return m->trigger_when_off == TRIGGER_OFF_IGNORE
@@ -264,11 +264,11 @@ sign_half(const struct message_facts *m, const struct recipient_facts *r, enum d
 		return half_of(NEED_NO, OUTCOME_LEAVE, ROW_SIGN_NULL_SENDER);
 	if (wanted.need == NEED_MUST && m->content_type_ambiguous && !m->null_sender)
 		return half_of(wanted.need, OUTCOME_REFUSE, ROW_SIGN_AMBIGUOUS);
-	if (m->protection == PROTECTION_SIGNED)
+	if (m->arrived == ARRIVED_SIGNED)
 		return sign_signed(m, wanted.need);
 	if (m->author != AUTHOR_CONFIRMED)
 		return sign_by_author(m, wanted.need);
-	if (m->protection == PROTECTION_ENCRYPTED) {
+	if (m->arrived == ARRIVED_ENCRYPTED) {
 		if (wanted.need != NEED_MUST)
 			return half_of(wanted.need, OUTCOME_LEAVE, ROW_SIGN_PROTECTED);
 		return foreign_encryption_accepted(m, r)
@@ -402,7 +402,7 @@ plan_shape(struct plan *plan, const struct message_facts *m, const struct recipi
 		plan->transport = r->transport;
 		plan->keys = r->keys;
 		plan->additional_set = r->additional_set;
-		plan->alone = !r->named;
+		plan->alone = !r->named || r->single;
 	}
 }
 

@@ -56,7 +56,8 @@ struct plan {
 	enum copy_transport transport;
 	enum copy_keys keys;
 	guint additional_set;
-	gboolean alone; /* encrypted for somebody who is named nowhere: must share with nobody */
+	gboolean alone; /* encrypted for somebody who is named nowhere, or wants it so: shared with
+			   nobody */
 
 	enum need encrypt_need;
 	enum need sign_need;

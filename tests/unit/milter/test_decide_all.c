@@ -63,12 +63,12 @@ SETTER(certificate, r->certificate = no_unknown_yes[v])
 SETTER(signer, m->signer = no_unknown_yes[v])
 
 /* Unprotected; signed: invalid, unknown, valid; encrypted: not accepted, accepted. */
-SETTER(protection, m->protection = v == 0  ? PROTECTION_NONE
-				   : v < 4 ? PROTECTION_SIGNED
-					   : PROTECTION_ENCRYPTED;
+SETTER(protection, m->arrived = v == 0  ? ARRIVED_PLAIN
+				: v < 4 ? ARRIVED_SIGNED
+					: ARRIVED_ENCRYPTED;
        m->foreign_signature = no_unknown_yes[v >= 1 && v < 4 ? v - 1 : 0];
        m->accept_foreign = v == 5 ? ACCEPT_FOREIGN_PARSED : ACCEPT_FOREIGN_NO)
-SETTER(protection_plain, m->protection = (enum protection)v)
+SETTER(protection_plain, m->arrived = (enum arrived)v)
 
 /* No limit; all fit but both; signed alone fits; nothing fits. */
 SETTER(size, m->size_max_bytes = v == 0 ? 0 : v == 1 ? 150 : v == 2 ? 120 : 50)
@@ -132,10 +132,10 @@ plan_is_consistent(const struct message_facts *m, const struct recipient_facts *
 	HOLDS(p->would_sign || p->would_encrypt || p->would != OUTCOME_DO);
 	if (p->sign)
 		HOLDS(m->origin == ORIGIN_TRUSTED && m->author == AUTHOR_CONFIRMED &&
-		      m->signer == ABLE_YES && m->protection == PROTECTION_NONE && m->smime &&
+		      m->signer == ABLE_YES && m->arrived == ARRIVED_PLAIN && m->smime &&
 		      m->sign_mode != SIGN_NEVER && p->direction == DIRECTION_OUTBOUND);
 	if (p->encrypt)
-		HOLDS(r->certificate == ABLE_YES && m->protection != PROTECTION_ENCRYPTED);
+		HOLDS(r->certificate == ABLE_YES && m->arrived != ARRIVED_ENCRYPTED);
 	if (p->sign || p->encrypt)
 		HOLDS(m->origin != ORIGIN_REINJECTED && p->direction != DIRECTION_INBOUND &&
 		      p->direction != DIRECTION_LEAVE);
@@ -155,7 +155,7 @@ plan_is_right(const struct message_facts *m, const struct recipient_facts *r, co
 	gboolean relay = p->direction == DIRECTION_RELAY;
 	gboolean exempt = p->observed || m->null_sender;
 	gboolean sent_plain =
-	    p->outcome <= OUTCOME_DO && !p->encrypt && m->protection != PROTECTION_ENCRYPTED;
+	    p->outcome <= OUTCOME_DO && !p->encrypt && m->arrived != ARRIVED_ENCRYPTED;
 	gboolean sent_unsigned = p->outcome <= OUTCOME_DO && !p->sign;
 
 	if (!plan_is_consistent(m, r, p))
@@ -171,11 +171,11 @@ plan_is_right(const struct message_facts *m, const struct recipient_facts *r, co
 	if (!exempt && m->encrypt_trigger && m->origin == ORIGIN_TRUSTED &&
 	    m->trigger_when_off == TRIGGER_OFF_REFUSE)
 		HOLDS(!sent_plain);
-	if (!exempt && !relay && must_sign(m) && m->protection == PROTECTION_NONE)
+	if (!exempt && !relay && must_sign(m) && m->arrived == ARRIVED_PLAIN)
 		HOLDS(!sent_unsigned);
-	if (!exempt && !relay && must_sign(m) && m->protection == PROTECTION_SIGNED)
+	if (!exempt && !relay && must_sign(m) && m->arrived == ARRIVED_SIGNED)
 		HOLDS(p->outcome > OUTCOME_DO || m->foreign_signature == ABLE_YES);
-	if (!exempt && m->protection == PROTECTION_ENCRYPTED && must_encrypt(m, r, relay))
+	if (!exempt && m->arrived == ARRIVED_ENCRYPTED && must_encrypt(m, r, relay))
 		HOLDS(p->outcome > OUTCOME_DO || m->accept_foreign == ACCEPT_FOREIGN_PARSED ||
 		      (m->accept_foreign == ACCEPT_FOREIGN_MATCHING && r->foreign_matching));
 	/* Nobody asked for anything: untouched, and never stopped. */
@@ -195,9 +195,9 @@ strength_of(const struct message_facts *m, const struct plan *p)
 	if (p->would > OUTCOME_DO)
 		return 0;
 	bits |= SENT;
-	if (!p->would_encrypt && m->protection != PROTECTION_ENCRYPTED)
+	if (!p->would_encrypt && m->arrived != ARRIVED_ENCRYPTED)
 		bits |= PLAIN;
-	if (!p->would_sign && m->protection != PROTECTION_SIGNED)
+	if (!p->would_sign && m->arrived != ARRIVED_SIGNED)
 		bits |= UNSIGNED;
 	return bits;
 }
