@@ -87,6 +87,13 @@ mta_insert_header(struct mta *mta, guint index, const char *name, const char *va
 }
 
 static gboolean
+mta_append_header(struct mta *mta, const char *name, const char *value)
+{
+	return smfi_addheader(context_of(mta), (char *)name, (char *)outgoing_value(mta, value)) ==
+	       MI_SUCCESS;
+}
+
+static gboolean
 mta_replace_body(struct mta *mta, gconstpointer bytes, gsize length)
 {
 	const unsigned char *at = bytes;
@@ -174,6 +181,7 @@ static const struct mta_ops mta_ops = {
 	.macro = mta_macro,
 	.change_header = mta_change_header,
 	.insert_header = mta_insert_header,
+	.append_header = mta_append_header,
 	.replace_body = mta_replace_body,
 	.delete_recipient = mta_delete_recipient,
 	.add_recipient = mta_add_recipient,
@@ -226,7 +234,8 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned 
 		log_error("the mail server does not let a filter change header and body");
 		return SMFIS_REJECT;
 	}
-	if ((guint)g_atomic_int_get(&connections_open) >= server->connections_max) {
+	if ((guint)g_atomic_int_get(&connections_open) >=
+	    __atomic_load_n(&server->connections_max, __ATOMIC_RELAXED)) {
 		log_warning("too many connections, one more was turned away", "setting",
 			    "milter_sessions_max");
 		return SMFIS_REJECT;

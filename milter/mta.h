@@ -25,6 +25,7 @@ struct mta_ops {
 	/* index counts from 0, above all fields that the filter was shown. */
 	gboolean (*insert_header)(struct mta *mta, guint index, const char *name,
 				  const char *value);
+	gboolean (*append_header)(struct mta *mta, const char *name, const char *value);
 	/* The first call of a message drops the old body; the pieces are joined; any length. */
 	gboolean (*replace_body)(struct mta *mta, gconstpointer bytes, gsize length);
 	/* The RCPT argument byte for byte as it came, brackets included or not. */

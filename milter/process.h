@@ -11,10 +11,18 @@
 #include "milter/session.h"
 
 struct gateway;
+struct outbound;
 struct report;
+struct spool_area;
 
-/* The `message` of a session_handler, with its surroundings. */
-enum session_answer process_message(struct gateway *gateway, struct report *report,
+struct process {
+	struct gateway *gateway;
+	struct outbound *outbound;
+	struct report *report;
+};
+
+/* area: for what is made of the message. */
+enum session_answer process_message(const struct process *process, struct spool_area *area,
 				    const struct session_message *message, struct mta *mta);
 
 #endif

@@ -14,28 +14,30 @@
 #include "store/base/cleanup.h"
 #include "store/base/reason.h"
 
+struct audit_writer;
 struct gateway;
+struct group;
 struct report;
+struct ruling;
 struct session_message;
 struct status;
 
-/* One message's outcome; strings are borrowed for the call. */
+/* One message's outcome; everything is borrowed for the call. */
 struct report_entry {
 	const struct session_message *message;
+	const struct ruling *ruling; /* NULL: it did not come that far */
+	const struct group *copy;    /* what was made of it; NULL: nothing */
 	enum reason reason;
-	const char *origin;            /* "trusted", "untrusted", "reinjected" */
-	const char *author;            /* address key or NULL */
-	const char *signer_thumbprint; /* or NULL */
-	guint recipient_certificates;
-	guint recipients_protected;
-	gsize size_in;
-	gsize size_out;
-	gboolean observed;  /* mode = observe: decided, not done */
-	const char *detail; /* one printable line for the log alone, or NULL */
+	const char *reply; /* "550 5.7.5", or NULL: accepted */
+	guint64 size_in;
+	guint64 size_out;
+	const char *detail; /* why, for the log alone; or NULL */
 };
 
-struct report *report_new(struct gateway *gateway, struct status *status);
-void report_free(struct report *report); /* writes what is waiting */
+/* writer may be NULL: no rows are written. */
+struct report *report_new(struct gateway *gateway, struct status *status,
+			  struct audit_writer *writer);
+void report_free(struct report *report); /* NULL is fine */
 void report_message(struct report *report, const struct report_entry *entry);
 
 DEFINE_CLEANUP(report, report_free)

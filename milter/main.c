@@ -1,0 +1,504 @@
+/*
+ * postseal-milter - the mail filter: starts, serves, reloads and stops.
+ *
+ * The main thread waits for signals; libmilter runs in another one. A stop waits for the
+ * messages that have begun and then leaves without tearing down what other threads may still
+ * use: all that must be kept has been written by then.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "milter/gateway.h"
+#include "milter/libmilter_glue.h"
+#include "milter/message/headers.h"
+#include "milter/message/spool.h"
+#include "milter/notify.h"
+#include "milter/outbound.h"
+#include "milter/process.h"
+#include "milter/report.h"
+#include "milter/session.h"
+#include "milter/status.h"
+#include "pki/select.h"
+#include "pki/trust.h"
+#include "store/audit.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/log.h"
+#include "store/base/mailaddr.h"
+#include "store/config/settings.h"
+#include "store/db/changelog.h"
+
+#define PROGRAM "postseal-milter"
+/* A field travels in one packet with its name. One above the limit must still arrive, so that it
+ * is refused by name; the library would only drop the connection. */
+#define PACKET_MAX_BYTES (HEADERS_BLOCK_MAX_BYTES + 4096)
+#define DRAIN_STEP_MS 20
+#define AUDIT_FLUSH_MS 5000
+
+struct program {
+	const char *config; /* NULL: the default file */
+	gboolean foreground;
+	struct gateway *gateway;
+	struct outbound *outbound;
+	struct report *report;
+	struct audit_writer *audit;
+	struct status *status;
+	struct process process;
+	struct spool_area *area; /* read atomically: a reload puts another one here */
+	GPtrArray *areas;        /* all of them; they stay, threads may be about to use one */
+	struct session_handler handler;
+	struct milter_options options;
+};
+
+/* Written by the signal handlers and by the thread that serves. */
+static int wake_pipe[2] = { -1, -1 };
+enum wake { WAKE_RELOAD = 'r', WAKE_STOP = 's', WAKE_ENDED = 'e' };
+
+/* ---- options and settings ------------------------------------------------------------------- */
+
+static const char usage[] = "usage: " PROGRAM " [-c FILE] [-f]\n"
+			    "  -c, --config FILE  read the settings from FILE (" SETTINGS_FILE ")\n"
+			    "  -f, --foreground   log to standard error, whatever log_target says\n"
+			    "      --help         show this text and exit\n"
+			    "      --version      show the version and exit\n";
+
+/* FALSE: the program ends with *status. */
+static gboolean
+read_options(int argc, char **argv, struct program *program, int *status)
+{
+	static const struct option longs[] = { { "config", required_argument, NULL, 'c' },
+					       { "foreground", no_argument, NULL, 'f' },
+					       { "help", no_argument, NULL, 'h' },
+					       { "version", no_argument, NULL, 'V' },
+					       { NULL, 0, NULL, 0 } };
+	int c;
+
+	*status = EXIT_SUCCESS;
+	while ((c = getopt_long(argc, argv, "c:f", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			program->config = optarg;
+			break;
+		case 'f':
+			program->foreground = TRUE;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return FALSE;
+		case 'V':
+			puts(PROGRAM " " PACKAGE_VERSION);
+			return FALSE;
+		default:
+			fputs(usage, stderr);
+			*status = 2;
+			return FALSE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, PROGRAM ": unexpected argument \"%s\"\n%s", argv[optind], usage);
+		*status = 2;
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static enum log_level
+level_of(const struct settings *settings)
+{
+	if (strcmp(settings->log_level, "error") == 0)
+		return LOG_LEVEL_ERROR;
+	if (strcmp(settings->log_level, "warning") == 0)
+		return LOG_LEVEL_WARNING;
+	return strcmp(settings->log_level, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+}
+
+static void
+start_log(const struct program *program, const struct settings *settings)
+{
+	enum log_target target = log_target_default();
+
+	if (program->foreground || strcmp(settings->log_target, "stderr") == 0)
+		target = LOG_TARGET_STDERR;
+	else if (strcmp(settings->log_target, "syslog") == 0)
+		target = LOG_TARGET_SYSLOG;
+	else if (strcmp(settings->log_target, "journal") == 0)
+		target = LOG_TARGET_JOURNAL;
+	log_start(PROGRAM, target, level_of(settings));
+}
+
+/* Root is given up for good, before anything of a stranger's is read. */
+static gboolean
+become_user(const char *name, GError **error)
+{
+	const struct passwd *user;
+
+	if (geteuid() != 0)
+		return TRUE;
+	errno = 0;
+	user = getpwnam(name);
+	if (user == NULL)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "milter_user: there is no user %s on this system", name);
+	if (user->pw_uid == 0)
+		return TRUE; /* asked for */
+	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+	    setuid(user->pw_uid) != 0)
+		return fail_false(error, PS_ERROR_DENIED, "could not become the user %s: %s", name,
+				  g_strerror(errno));
+	return TRUE;
+}
+
+/* ---- what the sessions are given ------------------------------------------------------------ */
+
+static struct spool_area *
+current_area(struct program *program)
+{
+	return g_atomic_pointer_get(&program->area);
+}
+
+static struct spool *
+handler_spool(gpointer data, GError **error)
+{
+	(void)error;
+	return spool_new(current_area(data));
+}
+
+static enum session_answer
+handler_message(gpointer data, const struct session_message *message, struct mta *mta)
+{
+	struct program *program = data;
+
+	return process_message(&program->process, current_area(program), message, mta);
+}
+
+static guint
+handler_begins(gpointer data)
+{
+	return status_message_begins(((struct program *)data)->status);
+}
+
+static void
+handler_ends(gpointer data, guint ticket)
+{
+	status_message_ends(((struct program *)data)->status, ticket);
+}
+
+static gboolean
+use_new_area(struct program *program, const struct settings *settings, GError **error)
+{
+	const char *dir = settings->spool_dir;
+	struct spool_area *area;
+
+	if (*dir == '\0')
+		dir = g_file_test("/dev/shm", G_FILE_TEST_IS_DIR) ? "/dev/shm" : settings->run_dir;
+	area = spool_area_new(dir, (gsize)settings->spool_memory_max, (guint64)settings->spool_max,
+			      error);
+	if (area == NULL)
+		return FALSE;
+	g_ptr_array_add(program->areas, area);
+	g_atomic_pointer_set(&program->area, area);
+	return TRUE;
+}
+
+static void
+write_numbers(gpointer data, struct status_writer *writer)
+{
+	struct program *program = data;
+	guint64 hits = 0, misses = 0;
+	struct changelog_stats changes;
+
+	status_write(writer, "connections", "open connections of the mail server", FALSE,
+		     milter_connections());
+	status_write(writer, "spool_bytes", "held in the spool now", FALSE,
+		     (gdouble)spool_area_used(current_area(program)));
+	outbound_stats(program->outbound, &hits, &misses);
+	status_write(writer, "signer_hits_total", "signatures with a kept signer", TRUE,
+		     (gdouble)hits);
+	status_write(writer, "signer_misses_total", "signers made ready", TRUE, (gdouble)misses);
+	if (program->gateway->trust != NULL) {
+		trust_stats(program->gateway->trust, &hits, &misses);
+		status_write(writer, "trust_hits_total", "verdicts from the cache", TRUE,
+			     (gdouble)hits);
+		status_write(writer, "trust_misses_total", "verdicts that were worked out", TRUE,
+			     (gdouble)misses);
+	}
+	if (program->audit != NULL) {
+		status_write(writer, "audit_written_total", "message rows written", TRUE,
+			     (gdouble)audit_writer_written(program->audit));
+		status_write(writer, "audit_dropped_total", "message rows lost", TRUE,
+			     (gdouble)audit_writer_dropped(program->audit));
+	}
+	if (program->gateway->changelog != NULL) {
+		changelog_stats(program->gateway->changelog, &changes);
+		status_write(writer, "store_age_seconds", "since the store last answered", FALSE,
+			     changes.age_seconds);
+		status_write(writer, "store_resets_total", "times that all caches were emptied",
+			     TRUE, (gdouble)changes.resets);
+	}
+}
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+static void
+wake(enum wake what)
+{
+	char byte = (char)what;
+	int saved = errno;
+
+	while (write(wake_pipe[1], &byte, 1) < 0 && errno == EINTR)
+		;
+	errno = saved;
+}
+
+static void
+on_signal(int number)
+{
+	wake(number == SIGHUP ? WAKE_RELOAD : WAKE_STOP);
+}
+
+/*
+ * libmilter waits for these signals in a thread of its own and takes a hang-up for a stop. The
+ * kernel prefers the main thread for a signal to the process as long as it does not block it:
+ * so it never does, not even in the handler.
+ */
+static gboolean
+catch_signals(GError **error)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_NODEFER };
+
+	if (pipe(wake_pipe) != 0)
+		return fail_false(error, PS_ERROR_TEMPORARY, "could not make a pipe: %s",
+				  g_strerror(errno));
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return TRUE;
+}
+
+/* Threads made from here on leave signals to the main thread. */
+static void
+block_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigemptyset(&all);
+	sigaddset(&all, SIGHUP);
+	sigaddset(&all, SIGTERM);
+	sigaddset(&all, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+static void
+serve_status(struct program *program, const struct settings *settings)
+{
+	g_autofree char *path = g_build_filename(settings->run_dir, STATUS_SOCKET_NAME, NULL);
+	g_autoptr(GError) error = NULL;
+
+	status_add_source(program->status, write_numbers, program);
+	/* Numbers are not worth a filter that does not start. */
+	if (!status_serve(program->status, path, &error))
+		log_warning("no status socket", "error", error->message);
+}
+
+static void
+prepare_listening(struct program *program, const struct settings *settings)
+{
+	program->handler = (struct session_handler){
+		.spool = handler_spool,
+		.message = handler_message,
+		.begins = handler_begins,
+		.ends = handler_ends,
+		.data = program,
+	};
+	program->options = (struct milter_options){
+		.socket = settings->milter_socket,
+		.socket_mode = *settings->milter_socket_group != '\0' ? 0660 : 0666,
+		.socket_group = settings->milter_socket_group,
+		.connections_max = (guint)settings->milter_sessions_max,
+		.timeout_seconds = (guint)settings->milter_timeout,
+		.packet_max_bytes = PACKET_MAX_BYTES,
+		.handler = &program->handler,
+	};
+}
+
+static gboolean
+start(struct program *program, GError **error)
+{
+	struct settings *settings = settings_load(program->config, error);
+	const struct settings *in_use;
+
+	if (settings == NULL)
+		return FALSE;
+	start_log(program, settings);
+	mailaddr_set_case(strcmp(settings->local_part_case, "exact") == 0 ? MAILADDR_EXACT_LOCAL
+									  : MAILADDR_FOLD_LOCAL);
+	if (!become_user(settings->milter_user, error)) {
+		settings_unref(settings);
+		return FALSE;
+	}
+	(void)prctl(PR_SET_DUMPABLE, 0); /* keys stay out of core files */
+	program->gateway = gateway_open(settings, GATEWAY_MILTER, error);
+	if (program->gateway == NULL)
+		return FALSE;
+	in_use = gateway_settings(program->gateway);
+	program->areas = g_ptr_array_new();
+	if (!use_new_area(program, in_use, error))
+		return FALSE;
+	program->status = status_new();
+	program->audit = audit_writer_start(program->gateway->db, 0, error);
+	if (program->audit == NULL)
+		return FALSE;
+	program->outbound = outbound_new();
+	program->report = report_new(program->gateway, program->status, program->audit);
+	program->process = (struct process){ program->gateway, program->outbound, program->report };
+	prepare_listening(program, in_use);
+	if (!milter_listen(&program->options, error))
+		return FALSE;
+	serve_status(program, in_use);
+	return TRUE;
+}
+
+static gpointer
+run_milter(gpointer data)
+{
+	g_autoptr(GError) error = NULL;
+
+	(void)data;
+	if (!milter_run(&error))
+		log_error("cannot go on", "error", error->message);
+	wake(WAKE_ENDED);
+	return NULL;
+}
+
+/* ---- reload and stop ------------------------------------------------------------------------ */
+
+static void
+reload(struct program *program)
+{
+	g_autoptr(GError) error = NULL;
+	struct settings *settings;
+	gboolean worked = FALSE;
+
+	notify_reloading();
+	settings = settings_load(program->config, &error);
+	if (settings != NULL) {
+		g_auto(GStrv) names =
+		    settings_restart_needed(gateway_settings(program->gateway), settings);
+		g_autofree char *later = g_strjoinv(" ", names);
+
+		if (*later != '\0')
+			log_warning("settings that take effect after a restart", "names", later);
+		worked = gateway_reload(program->gateway, settings, &error);
+	}
+	if (worked) {
+		const struct settings *in_use = gateway_settings(program->gateway);
+
+		start_log(program, in_use);
+		worked = use_new_area(program, in_use, &error);
+		__atomic_store_n(&program->options.connections_max,
+				 (guint)in_use->milter_sessions_max, __ATOMIC_RELAXED);
+	}
+	status_reloaded(program->status, worked);
+	if (worked)
+		log_info("settings read again");
+	else
+		log_error("settings not read again, the old ones stay", "error", error->message);
+	notify_ready("serving");
+}
+
+/* Messages that begin after the stop are not waited for: the server will try them again. */
+static void
+drain(struct program *program)
+{
+	guint ticket = status_begin_epoch(program->status);
+	gint64 wait_ms = gateway_settings(program->gateway)->stop_timeout * 1000;
+	char left[16];
+
+	while (status_in_flight(program->status, ticket) > 0 && wait_ms > 0) {
+		poll(NULL, 0, DRAIN_STEP_MS);
+		wait_ms -= DRAIN_STEP_MS;
+	}
+	g_snprintf(left, sizeof left, "%u", status_in_flight(program->status, ticket));
+	log_info("stopped", "unfinished", left);
+}
+
+static void
+stop(struct program *program)
+{
+	notify_stopping();
+	log_info("stopping");
+	milter_close_door();
+	drain(program);
+	milter_stop();
+	(void)audit_writer_flush(program->audit, AUDIT_FLUSH_MS);
+	status_free(program->status);
+}
+
+/* The exit status. */
+static int
+wait_for_signals(struct program *program)
+{
+	for (;;) {
+		char byte;
+		gssize got = read(wake_pipe[0], &byte, 1);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got != 1)
+			return EXIT_FAILURE;
+		switch ((enum wake)byte) {
+		case WAKE_RELOAD:
+			reload(program);
+			break;
+		case WAKE_STOP:
+			stop(program);
+			return EXIT_SUCCESS;
+		case WAKE_ENDED:
+			return EXIT_FAILURE;
+		}
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct program program;
+	g_autoptr(GError) error = NULL;
+	sigset_t before;
+	int status;
+
+	if (!read_options(argc, argv, &program, &status))
+		return status;
+	if (!catch_signals(&error)) {
+		log_error(error->message);
+		return EXIT_FAILURE;
+	}
+	block_signals(&before);
+	if (!start(&program, &error)) {
+		fprintf(stderr, PROGRAM ": %s\n", error->message);
+		return error_exit_status(error);
+	}
+	g_thread_unref(g_thread_new("milter", run_milter, NULL));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	log_info("started", "version", PACKAGE_VERSION, "socket", program.options.socket);
+	notify_ready("serving");
+	status = wait_for_signals(&program);
+	/* Other threads may be in the middle of something: leave without destructors. */
+	fflush(NULL);
+	_exit(status);
+}

@@ -1,0 +1,293 @@
+/*
+ * report - the line, the row and the counters of one message.
+ */
+#include "milter/report.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "milter/envelope.h"
+#include "milter/gateway.h"
+#include "milter/message/headers.h"
+#include "milter/policy/ruling.h"
+#include "milter/session.h"
+#include "milter/status.h"
+#include "pki/crypto/cert.h"
+#include "pki/keyring.h"
+#include "store/audit.h"
+#include "store/base/clock.h"
+#include "store/base/log.h"
+#include "store/base/printable.h"
+#include "store/base/secret.h"
+#include "store/config/settings.h"
+
+#define HASH_KEY_BYTES 32
+#define HASH_CHARS 16
+#define LOGGED_RECIPIENTS_MAX 10
+
+struct report {
+	struct gateway *gateway;
+	struct status *status;
+	struct audit_writer *writer;
+	struct secret *hash_key;
+	char *node;
+};
+
+/* ---- addresses as log_addresses says -------------------------------------------------------- */
+
+/* Derived, so that every filter of a site gives an address the same hash, and nobody who has only
+ * the log can find out by trying. */
+static struct secret *
+make_hash_key(struct gateway *gateway)
+{
+	g_autoptr(GError) error = NULL;
+	struct secret *key = NULL;
+
+	if (gateway->keyring != NULL)
+		key = keyring_derive(gateway->keyring, "log-addresses", HASH_KEY_BYTES, &error);
+	if (key == NULL)
+		key = secret_new_random(HASH_KEY_BYTES, NULL);
+	return key;
+}
+
+static char *
+hashed(const struct report *report, const char *address)
+{
+	g_autofree char *folded = g_ascii_strdown(address, -1);
+	char *hash;
+
+	if (report->hash_key == NULL)
+		return g_strdup("?");
+	hash = g_compute_hmac_for_string(G_CHECKSUM_SHA256, secret_bytes(report->hash_key),
+					 secret_length(report->hash_key), folded, -1);
+	hash[HASH_CHARS] = '\0';
+	return hash;
+}
+
+/* Owned by the caller. */
+static char *
+shown(const struct report *report, const char *mode, const char *address)
+{
+	const char *at;
+
+	if (*address == '\0')
+		return g_strdup("<>");
+	if (strcmp(mode, "hash") == 0)
+		return hashed(report, address);
+	if (strcmp(mode, "domain") == 0) {
+		at = strrchr(address, '@');
+		return at != NULL ? g_strconcat("*", at, NULL) : g_strdup("*");
+	}
+	return g_strdup(address);
+}
+
+static GStrv
+shown_recipients(const struct report *report, const char *mode, const struct envelope *envelope)
+{
+	GStrv all = g_new0(char *, envelope->recipients->len + 1);
+
+	for (guint i = 0; i < envelope->recipients->len; i++) {
+		const struct envelope_recipient *recipient = envelope->recipients->pdata[i];
+		all[i] = shown(report, mode, recipient->address);
+	}
+	return all;
+}
+
+/* ---- pieces of the line --------------------------------------------------------------------- */
+
+static char *
+message_id_of(const struct session_message *message)
+{
+	const char *raw = headers_value(message->headers, "Message-ID");
+
+	return raw != NULL ? g_strstrip(g_strdup(raw)) : NULL;
+}
+
+static const char *
+origin_name(const struct ruling *ruling)
+{
+	if (ruling == NULL)
+		return NULL;
+	switch (ruling->gathered->facts.origin) {
+	case ORIGIN_TRUSTED:
+		return "trusted";
+	case ORIGIN_REINJECTED:
+		return "reinjected";
+	case ORIGIN_UNTRUSTED:
+		break;
+	}
+	return "untrusted";
+}
+
+/* "192.0.2.1 login=bob daemon=SUBMISSION" */
+static char *
+client_of(const struct envelope *envelope)
+{
+	GString *text =
+	    g_string_new(envelope->client_address != NULL ? envelope->client_address : "unknown");
+
+	if (envelope->login != NULL)
+		log_append_pair(text, "login", envelope->login);
+	if (envelope->daemon_name != NULL)
+		log_append_pair(text, "daemon", envelope->daemon_name);
+	return g_string_free(text, FALSE);
+}
+
+/* The plan that speaks for the message: the first that refused or deferred, else the first. */
+static const struct plan *
+decisive_plan(const struct ruling *ruling)
+{
+	guint index = 0;
+
+	if (ruling == NULL || ruling->count == 0)
+		return NULL;
+	if (ruling->groups->decisive->len > 0)
+		index = g_array_index(ruling->groups->decisive, guint, 0);
+	return &ruling->plans[index];
+}
+
+static char *
+join_recipients(GStrv recipients)
+{
+	GString *text = g_string_new(NULL);
+	guint i;
+
+	for (i = 0; recipients[i] != NULL && i < LOGGED_RECIPIENTS_MAX; i++)
+		g_string_append_printf(text, "%s%s", i > 0 ? "," : "", recipients[i]);
+	if (recipients[i] != NULL)
+		g_string_append(text, ",...");
+	return g_string_free(text, FALSE);
+}
+
+/* What observe would have done, or why nothing was signed: the row of the decision. */
+static const char *
+signature_row(const struct plan *plan)
+{
+	if (plan == NULL || plan->sign || plan->sign_row == plan->row)
+		return NULL;
+	return decide_row_text(plan->sign_row);
+}
+
+static void
+write_line(const struct report *report, const struct report_entry *entry, const char *mode,
+	   GStrv recipients, gint64 duration_us)
+{
+	const struct envelope *envelope = entry->message->envelope;
+	const struct ruling *ruling = entry->ruling;
+	const struct plan *plan = decisive_plan(ruling);
+	g_autofree char *message_id = message_id_of(entry->message);
+	g_autofree char *sender = shown(report, mode, envelope->sender);
+	g_autofree char *to = join_recipients(recipients);
+	g_autofree char *client = client_of(envelope);
+	g_autofree char *author = NULL;
+	char count[16], size_in[24], size_out[24], ms[24], certificates[16];
+
+	if (ruling != NULL && ruling->gathered->author != NULL)
+		author = shown(report, mode, mailaddr_key(ruling->gathered->author));
+	g_snprintf(count, sizeof count, "%u", envelope->recipients->len);
+	g_snprintf(size_in, sizeof size_in, "%" G_GUINT64_FORMAT, entry->size_in);
+	g_snprintf(size_out, sizeof size_out, "%" G_GUINT64_FORMAT, entry->size_out);
+	g_snprintf(ms, sizeof ms, "%.1f", (gdouble)duration_us / 1000.0);
+	g_snprintf(certificates, sizeof certificates, "%u",
+		   entry->copy != NULL && entry->copy->plan.encrypt ? entry->copy->certificates->len
+								    : 0);
+	log_event(LOG_LEVEL_INFO, "message", "outcome", reason_name(entry->reason), "queue_id",
+		  *envelope->queue_id != '\0' ? envelope->queue_id : "-", "message_id",
+		  message_id != NULL ? message_id : "-", "sender", sender, "recipients", to,
+		  "count", count, "client", client, "origin",
+		  origin_name(ruling) != NULL ? origin_name(ruling) : "-", "author",
+		  author != NULL ? author : "-", "signer",
+		  entry->copy != NULL && entry->copy->plan.sign
+		      ? cert_thumbprint(entry->copy->signer)
+		      : "-",
+		  "certificates", certificates, "size", size_in, "size_out", size_out, "ms", ms,
+		  "reply", entry->reply != NULL ? entry->reply : "accepted", "observed",
+		  ruling != NULL && ruling->observed ? "yes" : "no", "row",
+		  plan != NULL ? decide_row_text(plan->row) : "-", "signature",
+		  signature_row(plan) != NULL ? signature_row(plan) : "-", "detail",
+		  entry->detail != NULL ? entry->detail : "-", NULL);
+}
+
+/* ---- the row -------------------------------------------------------------------------------- */
+
+static void
+write_row(const struct report *report, const struct report_entry *entry, const char *mode,
+	  GStrv recipients, gint64 duration_us)
+{
+	const struct envelope *envelope = entry->message->envelope;
+	const struct ruling *ruling = entry->ruling;
+	struct audit_message *row = g_new0(struct audit_message, 1);
+	g_autofree char *message_id = message_id_of(entry->message);
+	guint count = envelope->recipients->len;
+
+	row->at = clock_now(report->gateway->clock);
+	row->node = g_strdup(report->node);
+	row->queue_id = g_strdup(envelope->queue_id);
+	row->message_id = message_id != NULL ? printable(message_id) : NULL;
+	row->sender = shown(report, mode, envelope->sender);
+	if (ruling != NULL && ruling->gathered->author != NULL)
+		row->author = shown(report, mode, mailaddr_key(ruling->gathered->author));
+	row->client = client_of(envelope);
+	row->origin = g_strdup(origin_name(ruling) != NULL ? origin_name(ruling) : "untrusted");
+	row->reason = g_strdup(reason_name(entry->reason));
+	row->reply = g_strdup(entry->reply);
+	row->recipients = g_strdupv(recipients);
+	row->outcomes = g_new0(char *, count + 1);
+	for (guint i = 0; i < count; i++) {
+		gboolean decided = ruling != NULL && i < ruling->count && entry->detail == NULL;
+
+		row->outcomes[i] =
+		    g_strdup(reason_name(decided ? ruling->plans[i].reason : entry->reason));
+	}
+	/* Who is refused or deferred will be asked why: the whole ruling goes along. */
+	if (ruling != NULL && entry->reply != NULL) {
+		GString *text = g_string_new(NULL);
+
+		ruling_describe(ruling, text);
+		row->detail = g_string_free(text, FALSE);
+	}
+	row->size = (gint64)entry->size_in;
+	row->duration_us = duration_us;
+	audit_writer_put(report->writer, row);
+}
+
+void
+report_message(struct report *report, const struct report_entry *entry)
+{
+	const struct settings *settings = gateway_settings(report->gateway);
+	gint64 duration_us = clock_monotonic_us() - entry->message->started_us;
+	g_auto(GStrv) recipients =
+	    shown_recipients(report, settings->log_addresses, entry->message->envelope);
+
+	if (log_enabled(LOG_LEVEL_INFO))
+		write_line(report, entry, settings->log_addresses, recipients, duration_us);
+	if (report->writer != NULL)
+		write_row(report, entry, settings->log_addresses, recipients, duration_us);
+	status_message(report->status, entry->reason, duration_us, entry->size_in,
+		       entry->reply == NULL ? entry->size_out : 0);
+}
+
+struct report *
+report_new(struct gateway *gateway, struct status *status, struct audit_writer *writer)
+{
+	struct report *report = g_new0(struct report, 1);
+	char name[256] = "localhost";
+
+	(void)gethostname(name, sizeof name - 1);
+	report->gateway = gateway;
+	report->status = status;
+	report->writer = writer;
+	report->hash_key = make_hash_key(gateway);
+	report->node = g_strdup(name);
+	return report;
+}
+
+void
+report_free(struct report *report)
+{
+	if (report == NULL)
+		return;
+	secret_unref(report->hash_key);
+	g_free(report->node);
+	g_free(report);
+}
