@@ -10,6 +10,7 @@ AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)' top_builddir='$(top_builddir)'
 EXTRA_DIST += %D%/support/tap-run
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
+include %D%/support/module.mk
 include %D%/unit/store/module.mk
 include %D%/unit/pki/module.mk
 include %D%/unit/milter/module.mk

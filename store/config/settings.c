@@ -319,10 +319,12 @@ settings_get(const struct settings *settings, const char *name)
 }
 
 struct settings *
-settings_ref(struct settings *settings)
+settings_ref(const struct settings *settings)
 {
-	g_atomic_int_inc(&settings->references);
-	return settings;
+	struct settings *counted = (struct settings *)(gpointer)settings;
+
+	g_atomic_int_inc(&counted->references);
+	return counted;
 }
 
 void

@@ -69,7 +69,7 @@ struct settings *settings_load(const char *path, GError **error) G_GNUC_WARN_UNU
 struct settings *settings_parse(const char *text, gsize length, const char *name,
 				GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct settings *settings_default(void);
-struct settings *settings_ref(struct settings *settings);
+struct settings *settings_ref(const struct settings *settings);
 void settings_unref(struct settings *settings); /* NULL is fine */
 #define settings_free settings_unref
 

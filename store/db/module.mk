@@ -1,2 +1,5 @@
-libstore_a_SOURCES += %D%/query.h %D%/tx.h %D%/db.h %D%/changelog.h %D%/migrate.h \
-	%D%/embedded.h %D%/dump.h
+libstore_a_SOURCES += %D%/query.h %D%/params.c %D%/rows.c %D%/tx.c %D%/tx.h \
+	%D%/connection.c %D%/pool.c %D%/db.c %D%/db.h %D%/internal.h \
+	%D%/changelog.h %D%/migrate.c %D%/migrate.h \
+	%D%/embedded.c %D%/embedded.h %D%/embedded_internal.h %D%/embedded_program.c \
+	%D%/embedded_exec.c %D%/dump.h

@@ -1,1 +1,10 @@
-# sources of this folder
+# Migrations are compiled in. A new one is a file NNNN_name.sql in this list; what has landed
+# is never changed.
+SCHEMA_FILES =
+
+EXTRA_DIST += $(SCHEMA_FILES) %D%/generate.awk
+nodist_libstore_a_SOURCES = store/schema/migrations.c
+CLEANFILES += store/schema/migrations.c
+store/schema/migrations.c: $(SCHEMA_FILES) %D%/generate.awk store/schema/module.mk
+	$(AM_V_GEN)$(MKDIR_P) store/schema && LC_ALL=C $(AWK) -f $(srcdir)/%D%/generate.awk \
+		$(SCHEMA_FILES:%=$(srcdir)/%) </dev/null >$@.tmp && mv $@.tmp $@

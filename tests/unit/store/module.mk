@@ -1,1 +1,5 @@
 # unit tests of the layer store: they link it and what is below
+
+check_PROGRAMS += tests/unit/store/test_scratch
+tests_unit_store_test_scratch_SOURCES = %D%/test_scratch.c
+tests_unit_store_test_scratch_LDADD = $(TEST_LIBS) $(STORE_LIBS)

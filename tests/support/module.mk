@@ -1,0 +1,5 @@
+# What several test programs share. A test that uses it: ..._LDADD = $(TEST_LIBS) $(PKI_LIBS)
+
+check_LIBRARIES += libtestsupport.a
+TEST_LIBS = libtestsupport.a
+libtestsupport_a_SOURCES = %D%/scratch_pg.c %D%/scratch_pg.h
