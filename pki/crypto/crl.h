@@ -21,16 +21,16 @@ struct crl;
 
 /* RFC 5280 section 5.3.1 */
 enum crl_reason {
-	CRL_REASON_UNSPECIFIED = 0,
-	CRL_REASON_KEY_COMPROMISE = 1,
-	CRL_REASON_CA_COMPROMISE = 2,
-	CRL_REASON_AFFILIATION_CHANGED = 3,
-	CRL_REASON_SUPERSEDED = 4,
-	CRL_REASON_CESSATION_OF_OPERATION = 5,
-	CRL_REASON_CERTIFICATE_HOLD = 6,
-	CRL_REASON_REMOVE_FROM_CRL = 8,
-	CRL_REASON_PRIVILEGE_WITHDRAWN = 9,
-	CRL_REASON_AA_COMPROMISE = 10,
+	REVOCATION_UNSPECIFIED = 0,
+	REVOCATION_KEY_COMPROMISE = 1,
+	REVOCATION_CA_COMPROMISE = 2,
+	REVOCATION_AFFILIATION_CHANGED = 3,
+	REVOCATION_SUPERSEDED = 4,
+	REVOCATION_CESSATION_OF_OPERATION = 5,
+	REVOCATION_CERTIFICATE_HOLD = 6,
+	REVOCATION_REMOVE_FROM_CRL = 8,
+	REVOCATION_PRIVILEGE_WITHDRAWN = 9,
+	REVOCATION_AA_COMPROMISE = 10,
 };
 const char *crl_reason_name(enum crl_reason reason); /* "keyCompromise" */
 gboolean crl_reason_by_name(const char *name, enum crl_reason *reason);
@@ -76,7 +76,7 @@ gsize crl_entry_count(const struct crl *crl);
  * *entry is left NULL. Under 1 us. */
 gboolean crl_find(const struct crl *crl, const char *issuer_key, const char *serial_hex,
 		  struct crl_entry *entry);
-/* In the order of the serials; stops when visit says FALSE. */
+/* In the order of the list; stops when visit says FALSE. */
 void crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_entry *, gpointer),
 		 gpointer data);
 /* Key usage cRLSign, name and signature; the issuer's own path is the caller's question. */

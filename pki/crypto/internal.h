@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 #include <openssl/pkcs12.h>
 #include <openssl/pkcs7.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -61,6 +62,10 @@ char *key_text_of(const EVP_PKEY *pkey);
 void *fail_openssl(GError **error, enum ps_error code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 gboolean fail_openssl_false(GError **error, enum ps_error code, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
+
+/* The names of a distribution point as texts that compare equal when the names do: the URI, or
+ * "DN:" and the name's key; appended to points. issuer completes a relative name. */
+void point_names(DIST_POINT_NAME *point, const X509_NAME *issuer, GPtrArray *points);
 
 /* Shared texts; owned by the caller. */
 char *hex_of(gconstpointer bytes, gsize length); /* lower case */

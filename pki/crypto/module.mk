@@ -6,14 +6,16 @@ libpki_a_SOURCES += \
 
 libpki_a_SOURCES += \
 	%D%/algorithms.c %D%/algorithms.def %D%/algorithms.h \
-	%D%/bundle.h \
-	%D%/cert.h \
+	%D%/asn1_text.c %D%/internal.h \
+	%D%/bundle.c %D%/bundle.h %D%/bundle_internal.h \
+	%D%/bundle_pkcs12.c %D%/bundle_write.c \
+	%D%/cert.c %D%/cert.h %D%/cert_facts.c \
 	%D%/chain.h \
-	%D%/crl.h \
+	%D%/crl.c %D%/crl.h \
 	%D%/csr.h \
-	%D%/internal.h \
+	%D%/der.c %D%/der.h \
 	%D%/issue.h \
-	%D%/key.h \
-	%D%/seal.h
+	%D%/key.c %D%/key.h \
+	%D%/seal.c %D%/seal.h
 
 libpki_a_SOURCES += %D%/spool_cipher.c %D%/spool_cipher.h

@@ -4,7 +4,8 @@
  * AES-256-GCM with a fresh key per blob by HKDF-SHA-256 from the master key and a random salt;
  * table and row id are associated data, so that a blob copied onto another row does not open.
  * The file holds lines `generation base64-of-32-bytes`; the highest generation seals, all open.
- * Blob: "PSS1", generation (4 bytes), salt (32), nonce (12), ciphertext, tag (16).
+ * Blob: "PSS1", generation (4 bytes), id of the master key (8), salt (32), nonce (12),
+ * ciphertext, tag (16).
  * Threads: any; struct master_keys is immutable after loading.
  */
 #ifndef PKI_CRYPTO_SEAL_H
