@@ -8,6 +8,14 @@ SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)' top_builddir='$(top_builddir)'; \
 	export top_srcdir top_builddir;
 EXTRA_DIST += %D%/support/tap-run
+
+# The MTA's side of the milter protocol: for tests, scripts and the bench.
+noinst_LIBRARIES += tests/support/libmilterclient.a
+tests_support_libmilterclient_a_SOURCES = %D%/support/milter_client.c %D%/support/milter_client.h
+MILTER_CLIENT_LIBS = tests/support/libmilterclient.a $(STORE_LIBS)
+noinst_PROGRAMS += tests/support/milter_send
+tests_support_milter_send_SOURCES = %D%/support/milter_send.c
+tests_support_milter_send_LDADD = $(MILTER_CLIENT_LIBS)
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
 include %D%/support/module.mk
