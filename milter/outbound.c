@@ -214,12 +214,12 @@ static struct wrapped *
 sign_clear(struct cms_signer *signer, const struct outbound_request *request, struct spool *entity,
 	   GError **error)
 {
-	CLEANUP(cms_sign) struct cms_sign *sign = cms_sign_detached(signer);
+	CLEANUP(cms_sign) struct cms_sign *sign = cms_sign_detached(signer, request->now);
 	g_autoptr(GBytes) signature = NULL;
 
 	if (!spool_write(entity, cms_sign_sink(sign), error))
 		return NULL;
-	signature = cms_sign_finish_detached(sign, request->now, error);
+	signature = cms_sign_finish_detached(sign, error);
 	if (signature == NULL)
 		return NULL;
 	return wrap_clear_signed(request->area, entity, signature,
@@ -232,10 +232,11 @@ sign_opaque(struct cms_signer *signer, const struct outbound_request *request, s
 {
 	CLEANUP(wrap_cms) struct wrap_cms *wrap = wrap_cms_new(request->area, WRAP_SIGNED_DATA);
 	CLEANUP(cms_sign)
-	struct cms_sign *sign = cms_sign_opaque(signer, spool_size(entity), wrap_cms_sink(wrap));
+	struct cms_sign *sign =
+	    cms_sign_opaque(signer, request->now, spool_size(entity), wrap_cms_sink(wrap));
 
 	if (!spool_write(entity, cms_sign_sink(sign), error) ||
-	    !cms_sign_finish_opaque(sign, request->now, error))
+	    !cms_sign_finish_opaque(sign, error))
 		return NULL;
 	return wrap_cms_finish(wrap, error);
 }

@@ -46,15 +46,13 @@ enum cms_digest cms_signer_digest(const struct cms_signer *signer);
 guint64 cms_signer_size_max(const struct cms_signer *signer, guint64 content_size);
 
 /* Detached: feed the content, then take the SignedData. `now` is the signingTime. */
-struct cms_sign *cms_sign_detached(struct cms_signer *signer) G_GNUC_WARN_UNUSED_RESULT;
-GBytes *cms_sign_finish_detached(struct cms_sign *sign, gint64 now,
-				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+struct cms_sign *cms_sign_detached(struct cms_signer *signer, gint64 now) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *cms_sign_finish_detached(struct cms_sign *sign, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Opaque: everything goes to out. A known content_size must be met exactly (else BUG). */
-struct cms_sign *cms_sign_opaque(struct cms_signer *signer, guint64 content_size,
+struct cms_sign *cms_sign_opaque(struct cms_signer *signer, gint64 now, guint64 content_size,
 				 struct sink *out) G_GNUC_WARN_UNUSED_RESULT;
-gboolean cms_sign_finish_opaque(struct cms_sign *sign, gint64 now,
-				GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean cms_sign_finish_opaque(struct cms_sign *sign, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 struct sink *cms_sign_sink(struct cms_sign *sign);
 void cms_sign_free(struct cms_sign *sign);

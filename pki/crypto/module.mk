@@ -1,8 +1,14 @@
 # The only folder that includes <openssl/...>.
 libpki_a_SOURCES += \
 	%D%/base64.c %D%/base64.h \
+	%D%/ber.c %D%/ber.h %D%/tlv.c %D%/tlv.h \
 	%D%/cms.c %D%/cms.h \
-	%D%/cms_sign.h %D%/cms_encrypt.h %D%/cms_verify.h %D%/cms_decrypt.h %D%/cms_inspect.h
+	%D%/cms_oid.c %D%/cms_oid.h \
+	%D%/cms_id.c %D%/cms_id.h \
+	%D%/cms_sign.c %D%/cms_sign.h \
+	%D%/cms_encrypt.c %D%/cms_encrypt.h \
+	%D%/cms_recipient.c %D%/cms_recipient.h \
+	%D%/cms_verify.h %D%/cms_decrypt.h %D%/cms_inspect.h
 
 libpki_a_SOURCES += \
 	%D%/algorithms.c %D%/algorithms.def %D%/algorithms.h \
