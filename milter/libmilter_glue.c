@@ -535,12 +535,6 @@ milter_close_door(void)
 		(void)unlink(path);
 }
 
-void
-milter_stop(void)
-{
-	(void)smfi_stop();
-}
-
 guint
 milter_connections(void)
 {

@@ -28,11 +28,10 @@ struct milter_options {
  */
 gboolean milter_listen(const struct milter_options *options,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Serves until milter_stop or a failure. Blocks every signal in the threads that it makes. */
+/* Serves until the process ends; returns only on failure. */
 gboolean milter_run(GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* New connections find nobody from now on (unix sockets); those that are open go on. */
 void milter_close_door(void);
-void milter_stop(void);
 guint milter_connections(void);
 
 #endif

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "milter/gateway.h"
@@ -137,19 +138,38 @@ start_log(const struct program *program, const struct settings *settings)
 	log_start(PROGRAM, target, level_of(settings));
 }
 
+/* Our part of run_dir, where nobody has made it yet (a service manager may have). */
+static gboolean
+make_run_folder(const char *run_dir, const struct passwd *user, GError **error)
+{
+	g_autofree char *path = g_build_filename(run_dir, "milter", NULL);
+
+	if (g_file_test(path, G_FILE_TEST_IS_DIR))
+		return TRUE;
+	if (g_mkdir_with_parents(path, 0755) != 0 || chmod(path, 0755) != 0 ||
+	    (user != NULL && chown(path, user->pw_uid, user->pw_gid) != 0))
+		return fail_false(error, PS_ERROR_DENIED,
+				  "run_dir: could not make the folder %s: %s", path,
+				  g_strerror(errno));
+	return TRUE;
+}
+
 /* Root is given up for good, before anything of a stranger's is read. */
 static gboolean
-become_user(const char *name, GError **error)
+become_user(const struct settings *settings, GError **error)
 {
+	const char *name = settings->milter_user;
 	const struct passwd *user;
 
 	if (geteuid() != 0)
-		return TRUE;
+		return make_run_folder(settings->run_dir, NULL, error);
 	errno = 0;
 	user = getpwnam(name);
 	if (user == NULL)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "milter_user: there is no user %s on this system", name);
+	if (!make_run_folder(settings->run_dir, user, error))
+		return FALSE;
 	if (user->pw_uid == 0)
 		return TRUE; /* asked for */
 	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
@@ -306,7 +326,7 @@ block_signals(sigset_t *before)
 static void
 serve_status(struct program *program, const struct settings *settings)
 {
-	g_autofree char *path = g_build_filename(settings->run_dir, STATUS_SOCKET_NAME, NULL);
+	g_autofree char *path = status_socket_path(settings->run_dir);
 	g_autoptr(GError) error = NULL;
 
 	status_add_source(program->status, write_numbers, program);
@@ -347,7 +367,7 @@ start(struct program *program, GError **error)
 	start_log(program, settings);
 	mailaddr_set_case(strcmp(settings->local_part_case, "exact") == 0 ? MAILADDR_EXACT_LOCAL
 									  : MAILADDR_FOLD_LOCAL);
-	if (!become_user(settings->milter_user, error)) {
+	if (!become_user(settings, error)) {
 		settings_unref(settings);
 		return FALSE;
 	}
@@ -437,6 +457,8 @@ drain(struct program *program)
 	log_info("stopped", "unfinished", left);
 }
 
+/* libmilter's own stop would wait for its poll of five seconds: ending the process does the same.
+ */
 static void
 stop(struct program *program)
 {
@@ -444,7 +466,6 @@ stop(struct program *program)
 	log_info("stopping");
 	milter_close_door();
 	drain(program);
-	milter_stop();
 	(void)audit_writer_flush(program->audit, AUDIT_FLUSH_MS);
 	status_free(program->status);
 }

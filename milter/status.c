@@ -15,6 +15,7 @@
 #include "store/base/error.h"
 
 #define REQUEST_WAIT_MS 2000
+#define DOCUMENT_MAX_BYTES (1024 * 1024)
 #define SOURCES_MAX 16
 
 /* Upper ends of the buckets in microseconds; one more for all above. */
@@ -335,31 +336,87 @@ serve(gpointer data)
 	}
 }
 
+char *
+status_socket_path(const char *run_dir)
+{
+	return g_build_filename(run_dir, "milter", "status.sock", NULL);
+}
+
 static gboolean
-somebody_listens(const struct sockaddr_un *address)
+address_of(const char *path, struct sockaddr_un *address, GError **error)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof address->sun_path)
+		return fail_false(error, PS_ERROR_INVALID, "the path %s is too long for a socket",
+				  path);
+	memcpy(address->sun_path, path, strlen(path) + 1);
+	return TRUE;
+}
+
+/* A connected descriptor, or -1: nobody serves it. */
+static int
+connect_to(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int result;
 
-	if (fd < 0)
-		return TRUE;
-	result = connect(fd, (const struct sockaddr *)address, sizeof *address);
-	close(fd);
-	return result == 0;
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+char *
+status_ask(const char *path, const char *format, GError **error)
+{
+	g_autofree char *question = g_strconcat(format, "\n", NULL);
+	GString *document = g_string_new(NULL);
+	struct sockaddr_un address;
+	char piece[4096];
+	gssize got = -1;
+	int fd;
+
+	if (!address_of(path, &address, error)) {
+		g_string_free(document, TRUE);
+		return NULL;
+	}
+	fd = connect_to(&address);
+	if (fd >= 0) {
+		send_all(fd, question);
+		while (document->len < DOCUMENT_MAX_BYTES) {
+			struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+			got = -1;
+			if (poll(&ready, 1, REQUEST_WAIT_MS) <= 0)
+				break;
+			got = recv(fd, piece, sizeof piece, 0);
+			if (got <= 0)
+				break;
+			g_string_append_len(document, piece, got);
+		}
+		close(fd);
+	}
+	if (got == 0)
+		return g_string_free(document, FALSE);
+	g_string_free(document, TRUE);
+	return fail(error, PS_ERROR_TEMPORARY,
+		    "no filter answers on %s; is postseal-milter running?", path);
 }
 
 gboolean
 status_serve(struct status *status, const char *path, GError **error)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address;
+	int other;
 
-	if (strlen(path) >= sizeof address.sun_path)
-		return fail_false(error, PS_ERROR_INVALID, "the path %s is too long for a socket",
-				  path);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (somebody_listens(&address))
+	if (!address_of(path, &address, error))
+		return FALSE;
+	other = connect_to(&address);
+	if (other >= 0) {
+		close(other);
 		return fail_false(error, PS_ERROR_TEMPORARY,
 				  "another program serves %s, stop it first", path);
+	}
 	(void)unlink(path);
 	status->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (status->listener < 0 ||

@@ -1,9 +1,9 @@
 /*
  * status - counters of a running filter, as JSON or Prometheus text.
  *
- * Served on the unix socket run_dir/milter-status: whoever connects and sends the line "json" or
- * "prometheus" gets the document and the end of the connection. Counters are atomic; the hot path
- * takes no lock. Threads: any.
+ * Served on the unix socket run_dir/milter/status.sock: whoever connects and sends the line "json"
+ * or "prometheus" gets the document and the end of the connection; status_ask does that. Counters
+ * are atomic; the hot path takes no lock. Threads: any.
  */
 #ifndef MILTER_STATUS_H
 #define MILTER_STATUS_H
@@ -12,8 +12,6 @@
 
 #include "store/base/cleanup.h"
 #include "store/base/reason.h"
-
-#define STATUS_SOCKET_NAME "milter-status"
 
 struct status;
 
@@ -47,6 +45,11 @@ void status_write(struct status_writer *writer, const char *name, const char *wh
 char *status_json(struct status *status);
 char *status_prometheus(struct status *status);
 
+/* "run_dir/milter/status.sock"; owned by the caller. */
+char *status_socket_path(const char *run_dir);
+/* The document of the filter that serves path; format "json" or "prometheus". PS_ERROR_TEMPORARY
+ * when none does. */
+char *status_ask(const char *path, const char *format, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Serves on path until status_free. A dead socket there is replaced, a live one refused. */
 gboolean status_serve(struct status *status, const char *path,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,13 +1,12 @@
 /*
  * status: counters, histogram, epochs of messages in flight, the two documents, the socket.
  */
-#include <gio/gio.h>
-#include <gio/gunixsocketaddress.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "milter/status.h"
+#include "store/base/error.h"
 
 static void
 extra(gpointer data, struct status_writer *writer)
@@ -70,23 +69,11 @@ test_epochs(void)
 static char *
 ask(const char *path, const char *question)
 {
-	g_autoptr(GSocketClient) client = g_socket_client_new();
-	g_autoptr(GSocketAddress) address = g_unix_socket_address_new(path);
-	g_autoptr(GSocketConnection) connection = NULL;
-	g_autoptr(GString) answer = g_string_new(NULL);
 	g_autoptr(GError) error = NULL;
-	char piece[512];
-	gssize got;
+	char *answer = status_ask(path, question, &error);
 
-	connection = g_socket_client_connect(client, G_SOCKET_CONNECTABLE(address), NULL, &error);
 	g_assert_no_error(error);
-	g_assert_true(
-	    g_output_stream_write_all(g_io_stream_get_output_stream(G_IO_STREAM(connection)),
-				      question, strlen(question), NULL, NULL, &error));
-	while ((got = g_input_stream_read(g_io_stream_get_input_stream(G_IO_STREAM(connection)),
-					  piece, sizeof piece, NULL, &error)) > 0)
-		g_string_append_len(answer, piece, got);
-	return g_string_free(g_steal_pointer(&answer), FALSE);
+	return answer;
 }
 
 static void
@@ -104,17 +91,20 @@ test_socket(void)
 	g_assert_true(g_file_set_contents(path, "", 0, NULL)); /* something dead is there */
 	g_assert_true(status_serve(status, path, &error));
 	g_assert_no_error(error);
-	json = ask(path, "json\n");
+	json = ask(path, "json");
 	g_assert_true(g_str_has_prefix(json, "{\n  \"program\": \"postseal-milter\""));
-	prometheus = ask(path, "prometheus\n");
+	prometheus = ask(path, "prometheus");
 	g_assert_true(g_str_has_prefix(prometheus, "# HELP postseal_milter_messages_total"));
-	neither = ask(path, "GET / HTTP/1.0\r\n\r\n");
+	neither = ask(path, "GET / HTTP/1.0\r\n\r");
 	g_assert_cmpstr(neither, ==, "ask for json or prometheus\n");
 	g_assert_false(status_serve(other, path, &error));
 	g_assert_nonnull(error);
 	status_free(other);
 	status_free(status);
 	g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+	g_clear_error(&error);
+	g_assert_null(status_ask(path, "json", &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
 	g_rmdir(dir);
 }
 
