@@ -45,6 +45,8 @@ struct plan {
 	gboolean would_sign;
 	gboolean would_encrypt;
 
+	gboolean null_sender; /* mail that nobody wrote: neither refused nor deferred */
+
 	/* of the copy, when something is done to it; 0 otherwise */
 	enum signing_format format;
 	enum signature_scheme scheme;
@@ -54,7 +56,8 @@ struct plan {
 	enum copy_transport transport;
 	enum copy_keys keys;
 	guint additional_set;
-	gboolean alone; /* encrypted for somebody who is named nowhere: must share with nobody */
+	gboolean alone; /* encrypted for somebody who is named nowhere, or wants it so: shared with
+			   nobody */
 
 	enum need encrypt_need;
 	enum need sign_need;
@@ -68,8 +71,7 @@ struct plan {
 void decide(const struct message_facts *message, const struct recipient_facts *recipient,
 	    struct plan *plan);
 
-const char *
-decide_row_text(enum decide_row row); /* "5: encryption must, no certificate: refused" */
+const char *decide_row_text(enum decide_row row); /* "5: encryption: must, ..." */
 enum reason decide_row_reason(enum decide_row row);
 const char *decide_direction_name(enum direction direction);
 const char *decide_outcome_name(enum outcome outcome);

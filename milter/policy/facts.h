@@ -109,6 +109,7 @@ struct recipient_facts {
 	gboolean additional_missing;
 	gboolean additional_required;
 	gboolean named;            /* in a To, Cc, Resent-To or Resent-Cc field */
+	gboolean single;           /* single_recipient: his copy names nobody else */
 	gboolean foreign_matching; /* the message's recipientInfos name a certificate of his */
 	enum able certificate;     /* at least one valid encryption certificate */
 };

@@ -35,10 +35,6 @@ void ruling_clean_header(struct gateway *gateway, const struct ruling *ruling,
 
 /* Canonical JSON of the whole ruling: equal rulings give equal bytes. Appends to out. */
 void ruling_describe(const struct ruling *ruling, GString *out);
-/* The same of one plan alone. */
-void plan_describe(const struct plan *plan, GString *out);
-/* A JSON string with its quotes. */
-void describe_text(GString *out, const char *text);
 
 DEFINE_CLEANUP(ruling, ruling_free)
 

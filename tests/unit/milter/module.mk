@@ -10,3 +10,6 @@ tests_unit_milter_test_session_SOURCES = %D%/test_session.c
 tests_unit_milter_test_session_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_status_SOURCES = %D%/test_status.c
 tests_unit_milter_test_status_LDADD = $(MAIL_LIBS)
+check_PROGRAMS += tests/unit/milter/test_decide_all
+tests_unit_milter_test_decide_all_SOURCES = %D%/test_decide_all.c
+tests_unit_milter_test_decide_all_LDADD = $(MAIL_LIBS)

@@ -1,0 +1,493 @@
+/* decide - see decide.h. */
+#include "milter/policy/decide.h"
+
+#include <string.h>
+
+/* One half of a plan, encryption or signature, before size and the other half are looked at. */
+struct half {
+	enum need need;
+	enum outcome outcome;
+	enum decide_row row;
+};
+
+static const struct {
+	enum reason reason;
+	const char *text;
+} rows[] = {
+#define ROW(id, reason, text) { REASON_##reason, text },
+#include "milter/policy/rows.def"
+#undef ROW
+};
+
+static struct half
+half_of(enum need need, enum outcome outcome, enum decide_row row)
+{
+	return (struct half){ need, outcome, row };
+}
+
+/* Mail that nobody wrote is never refused nor deferred by policy: a half is done or left. */
+static struct half
+half_softened(const struct message_facts *m, struct half half)
+{
+	if (!m->null_sender || half.outcome <= OUTCOME_DO)
+		return half;
+	return half_of(half.need, OUTCOME_LEAVE, ROW_NULL_SENDER);
+}
+
+static enum direction
+direction_of(const struct message_facts *m, const struct recipient_facts *r)
+{
+	gboolean internal = r->locality == LOCALITY_INTERNAL;
+
+	switch (m->origin) {
+	case ORIGIN_REINJECTED:
+		return DIRECTION_LEAVE;
+	case ORIGIN_TRUSTED:
+		if (!m->sender_internal)
+			return internal ? DIRECTION_INBOUND : DIRECTION_RELAY;
+		if (internal && !m->protect_internal && !r->protect_internal)
+			return DIRECTION_LEAVE;
+		return DIRECTION_OUTBOUND;
+	case ORIGIN_UNTRUSTED:
+		break;
+	}
+	return internal ? DIRECTION_INBOUND : DIRECTION_RELAY;
+}
+
+static enum need
+encrypt_need_of(enum encrypt_mode mode, gboolean trigger)
+{
+	switch (mode) {
+	case ENCRYPT_NONE:
+		return NEED_NO;
+	case ENCRYPT_ALLOW:
+		return trigger ? NEED_MUST : NEED_NO;
+	case ENCRYPT_OPPORTUNISTIC:
+		return trigger ? NEED_MUST : NEED_TRY;
+	case ENCRYPT_FORCE:
+		return NEED_MUST;
+	}
+	return NEED_MUST;
+}
+
+/* Triggers count from trusted origin only. In relayed mail a stranger's plain trigger must not
+ * lower what the recipient asks for, while his wish for encryption is heard. */
+static gboolean
+encrypt_trigger_counts(const struct message_facts *m)
+{
+	return m->encrypt_trigger && m->origin == ORIGIN_TRUSTED;
+}
+
+static gboolean
+plain_trigger_counts(const struct message_facts *m, enum direction direction)
+{
+	return m->plain_trigger && !m->encrypt_trigger && m->origin == ORIGIN_TRUSTED &&
+	       direction == DIRECTION_OUTBOUND;
+}
+
+static gboolean
+foreign_encryption_accepted(const struct message_facts *m, const struct recipient_facts *r)
+{
+	switch (m->accept_foreign) {
+	case ACCEPT_FOREIGN_PARSED:
+		return TRUE;
+	case ACCEPT_FOREIGN_MATCHING:
+		return r->foreign_matching;
+	case ACCEPT_FOREIGN_NO:
+		break;
+	}
+	return FALSE;
+}
+
+/* Step 5 for encryption: need x ability. */
+static struct half
+encrypt_by_ability(const struct message_facts *m, const struct recipient_facts *r, enum need need)
+{
+	switch (r->certificate) {
+	case ABLE_YES:
+		if (r->additional_missing && r->additional_required && !m->null_sender)
+			return half_of(need, OUTCOME_DEFER, ROW_ENCRYPT_ADDITIONAL);
+		return half_of(need, OUTCOME_DO,
+			       need == NEED_MUST ? ROW_ENCRYPT_MUST : ROW_ENCRYPT_TRY);
+	case ABLE_NO:
+		if (need == NEED_TRY)
+			return half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_TRY_NO_CERTIFICATE);
+		return half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_MUST_NO_CERTIFICATE);
+	case ABLE_UNKNOWN:
+		break;
+	}
+	return half_of(need, OUTCOME_DEFER, ROW_ENCRYPT_UNKNOWN);
+}
+
+static struct half
+encrypt_protected(const struct message_facts *m, const struct recipient_facts *r, enum need need)
+{
+	if (need != NEED_MUST)
+		return half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_PROTECTED);
+	if (foreign_encryption_accepted(m, r))
+		return half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_PROTECTED_ACCEPTED);
+	return half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_PROTECTED_REFUSED);
+}
+
+static struct half
+encrypt_half(const struct message_facts *m, const struct recipient_facts *r,
+	     enum direction direction)
+{
+	gboolean trigger = encrypt_trigger_counts(m);
+	gboolean sender_asks = direction == DIRECTION_OUTBOUND && m->smime;
+	enum need ours = encrypt_need_of(sender_asks ? m->encrypt_mode : ENCRYPT_NONE, trigger);
+	enum need theirs = encrypt_need_of(r->smime ? r->encrypt_mode : ENCRYPT_NONE, trigger);
+	enum need need = MAX(ours, theirs);
+
+	if (need == NEED_MUST && m->content_type_ambiguous && !m->null_sender)
+		return half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_AMBIGUOUS);
+	if (m->arrived == ARRIVED_ENCRYPTED)
+		return encrypt_protected(m, r, need);
+	if (need == NEED_NO && trigger)
+		return m->trigger_when_off == TRIGGER_OFF_IGNORE
+			   ? half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_TRIGGER_IGNORED)
+			   : half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_TRIGGER_OFF);
+	if (need == NEED_NO)
+		return half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_NOT_WANTED);
+	if (need == NEED_TRY && plain_trigger_counts(m, direction))
+		return half_of(NEED_NO, OUTCOME_LEAVE, ROW_ENCRYPT_PLAIN_TRIGGER);
+	if (need == NEED_TRY && m->calendar && r->calendar != CALENDAR_NORMAL)
+		return half_of(NEED_NO, OUTCOME_LEAVE, ROW_ENCRYPT_CALENDAR);
+	return encrypt_by_ability(m, r, need);
+}
+
+/*
+ * Step 4 for the signature; only `need` and, with NEED_NO, `row` count. What lowers if-possible
+ * lowers it to when-encrypted and not below: a stricter preference never gives the weaker copy.
+ */
+static struct half
+sign_need_of(const struct message_facts *m, const struct recipient_facts *r, gboolean encrypted)
+{
+	gboolean plain = plain_trigger_counts(m, DIRECTION_OUTBOUND) && !m->sign_trigger;
+
+	switch (m->smime ? m->sign_mode : SIGN_NEVER) {
+	case SIGN_NEVER:
+		return half_of(NEED_NO, OUTCOME_LEAVE,
+			       m->sign_trigger ? ROW_SIGN_NEVER_TRIGGER : ROW_SIGN_NEVER);
+	case SIGN_WHEN_ENCRYPTED:
+		if (m->sign_trigger)
+			break;
+		return half_of(encrypted ? NEED_TRY : NEED_NO, OUTCOME_LEAVE,
+			       ROW_SIGN_NOT_ENCRYPTED);
+	case SIGN_IF_POSSIBLE:
+		if (m->sign_trigger)
+			break;
+		if (plain && !encrypted)
+			return half_of(NEED_NO, OUTCOME_LEAVE, ROW_SIGN_PLAIN_TRIGGER);
+		if (m->calendar && r->calendar == CALENDAR_PLAIN && !encrypted)
+			return half_of(NEED_NO, OUTCOME_LEAVE, ROW_SIGN_CALENDAR);
+		return half_of(NEED_TRY, OUTCOME_LEAVE, ROW_SIGN_TRY);
+	case SIGN_REQUIRED:
+		break;
+	}
+	return half_of(NEED_MUST, OUTCOME_REFUSE, ROW_SIGN_MUST);
+}
+
+static struct half
+sign_by_author(const struct message_facts *m, enum need need)
+{
+	static const enum decide_row try_rows[AUTHOR_STATE_COUNT] = {
+		[AUTHOR_NONE] = ROW_AUTHOR_NONE_TRY,
+		[AUTHOR_EXTERNAL] = ROW_AUTHOR_EXTERNAL_TRY,
+		[AUTHOR_RESENT] = ROW_AUTHOR_RESENT_TRY,
+		[AUTHOR_LOGIN] = ROW_AUTHOR_LOGIN_TRY,
+		[AUTHOR_SENDER] = ROW_AUTHOR_SENDER_TRY,
+		[AUTHOR_NO_LOGIN] = ROW_AUTHOR_NO_LOGIN_TRY,
+	};
+	static const enum decide_row must_rows[AUTHOR_STATE_COUNT] = {
+		[AUTHOR_NONE] = ROW_AUTHOR_NONE_MUST,
+		[AUTHOR_EXTERNAL] = ROW_AUTHOR_EXTERNAL_MUST,
+		[AUTHOR_RESENT] = ROW_AUTHOR_RESENT_MUST,
+		[AUTHOR_LOGIN] = ROW_AUTHOR_LOGIN_MUST,
+		[AUTHOR_SENDER] = ROW_AUTHOR_SENDER_MUST,
+		[AUTHOR_NO_LOGIN] = ROW_AUTHOR_NO_LOGIN_MUST,
+	};
+
+	if (need == NEED_MUST)
+		return half_of(need, OUTCOME_REFUSE, must_rows[m->author]);
+	return half_of(need, OUTCOME_LEAVE, try_rows[m->author]);
+}
+
+/* Step 5 for the signature: need x ability. */
+static struct half
+sign_by_ability(const struct message_facts *m, enum need need)
+{
+	switch (m->signer) {
+	case ABLE_YES:
+		return half_of(need, OUTCOME_DO, need == NEED_MUST ? ROW_SIGN_MUST : ROW_SIGN_TRY);
+	case ABLE_NO:
+		if (need == NEED_TRY)
+			return half_of(need, OUTCOME_LEAVE, ROW_SIGN_TRY_NO_SIGNER);
+		return half_of(need, OUTCOME_REFUSE, ROW_SIGN_MUST_NO_SIGNER);
+	case ABLE_UNKNOWN:
+		break;
+	}
+	return half_of(need, OUTCOME_DEFER, ROW_SIGN_UNKNOWN);
+}
+
+/* Step 6: it arrived signed. */
+static struct half
+sign_signed(const struct message_facts *m, enum need need)
+{
+	if (need != NEED_MUST)
+		return half_of(need, OUTCOME_LEAVE, ROW_SIGN_SIGNED);
+	switch (m->foreign_signature) {
+	case ABLE_YES:
+		return half_of(need, OUTCOME_LEAVE, ROW_SIGN_SIGNED_VALID);
+	case ABLE_UNKNOWN:
+		return half_of(need, OUTCOME_DEFER, ROW_SIGN_SIGNED_UNKNOWN);
+	case ABLE_NO:
+		break;
+	}
+	return half_of(need, OUTCOME_REFUSE, ROW_SIGN_SIGNED_INVALID);
+}
+
+static struct half
+sign_half(const struct message_facts *m, const struct recipient_facts *r, enum direction direction,
+	  gboolean encrypted)
+{
+	struct half wanted;
+
+	if (m->origin != ORIGIN_TRUSTED && m->sender_internal)
+		return half_of(NEED_NO, OUTCOME_LEAVE, ROW_SIGN_UNTRUSTED);
+	if (m->origin != ORIGIN_TRUSTED || direction != DIRECTION_OUTBOUND)
+		return half_of(NEED_NO, OUTCOME_LEAVE, ROW_SIGN_RELAY);
+	wanted = sign_need_of(m, r, encrypted);
+	if (wanted.need == NEED_NO)
+		return wanted;
+	if (m->null_sender && !m->sign_bounces)
+		return half_of(NEED_NO, OUTCOME_LEAVE, ROW_SIGN_NULL_SENDER);
+	if (wanted.need == NEED_MUST && m->content_type_ambiguous && !m->null_sender)
+		return half_of(wanted.need, OUTCOME_REFUSE, ROW_SIGN_AMBIGUOUS);
+	if (m->arrived == ARRIVED_SIGNED)
+		return sign_signed(m, wanted.need);
+	if (m->author != AUTHOR_CONFIRMED)
+		return sign_by_author(m, wanted.need);
+	if (m->arrived == ARRIVED_ENCRYPTED) {
+		if (wanted.need != NEED_MUST)
+			return half_of(wanted.need, OUTCOME_LEAVE, ROW_SIGN_PROTECTED);
+		return foreign_encryption_accepted(m, r)
+			   ? half_of(NEED_MUST, OUTCOME_LEAVE, ROW_SIGN_PROTECTED_ACCEPTED)
+			   : half_of(NEED_MUST, OUTCOME_REFUSE, ROW_SIGN_PROTECTED_REFUSED);
+	}
+	return sign_by_ability(m, wanted.need);
+}
+
+static gboolean
+fits(const struct message_facts *m, gboolean sign, gboolean encrypt)
+{
+	guint64 size = sign && encrypt ? m->sizes.both_bytes
+		       : encrypt       ? m->sizes.encrypted_bytes
+				       : m->sizes.signed_bytes;
+
+	return m->size_max_bytes == 0 || size <= m->size_max_bytes;
+}
+
+static struct half
+sign_too_large(const struct message_facts *m, enum need need)
+{
+	if (need == NEED_MUST)
+		return half_softened(m, half_of(need, OUTCOME_REFUSE, ROW_SIGN_MUST_TOO_LARGE));
+	return half_of(need, OUTCOME_LEAVE, ROW_SIGN_TOO_LARGE);
+}
+
+static struct half
+encrypt_too_large(const struct message_facts *m, enum need need)
+{
+	if (need == NEED_MUST)
+		return half_softened(m, half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_MUST_TOO_LARGE));
+	return half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_TOO_LARGE);
+}
+
+/*
+ * Step 4, max_size, by the size that would leave: of what is wanted and possible the strongest that
+ * fits is done (both, encryption alone, signature alone); if a must is not in it, refused.
+ */
+static void
+halves_fit(const struct message_facts *m, const struct recipient_facts *r, enum direction direction,
+	   struct half *encrypt, struct half *sign)
+{
+	gboolean encrypts = encrypt->outcome == OUTCOME_DO;
+	gboolean signs = sign->outcome == OUTCOME_DO;
+
+	if ((!encrypts && !signs) || fits(m, signs, encrypts))
+		return;
+	if (encrypts && fits(m, FALSE, TRUE)) {
+		*sign = sign_too_large(m, sign->need);
+		return;
+	}
+	if (encrypts) {
+		*encrypt = encrypt_too_large(m, encrypt->need);
+		/* when-encrypted asks anew, now that the copy is not */
+		*sign = half_softened(m, sign_half(m, r, direction, FALSE));
+	}
+	if (sign->outcome == OUTCOME_DO && !fits(m, TRUE, FALSE))
+		*sign = sign_too_large(m, sign->need);
+}
+
+/* Rows that say no more than that nobody asked. */
+static gboolean
+row_is_quiet(enum decide_row row)
+{
+	return rows[row].reason == REASON_PLAIN_NOT_WANTED;
+}
+
+static void
+plan_decided(struct plan *plan, const struct half *encrypt, const struct half *sign)
+{
+	plan->outcome = MAX(encrypt->outcome, sign->outcome);
+	plan->encrypt_need = encrypt->need;
+	plan->sign_need = sign->need;
+	plan->encrypt_row = encrypt->row;
+	plan->sign_row = sign->row;
+	plan->encrypt = plan->outcome == OUTCOME_DO && encrypt->outcome == OUTCOME_DO;
+	plan->sign = plan->outcome == OUTCOME_DO && sign->outcome == OUTCOME_DO;
+	if (plan->encrypt && plan->sign)
+		plan->row = ROW_BOTH;
+	else if (plan->outcome == OUTCOME_LEAVE)
+		plan->row = row_is_quiet(encrypt->row) ? sign->row : encrypt->row;
+	else
+		plan->row = encrypt->outcome == plan->outcome ? encrypt->row : sign->row;
+	/* A copy that nobody wanted protected says so, and not that its signature is never. */
+	if (plan->outcome == OUTCOME_LEAVE && row_is_quiet(plan->row))
+		plan->row = ROW_ENCRYPT_NOT_WANTED;
+}
+
+static void
+plan_protection(struct plan *plan, const struct message_facts *m, const struct recipient_facts *r)
+{
+	struct half encrypt = half_softened(m, encrypt_half(m, r, plan->direction));
+	gboolean encrypted = encrypt.outcome == OUTCOME_DO;
+	struct half sign = half_softened(m, sign_half(m, r, plan->direction, encrypted));
+
+	halves_fit(m, r, plan->direction, &encrypt, &sign);
+	plan_decided(plan, &encrypt, &sign);
+}
+
+static void
+plan_unprotected(struct plan *plan, enum outcome outcome, enum decide_row row)
+{
+	plan->outcome = outcome;
+	plan->row = plan->encrypt_row = plan->sign_row = row;
+}
+
+static void
+plan_inbound(struct plan *plan, const struct message_facts *m, const struct recipient_facts *r)
+{
+	if (m->origin == ORIGIN_TRUSTED || !m->sender_internal)
+		plan_unprotected(plan, OUTCOME_LEAVE, ROW_INBOUND);
+	else if (r->on_spoofed == SPOOFED_INBOUND || m->null_sender)
+		plan_unprotected(plan, OUTCOME_LEAVE, ROW_SPOOFED);
+	else
+		plan_unprotected(plan, OUTCOME_REFUSE, ROW_SPOOFED_REJECT);
+}
+
+/* What shapes the copy; nothing that does not, so that equal copies compare equal. */
+static void
+plan_shape(struct plan *plan, const struct message_facts *m, const struct recipient_facts *r)
+{
+	if (plan->sign) {
+		plan->format = r->format;
+		plan->scheme = r->scheme;
+		plan->digest = m->digest;
+		plan->include_chain = m->include_chain;
+	}
+	if (plan->encrypt) {
+		plan->cipher = r->cipher;
+		plan->transport = r->transport;
+		plan->keys = r->keys;
+		plan->additional_set = r->additional_set;
+		plan->alone = !r->named || r->single;
+	}
+}
+
+/* A stranger's From must not choose: the sending side's mode counts from trusted origin only. */
+static gboolean
+is_observed(const struct message_facts *m, const struct recipient_facts *r)
+{
+	return r->observe || (m->observe && m->origin == ORIGIN_TRUSTED);
+}
+
+void
+decide(const struct message_facts *message, const struct recipient_facts *recipient,
+       struct plan *plan)
+{
+	memset(plan, 0, sizeof *plan);
+	plan->null_sender = message->null_sender;
+	plan->direction = direction_of(message, recipient);
+	switch (plan->direction) {
+	case DIRECTION_LEAVE:
+		plan_unprotected(plan, OUTCOME_LEAVE,
+				 message->origin == ORIGIN_REINJECTED ? ROW_REINJECTED
+								      : ROW_INTERNAL);
+		break;
+	case DIRECTION_INBOUND:
+		plan_inbound(plan, message, recipient);
+		break;
+	case DIRECTION_OUTBOUND:
+	case DIRECTION_RELAY:
+		plan_protection(plan, message, recipient);
+		break;
+	}
+	plan->reason = rows[plan->row].reason;
+	plan->would = plan->outcome;
+	plan->would_sign = plan->sign;
+	plan->would_encrypt = plan->encrypt;
+	if (is_observed(message, recipient)) {
+		plan->observed = TRUE;
+		plan->outcome = OUTCOME_LEAVE;
+		plan->sign = plan->encrypt = FALSE;
+	}
+	plan_shape(plan, message, recipient);
+}
+
+gboolean
+plan_same_copy(const struct plan *a, const struct plan *b)
+{
+	return a->outcome == b->outcome && a->sign == b->sign && a->encrypt == b->encrypt &&
+	       a->format == b->format && a->scheme == b->scheme && a->digest == b->digest &&
+	       a->include_chain == b->include_chain && a->cipher == b->cipher &&
+	       a->transport == b->transport && a->keys == b->keys &&
+	       a->additional_set == b->additional_set && !a->alone && !b->alone;
+}
+
+const char *
+decide_row_text(enum decide_row row)
+{
+	return rows[row].text;
+}
+
+enum reason
+decide_row_reason(enum decide_row row)
+{
+	return rows[row].reason;
+}
+
+const char *
+decide_direction_name(enum direction direction)
+{
+	static const char *const names[] = { "leave", "outbound", "relay", "inbound" };
+
+	return names[direction];
+}
+
+const char *
+decide_outcome_name(enum outcome outcome)
+{
+	static const char *const names[] = { "leave", "do", "defer", "refuse" };
+
+	return names[outcome];
+}
+
+const char *
+decide_need_name(enum need need)
+{
+	static const char *const names[] = { "no", "try", "must" };
+
+	return names[need];
+}
