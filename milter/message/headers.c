@@ -221,24 +221,44 @@ headers_write(const struct headers *headers, struct sink *to, GError **error)
 
 /* --- parsing --- */
 
-struct line_parser {
+struct header_lines {
 	struct headers *headers;
-	GString *name;  /* of the field that is open */
-	GString *value; /* NULL: no field is open */
+	GString *name; /* of the field that is open */
+	GString *value;
+	gboolean open;
+	gboolean begun;
 };
 
-static gboolean
-close_field(struct line_parser *parser, GError **error)
+struct header_lines *
+header_lines_new(void)
 {
-	gboolean done = TRUE;
+	struct header_lines *lines = g_new0(struct header_lines, 1);
 
-	if (parser->value != NULL) {
-		done = headers_add(parser->headers, parser->name->str, parser->value->str,
-				   parser->value->len, error);
-		g_string_free(parser->value, TRUE);
-		parser->value = NULL;
-	}
-	return done;
+	lines->headers = headers_new();
+	lines->name = g_string_new(NULL);
+	lines->value = g_string_new(NULL);
+	return lines;
+}
+
+void
+header_lines_free(struct header_lines *lines)
+{
+	if (lines == NULL)
+		return;
+	headers_unref(lines->headers);
+	g_string_free(lines->name, TRUE);
+	g_string_free(lines->value, TRUE);
+	g_free(lines);
+}
+
+static gboolean
+close_field(struct header_lines *lines, GError **error)
+{
+	if (!lines->open)
+		return TRUE;
+	lines->open = FALSE;
+	return headers_add(lines->headers, lines->name->str, lines->value->str, lines->value->len,
+			   error);
 }
 
 /* Length of the name when the line begins like a field, else 0: printable ASCII up to a colon,
@@ -257,55 +277,88 @@ field_name_length(const char *line, gsize length)
 	return end < length && line[end] == ':' ? n : 0;
 }
 
-/* One line without its end. *stop: it belongs to the body already. */
-static gboolean
-take_line(struct line_parser *parser, const char *line, gsize length, gboolean first,
-	  gboolean *stop, GError **error)
+gboolean
+header_lines_take(struct header_lines *lines, const char *line, gsize length, gboolean *over,
+		  GError **error)
 {
+	gboolean first = !lines->begun;
 	gsize name_length;
 	const char *colon;
 
-	if (length > 0 && (line[0] == ' ' || line[0] == '\t') && parser->value != NULL) {
-		g_string_append_c(parser->value, '\n');
-		g_string_append_len(parser->value, line, (gssize)length);
-		if (parser->value->len > HEADERS_FIELD_MAX_BYTES)
-			return close_field(parser, error);
+	lines->begun = TRUE;
+	*over = FALSE;
+	if (length > 0 && (line[0] == ' ' || line[0] == '\t') && lines->open) {
+		if (lines->value->len + length > HEADERS_FIELD_MAX_BYTES)
+			return fail_false(
+			    error, PS_ERROR_INVALID,
+			    "a header field of more than %d bytes (limit of one field)",
+			    HEADERS_FIELD_MAX_BYTES);
+		g_string_append_c(lines->value, '\n');
+		g_string_append_len(lines->value, line, (gssize)length);
 		return TRUE;
 	}
 	if (first && length > 5 && memcmp(line, "From ", 5) == 0)
 		return TRUE;
-	if (!close_field(parser, error))
+	if (!close_field(lines, error))
 		return FALSE;
 	name_length = field_name_length(line, length);
 	if (name_length == 0) {
-		*stop = TRUE;
+		*over = TRUE;
 		return TRUE;
 	}
+	if (length > HEADERS_FIELD_MAX_BYTES)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "a header field of more than %d bytes (limit of one field)",
+				  HEADERS_FIELD_MAX_BYTES);
 	colon = memchr(line, ':', length);
-	g_string_truncate(parser->name, 0);
-	g_string_append_len(parser->name, line, (gssize)name_length);
-	parser->value = g_string_new_len(colon + 1, (gssize)(length - (gsize)(colon + 1 - line)));
+	g_string_truncate(lines->name, 0);
+	g_string_append_len(lines->name, line, (gssize)name_length);
+	g_string_truncate(lines->value, 0);
+	g_string_append_len(lines->value, colon + 1, line + length - (colon + 1));
+	lines->open = TRUE;
 	return TRUE;
 }
 
-/* The part of the parser that cuts lines out of blocks. */
+struct headers *
+header_lines_finish(struct header_lines *lines, GError **error)
+{
+	return close_field(lines, error) ? headers_ref(lines->headers) : NULL;
+}
+
+/* Takes what is one line with its end; *body_start is set when the header is over. */
 static gboolean
-parse_lines(struct line_parser *parser, struct spool_reader *reader, guint64 start, guint64 end,
+take_whole_line(struct header_lines *lines, const GString *line, guint64 line_start,
+		guint64 *body_start, gboolean *over, GError **error)
+{
+	gsize length = line->len;
+
+	if (length > 0 && line->str[length - 1] == '\n')
+		length--;
+	if (length > 0 && length < line->len && line->str[length - 1] == '\r')
+		length--;
+	if (!header_lines_take(lines, line->str, length, over, error))
+		return FALSE;
+	*body_start = length == 0 || !*over ? line_start + line->len : line_start;
+	return TRUE;
+}
+
+static gboolean
+parse_lines(struct header_lines *lines, struct spool_reader *reader, guint64 start,
 	    guint64 *body_start, GError **error)
 {
 	g_autoptr(GString) line = g_string_new(NULL);
-	const guint8 *bytes;
 	guint64 line_start = start;
+	gboolean over = FALSE;
+	const guint8 *bytes;
 	gssize n;
 
+	*body_start = start;
 	while ((n = spool_reader_next(reader, &bytes, error)) > 0) {
-		const guint8 *stop_at = bytes + n;
+		const guint8 *end = bytes + n;
 
-		while (bytes < stop_at) {
-			const guint8 *lf = memchr(bytes, '\n', (gsize)(stop_at - bytes));
-			const guint8 *to = lf != NULL ? lf + 1 : stop_at;
-			gsize length;
-			gboolean stop = FALSE;
+		while (bytes < end) {
+			const guint8 *lf = memchr(bytes, '\n', (gsize)(end - bytes));
+			const guint8 *to = lf != NULL ? lf + 1 : end;
 
 			if (line->len + (gsize)(to - bytes) > HEADERS_BLOCK_MAX_BYTES)
 				return fail_false(
@@ -316,49 +369,27 @@ parse_lines(struct line_parser *parser, struct spool_reader *reader, guint64 sta
 			bytes = to;
 			if (lf == NULL)
 				break;
-			length = line->len - 1;
-			if (length > 0 && line->str[length - 1] == '\r')
-				length--;
-			if (length == 0) {
-				*body_start = line_start + line->len;
-				return close_field(parser, error);
-			}
-			if (!take_line(parser, line->str, length, line_start == start, &stop,
-				       error))
+			if (!take_whole_line(lines, line, line_start, body_start, &over, error))
 				return FALSE;
-			if (stop) {
-				*body_start = line_start;
+			if (over)
 				return TRUE;
-			}
 			line_start += line->len;
 			g_string_truncate(line, 0);
 		}
 	}
 	if (n < 0)
 		return FALSE;
-	*body_start = end;
-	if (line->len > 0) { /* the last line has no end */
-		gboolean stop = FALSE;
-
-		if (!take_line(parser, line->str, line->len, line_start == start, &stop, error))
-			return FALSE;
-		if (stop)
-			*body_start = line_start;
-	}
-	return close_field(parser, error);
+	return line->len == 0 || take_whole_line(lines, line, line_start, body_start, &over, error);
 }
 
 struct headers *
 headers_parse(struct spool *spool, guint64 start, guint64 end, guint64 *body_start, GError **error)
 {
-	CLEANUP(headers) struct headers *headers = headers_new();
+	CLEANUP(header_lines) struct header_lines *lines = header_lines_new();
 	CLEANUP(spool_reader)
 	struct spool_reader *reader = spool_reader_new(spool, start, end);
-	g_autoptr(GString) name = g_string_new(NULL);
-	struct line_parser parser = { headers, name, NULL };
-	gboolean done = parse_lines(&parser, reader, start, end, body_start, error);
 
-	if (parser.value != NULL)
-		g_string_free(parser.value, TRUE);
-	return done ? g_steal_pointer(&headers) : NULL;
+	if (!parse_lines(lines, reader, start, body_start, error))
+		return NULL;
+	return header_lines_finish(lines, error);
 }

@@ -50,12 +50,23 @@ gboolean header_has_prefix(const struct header *header, const char *prefix);
  * PS_ERROR_INVALID: a limit. */
 struct headers *headers_parse(struct spool *spool, guint64 start, guint64 end, guint64 *body_start,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same, line by line, for who cuts lines himself. A line has no line end. *over: it is not
+ * of the header any more (an empty line is its end, any other belongs to the body). */
+struct header_lines;
+struct header_lines *header_lines_new(void);
+gboolean header_lines_take(struct header_lines *lines, const char *line, gsize length,
+			   gboolean *over, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+struct headers *header_lines_finish(struct header_lines *lines,
+				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void header_lines_free(struct header_lines *lines);
+
 /* Fields with CRLF ends and folds, without the empty line. */
 gboolean headers_write(const struct headers *headers, struct sink *to,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean header_write(const struct header *header, struct sink *to,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+DEFINE_CLEANUP(header_lines, header_lines_free)
 DEFINE_CLEANUP(headers, headers_unref)
 
 #endif

@@ -27,6 +27,7 @@ struct spool {
 };
 
 struct spool_reader {
+	struct source source; /* first */
 	struct spool *spool;
 	guint segment;
 	guint64 offset; /* in the segment */
@@ -173,12 +174,28 @@ spool_size(const struct spool *spool)
 
 /* --- reading --- */
 
+static gboolean
+source_read(struct source *self, const guint8 **bytes, gsize *length, GError **error)
+{
+	gssize n = spool_reader_next((struct spool_reader *)self, bytes, error);
+
+	*length = n > 0 ? (gsize)n : 0;
+	return n >= 0;
+}
+
+struct source *
+spool_reader_source(struct spool_reader *reader)
+{
+	return &reader->source;
+}
+
 struct spool_reader *
 spool_reader_new(struct spool *sealed, guint64 start, guint64 end)
 {
 	struct spool_reader *reader = g_new0(struct spool_reader, 1);
 
 	g_assert(sealed->sealed);
+	reader->source.next = source_read;
 	reader->spool = spool_ref(sealed);
 	end = MIN(end, sealed->size);
 	start = MIN(start, end);

@@ -17,6 +17,7 @@
 
 #include "store/base/cleanup.h"
 #include "store/base/sink.h"
+#include "store/base/source.h"
 
 struct spool_area;
 struct spool;
@@ -74,6 +75,8 @@ gssize spool_reader_next(struct spool_reader *reader, const guint8 **bytes,
 /* Fills the buffer (fewer only at the end); for smfi_replacebody and the like. -1 with *error. */
 gssize spool_reader_fill(struct spool_reader *reader, guint8 *buffer, gsize size,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The reader as a source; it belongs to the reader. */
+struct source *spool_reader_source(struct spool_reader *reader);
 
 DEFINE_CLEANUP(spool_area, spool_area_unref)
 DEFINE_CLEANUP(spool, spool_unref)

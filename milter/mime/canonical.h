@@ -17,8 +17,8 @@ struct canonical {
 	gboolean needs_opaque; /* entity is not 7-bit clean because a signed part inside is not */
 };
 
-/* For a signature. PS_ERROR_INVALID: the structure is malformed (tree->malformed) and the
- * message is not clean, so it cannot be re-encoded. */
+/* For a signature. Where the structure cannot be relied on (tree->malformed) nothing is
+ * re-encoded: such a message is either clean or needs an opaque signature. */
 struct canonical *canonical_for_signing(struct mime_tree *tree, struct spool_area *area,
 					GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* For encryption alone: CRLF content fields and the body as it is, 8-bit allowed. */

@@ -1,9 +1,13 @@
 libmail_a_SOURCES += \
-	%D%/author.h \
-	%D%/canonical.h \
+	%D%/author.c %D%/author.h \
+	%D%/canonical.c %D%/canonical.h \
+	%D%/content_type.c %D%/content_type.h \
 	%D%/detect.h \
-	%D%/ours.h \
-	%D%/scan.h \
-	%D%/subject.h \
-	%D%/verdict.h \
-	%D%/wrap.h
+	%D%/ours.c %D%/ours.h \
+	%D%/part_header.c %D%/part_header.h \
+	%D%/quoted_printable.c %D%/quoted_printable.h \
+	%D%/scan.c %D%/scan.h \
+	%D%/subject.c %D%/subject.h \
+	%D%/survey.c %D%/survey.h \
+	%D%/verdict.c %D%/verdict.h \
+	%D%/wrap.c %D%/wrap.h

@@ -51,8 +51,9 @@ struct mime_tree {
 	struct part *root;
 	struct spool *spool;
 	guint part_count;
-	guint traits;    /* all of them together, headers of the parts included */
-	char *malformed; /* NULL, or why the structure cannot be relied on */
+	guint traits;            /* all of them together, headers of the parts included */
+	char *malformed;         /* NULL, or why the structure cannot be relied on */
+	gboolean limit_exceeded; /* malformed names a limit: refused where protection is a must */
 };
 
 /* The message whose fields are headers and whose body is [start, end) of the sealed spool. */
@@ -63,7 +64,7 @@ struct mime_tree *scan_message(struct headers *headers, struct spool *spool, gui
 gboolean scan_cross_check(struct mime_tree *tree, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void mime_tree_free(struct mime_tree *tree);
 
-gboolean part_is(const struct part *part, const char *type); /* "text/plain", "multipart/" + "*" */
+gboolean part_is(const struct part *part, const char *type); /* a last "*" stands for all */
 /* Value of a Content-Type parameter, decoded (RFC 2231); NULL when there is none. */
 const char *part_parameter(const struct part *part, const char *name);
 gboolean part_is_attachment(const struct part *part);

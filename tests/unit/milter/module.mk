@@ -1,10 +1,6 @@
 # unit tests of the layer milter: they link it and what is below
 
-check_PROGRAMS += tests/unit/milter/test_headers tests/unit/milter/test_spool
-tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
-tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
-tests_unit_milter_test_spool_SOURCES = %D%/test_spool.c
-tests_unit_milter_test_spool_LDADD = $(MAIL_LIBS)
+include %D%/mime.mk
 check_PROGRAMS += tests/unit/milter/test_session tests/unit/milter/test_status
 tests_unit_milter_test_session_SOURCES = %D%/test_session.c
 tests_unit_milter_test_session_LDADD = $(MAIL_LIBS)

@@ -1,0 +1,168 @@
+/*
+ * author - GMime opens groups, comments and encoded words; what it repairs silently is refused
+ * here before it may see it.
+ */
+#include "milter/mime/author.h"
+
+#include <string.h>
+
+#include <gmime/gmime.h>
+
+#include "milter/mime/content_type.h"
+
+#define MAILBOXES_MAX 20000
+
+static char *
+unfolded(const char *raw_value)
+{
+	char *text = g_strdup(raw_value);
+
+	g_strdelimit(text, "\r\n\t", ' ');
+	return g_strstrip(text);
+}
+
+/* Appends the mailboxes of a list; FALSE when something in it is no address. */
+static gboolean
+collect(InternetAddressList *list, GPtrArray *mailboxes, guint depth)
+{
+	gboolean all = TRUE;
+
+	for (int i = 0; i < internet_address_list_length(list); i++) {
+		InternetAddress *address = internet_address_list_get_address(list, i);
+		struct mailaddr *parsed;
+
+		if (INTERNET_ADDRESS_IS_GROUP(address)) {
+			InternetAddressList *members =
+			    internet_address_group_get_members(INTERNET_ADDRESS_GROUP(address));
+
+			all &= depth < 4 &&
+			       (members == NULL || collect(members, mailboxes, depth + 1));
+			continue;
+		}
+		if (mailboxes->len >= MAILBOXES_MAX)
+			return FALSE;
+		parsed = mailaddr_parse(
+		    internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(address)), NULL);
+		if (parsed != NULL)
+			g_ptr_array_add(mailboxes, parsed);
+		else
+			all = FALSE;
+	}
+	return all;
+}
+
+static void
+release(gpointer data)
+{
+	mailaddr_unref(data);
+}
+
+/* GMime 3.2 crashes on nothing that is known, but is lenient: *whole says that nothing was left
+ * out. */
+static GPtrArray *
+mailboxes_of(const char *raw_value, gboolean *whole)
+{
+	g_autofree char *text = unfolded(raw_value);
+	GPtrArray *mailboxes = g_ptr_array_new_with_free_func(release);
+	InternetAddressList *list;
+
+	gmime_once();
+	list = internet_address_list_parse(NULL, text);
+	*whole = list != NULL && collect(list, mailboxes, 0);
+	if (list != NULL)
+		g_object_unref(list);
+	return mailboxes;
+}
+
+/* Octets outside of quoted strings and comments: how many addresses does a strict reader see? A
+ * lenient parser that stops early must not hide the second one. */
+static guint
+count_at_signs(const char *text)
+{
+	guint count = 0;
+	guint comments = 0;
+	gboolean quoted = FALSE;
+
+	for (; *text != '\0'; text++) {
+		if (*text == '\\' && text[1] != '\0' && (quoted || comments > 0))
+			text++;
+		else if (*text == '"' && comments == 0)
+			quoted = !quoted;
+		else if (*text == '(' && !quoted)
+			comments++;
+		else if (*text == ')' && !quoted && comments > 0)
+			comments--;
+		else if (*text == '@' && !quoted && comments == 0)
+			count++;
+	}
+	return count;
+}
+
+struct mailaddr *
+author_parse(const char *raw_value, gsize length, const char **why)
+{
+	g_autoptr(GPtrArray) mailboxes = NULL;
+	gboolean whole;
+	const char *ignored;
+
+	if (why == NULL)
+		why = &ignored;
+	*why = NULL;
+	if (memchr(raw_value, '\0', length) != NULL) {
+		*why = "From holds a null byte";
+		return NULL;
+	}
+	mailboxes = mailboxes_of(raw_value, &whole);
+	if (mailboxes->len == 0) {
+		*why = "From holds no mailbox";
+		return NULL;
+	}
+	if (mailboxes->len > 1) {
+		*why = "From holds several mailboxes";
+		return NULL;
+	}
+	if (!whole || count_at_signs(raw_value) != 1) {
+		*why = "From cannot be told apart from several mailboxes";
+		return NULL;
+	}
+	return mailaddr_ref(mailboxes->pdata[0]);
+}
+
+struct mailaddr *
+author_find(const struct headers *headers, const char **why)
+{
+	guint count = headers_count_of(headers, "From");
+	const struct header *from = headers_find(headers, "From", 1);
+
+	if (count != 1) {
+		if (why != NULL)
+			*why = count == 0 ? "no From field" : "several From fields";
+		return NULL;
+	}
+	return author_parse(from->value, from->length, why);
+}
+
+GPtrArray *
+author_mailboxes(const struct headers *headers, const char *name)
+{
+	GPtrArray *all = g_ptr_array_new_with_free_func(release);
+
+	for (guint i = 0; i < headers_count(headers); i++) {
+		const struct header *field = headers_at(headers, i);
+		g_autoptr(GPtrArray) some = NULL;
+		gboolean whole;
+
+		if (!header_is(field, name))
+			continue;
+		some = mailboxes_of(field->value, &whole);
+		for (guint m = 0; m < some->len; m++)
+			g_ptr_array_add(all, mailaddr_ref(some->pdata[m]));
+	}
+	return all;
+}
+
+gboolean
+author_is_resent(const struct headers *headers)
+{
+	return headers_count_of(headers, "Resent-From") > 0;
+}

@@ -1,0 +1,11 @@
+# messages and MIME
+check_PROGRAMS += \
+	tests/unit/milter/test_headers \
+	tests/unit/milter/test_scan \
+	tests/unit/milter/test_spool
+tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
+tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_scan_SOURCES = %D%/test_scan.c %D%/mime_sample.h
+tests_unit_milter_test_scan_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_spool_SOURCES = %D%/test_spool.c
+tests_unit_milter_test_spool_LDADD = $(MAIL_LIBS)
