@@ -17,9 +17,11 @@ struct changelog;
 struct clock;
 struct db;
 struct keyring;
-struct preferences;
+struct origin_rules;
+struct preference_cache;
 struct select;
 struct settings;
+struct trigger_cache;
 struct trust;
 
 enum gateway_role { GATEWAY_MILTER, GATEWAY_DAEMON };
@@ -29,17 +31,19 @@ struct gateway {
 	struct clock *clock;
 	struct db *db;
 	struct changelog *changelog;
-	struct preferences *preferences;
+	struct preference_cache *preferences;
 	struct trust *trust;
 	struct select *select;
 	struct keyring *keyring;
+	struct trigger_cache *triggers;
 	/* private */
-	struct settings *settings;
-	GPtrArray *retired; /* settings of before a reload */
-	GMutex lock;
+	struct gateway_config *config; /* the present one */
+	GPtrArray *configs;            /* all since the start: readers may still hold one */
+	GMutex reloading;
 };
 
-/* Takes the settings. NULL with *error: settings that cannot work, master key not readable. */
+/* Takes the settings, also when it fails. NULL with *error: settings that cannot work, a master
+ * key that cannot be read. */
 struct gateway *gateway_open(struct settings *settings, enum gateway_role role,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The same with a clock of the caller's, who keeps it. */
@@ -47,7 +51,9 @@ struct gateway *gateway_open_with_clock(struct settings *settings, enum gateway_
 					struct clock *clock,
 					GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const struct settings *gateway_settings(struct gateway *gateway);
-/* Takes the new settings; on failure the old ones stay. Connections and caches live on. */
+const struct origin_rules *gateway_origin_rules(struct gateway *gateway); /* likewise */
+/* Takes the new settings; on failure the old ones stay. Connections and caches live on, the
+ * master key file is read again. */
 gboolean gateway_reload(struct gateway *gateway, struct settings *settings,
 			GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void gateway_close(struct gateway *gateway); /* NULL is fine */

@@ -10,10 +10,12 @@
 #include "milter/mime/scan.h"
 #include "milter/policy/gather.h"
 
+struct detection;
 struct gateway;
 
 struct structure {
 	struct mime_tree *tree;
+	struct detection *detection;
 	struct structure_facts facts;
 };
 

@@ -13,15 +13,16 @@
 #include <glib.h>
 
 #include "milter/policy/facts.h"
+#include "milter/policy/side.h"
 #include "store/base/cleanup.h"
 
 struct cert;
+struct cms_info;
 struct envelope;
 struct gateway;
 struct headers;
 struct key;
 struct mailaddr;
-struct preference_set;
 struct selection;
 
 /* What the message's structure says; made by the mail path from the spool, by explain from its
@@ -31,46 +32,48 @@ struct structure_facts {
 	gboolean calendar;               /* a text/calendar part with a method */
 	gboolean content_type_ambiguous; /* several differing Content-Type fields */
 	enum able foreign_signature;     /* with ARRIVED_SIGNED */
-	/* With ARRIVED_ENCRYPTED: "issuer-DER-hex:serial-hex" of each recipientInfo, or NULL. */
-	GPtrArray *recipient_ids;
-	guint64 size_bytes; /* of the message as it came, header and body */
+	const struct cms_info *cms;      /* with ARRIVED_ENCRYPTED, else NULL; borrowed */
+	gboolean reencode;               /* not 7-bit: grows before it can be signed */
+	guint64 size_bytes;              /* of the message as it came, header and body */
 };
 
 struct message_source {
 	const struct envelope *envelope;
 	const struct headers *headers;
 	const struct structure_facts *structure;
-	gboolean reinjected; /* came through the reinjection listener, or with a good marker */
+	gboolean reinjected;  /* came through the reinjection listener, or with a good marker */
+	gboolean look_up_all; /* explain: certificates too that the decision did not ask for */
 };
 
 struct gathered_recipient {
 	const char *written;      /* the address as the MTA gave it; borrowed from the envelope */
 	struct mailaddr *address; /* NULL: not an address we understand */
 	struct preference_set *preferences;
-	struct selection *selection;  /* his candidates with verdicts; NULL when unknown */
-	struct selection *additional; /* likewise */
-	GPtrArray *certificates;      /* of struct cert *: what a copy for him is encrypted to */
-	char *note;                   /* why the ability is what it is, one line; or NULL */
+	struct selection *selection;  /* his candidates with verdicts; NULL: not asked or unknown */
+	struct selection *additional; /* likewise, of his scopes */
+	GPtrArray *certificates; /* of struct cert *: what a copy for him is encrypted to, without
+				  * the author's own */
+	char *note;              /* why the ability is what it is, one line; or NULL */
 	struct recipient_facts facts;
 };
 
 struct gathered {
 	struct message_facts facts;
-	const char *origin_why;  /* "login", "network 127.0.0.0/8" ...; static or interned */
+	const char *origin_why;  /* borrowed from the gateway's rules, or static */
 	struct mailaddr *author; /* NULL: none */
-	struct mailaddr *sender; /* NULL: the null sender or not an address */
-	struct preference_set *author_preferences; /* the sending side's; global with neither */
-	struct preference_set *sender_preferences; /* of an internal envelope sender, or NULL */
+	const char *author_why;  /* static: why there is none, or NULL */
+	struct mailaddr *sender; /* NULL: the null sender, or not an address */
+	struct side side;        /* whose preferences speak for the sending side */
 	enum on_refuse on_refuse;
 	gboolean trigger_remove;
-	struct selection *signing; /* candidates of the author; NULL when not looked for */
-	struct cert *signer;       /* with facts.signer == ABLE_YES */
+	struct selection *signing;    /* candidates of the author; NULL: not asked or unknown */
+	struct selection *additional; /* of the author's scopes; likewise */
+	struct cert *signer;          /* with facts.signer == ABLE_YES */
 	struct key *signer_key;
-	GPtrArray *signer_chain; /* of struct cert *, without the root */
-	GPtrArray *own;          /* of struct cert *: the author's own, by encrypt_to_self */
-	char *signer_note;
+	GPtrArray *signer_chain; /* of struct cert *, without the root; never NULL */
+	GPtrArray *own;        /* of struct cert *: the author's, by encrypt_to_self; never NULL */
+	char *signer_note;     /* why the ability to sign is what it is; or NULL */
 	GPtrArray *recipients; /* of struct gathered_recipient * */
-	gint64 expires;        /* these facts hold no longer than this */
 };
 
 struct gathered *gather(struct gateway *gateway, const struct message_source *source,

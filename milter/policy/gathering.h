@@ -1,0 +1,32 @@
+/*
+ * gathering - the work of gather.c under way; shared with gather_recipient.c alone.
+ */
+#ifndef MILTER_POLICY_GATHERING_H
+#define MILTER_POLICY_GATHERING_H
+
+#include "milter/policy/gather.h"
+
+struct settings;
+
+struct gathering {
+	struct gateway *gateway;
+	const struct settings *settings;
+	const struct message_source *source;
+	struct gathered *found;
+	gboolean author_internal;
+	gboolean sender_internal;
+	gboolean any_opaque;         /* somebody gets signatures in opaque form */
+	gboolean additional_unknown; /* the author's additional certificates */
+	GHashTable *named;           /* keys of To, Cc, Resent-To, Resent-Cc; made when needed */
+	GHashTable *additional_sets; /* thumbprints in a row -> number */
+};
+
+/* Preferences of every recipient, and the facts that come from them alone. */
+gboolean gather_recipient_preferences(struct gathering *g,
+				      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Certificates of those for whom the decision asks. Cannot fail: unknown is a fact. */
+void gather_recipient_certificates(struct gathering *g);
+/* Of a selection that uses nothing: no, or unknown where a verdict could not be found. */
+enum able selection_able(const struct selection *selection);
+
+#endif
