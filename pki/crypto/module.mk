@@ -18,9 +18,10 @@ libpki_a_SOURCES += \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c \
 	%D%/chain.h \
 	%D%/crl.c %D%/crl.h \
-	%D%/csr.h \
+	%D%/csr.c %D%/csr.h \
 	%D%/der.c %D%/der.h \
-	%D%/issue.h \
+	%D%/issue.c %D%/issue.h %D%/issue_crl.c \
+	%D%/issue_internal.h %D%/issue_names.c \
 	%D%/key.c %D%/key.h \
 	%D%/seal.c %D%/seal.h
 
