@@ -51,8 +51,8 @@ role_user(enum db_role role)
 	return "postseal_readonly";
 }
 
-static void
-append_option(GString *conninfo, const char *keyword, const char *value)
+void
+conninfo_append(GString *conninfo, const char *keyword, const char *value)
 {
 	g_string_append_printf(conninfo, "%s%s='", conninfo->len > 0 ? " " : "", keyword);
 	for (const char *p = value; *p != '\0'; p++) {
@@ -97,7 +97,7 @@ conninfo_for(const struct settings *settings, enum db_role role, const char *tex
 		if (strcmp(option->keyword, "client_encoding") == 0)
 			value = "UTF8";
 		if (value != NULL)
-			append_option(conninfo, option->keyword, value);
+			conninfo_append(conninfo, option->keyword, value);
 	}
 	PQconninfoFree(options);
 	return g_strdup(conninfo->str);

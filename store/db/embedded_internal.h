@@ -31,6 +31,8 @@ int os_user_become(const struct os_user *user);
  */
 gboolean program_run(const struct os_user *user, const char *const *argv, const char *input,
 		     char **output, const char *what, GError **error);
+/* Waits for a child; error_fd is a memory file with what it wrote. */
+gboolean program_await(pid_t pid, int error_fd, const char *what, GError **error);
 extern const char *const program_environment[];
 
 /* pg_hba.conf and pg_ident.conf of the settings; called as the server's user. */

@@ -127,8 +127,8 @@ telling_line(const char *output)
 	return printable(best);
 }
 
-static gboolean
-await_child(GPid pid, int output_fd, const char *what, GError **error)
+gboolean
+program_await(pid_t pid, int error_fd, const char *what, GError **error)
 {
 	int status = 0;
 
@@ -139,7 +139,7 @@ await_child(GPid pid, int output_fd, const char *what, GError **error)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return TRUE;
 
-	g_autofree char *output = file_text(output_fd);
+	g_autofree char *output = file_text(error_fd);
 	g_autofree char *line = telling_line(output);
 	if (WIFSIGNALED(status))
 		return fail_false(error, PS_ERROR_TEMPORARY, "%s was ended by signal %d: %s", what,
@@ -162,7 +162,7 @@ run_with_files(const struct os_user *user, const char *const *argv, int input_fd
 		NULL, NULL, 0, &pid, NULL, NULL, NULL, &local))
 		return fail_false(error, PS_ERROR_TEMPORARY, "could not run %s: %s", argv[0],
 				  local->message);
-	return await_child(pid, output_fd, what, error);
+	return program_await(pid, output_fd, what, error);
 }
 
 gboolean

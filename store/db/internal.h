@@ -28,6 +28,7 @@ struct connection {
 /* The whole connection string for a role; text is the value of a setting, or "embedded". */
 char *conninfo_for(const struct settings *settings, enum db_role role, const char *text,
 		   GError **error);
+void conninfo_append(GString *conninfo, const char *keyword, const char *value);
 struct connection *connection_open(const char *conninfo, const struct settings *settings,
 				   GError **error);
 void connection_close(struct connection *connection);

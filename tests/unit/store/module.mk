@@ -3,3 +3,11 @@
 check_PROGRAMS += tests/unit/store/test_scratch
 tests_unit_store_test_scratch_SOURCES = %D%/test_scratch.c
 tests_unit_store_test_scratch_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_settings
+tests_unit_store_test_settings_SOURCES = %D%/test_settings.c
+tests_unit_store_test_settings_LDADD = $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_query
+tests_unit_store_test_query_SOURCES = %D%/test_query.c
+tests_unit_store_test_query_LDADD = $(TEST_LIBS) $(STORE_LIBS)
