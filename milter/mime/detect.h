@@ -8,7 +8,7 @@
 #ifndef MILTER_MIME_DETECT_H
 #define MILTER_MIME_DETECT_H
 
-#include "milter/mime/scan.h"
+#include "milter/mime/leaf.h"
 
 enum protection {
 	PROTECTION_NONE,
@@ -43,6 +43,14 @@ void detection_free(struct detection *detection);
 const char *protection_name(enum protection protection); /* "signed", "pgp-encrypted" */
 gboolean protection_is_encrypted(enum protection protection);
 gboolean protection_is_signed(enum protection protection);
+
+/* Is it a leaf that by type or file name could hold a CMS object? */
+gboolean part_may_be_cms(const struct part *part);
+/* Looks into a leaf (to its end when whole). *info is NULL when there is no CMS object; *decoding,
+ * if wanted, says how its bytes are to be read. FALSE only when the spool cannot be read. */
+gboolean part_inspect_cms(const struct mime_tree *tree, const struct part *part, gboolean whole,
+			  enum leaf_decoding *decoding, struct cms_info **info,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 DEFINE_CLEANUP(detection, detection_free)
 

@@ -2,7 +2,8 @@ libmail_a_SOURCES += \
 	%D%/author.c %D%/author.h \
 	%D%/canonical.c %D%/canonical.h \
 	%D%/content_type.c %D%/content_type.h \
-	%D%/detect.h \
+	%D%/detect.c %D%/detect.h \
+	%D%/leaf.c %D%/leaf.h \
 	%D%/ours.c %D%/ours.h \
 	%D%/part_header.c %D%/part_header.h \
 	%D%/quoted_printable.c %D%/quoted_printable.h \
