@@ -19,7 +19,7 @@ struct ca_row {
 	char *name;       /* common name, unique */
 	char *thumbprint; /* issuing certificate; NULL while an external root has not answered */
 	char *root_thumbprint; /* NULL: an external root */
-	char *issuer_id;       /* subject_id of the issuing certificate: issuer of what it issues */
+	char *issuer_key; /* subject_key of the issuing certificate: issuer of what it issues */
 	char *spki_sha256, *root_spki_sha256;
 	gboolean is_default;
 	gint64 created;
@@ -53,6 +53,8 @@ gboolean cas_set_crl_next(struct tx *tx, gint64 id, gint64 at,
 /* By name, by thumbprint of the issuing certificate, or NULL for the default one. NOT_FOUND. */
 struct ca_row *cas_find(struct db *db, const char *name_or_thumbprint,
 			GError **error) G_GNUC_WARN_UNUSED_RESULT;
+struct ca_row *cas_find_in_tx(struct tx *tx, const char *name_or_thumbprint,
+			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *cas_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The next CRL number of a CA; rises by one in this transaction and never repeats. */
 gboolean cas_next_crl_number(struct tx *tx, gint64 id, gint64 *number,

@@ -17,12 +17,13 @@ struct db;
 struct tx;
 
 struct cert_row {
-	gint64 id;                    /* cursor of lists; set by the store */
-	char *thumbprint;             /* SHA-512 hex */
-	GBytes *der;                  /* NULL in lists */
-	char *subject, *issuer;       /* as shown to people */
-	char *subject_id, *issuer_id; /* SHA-256 hex of the canonical name: compared, never shown */
-	char *serial;                 /* lower-case hex without leading zeros */
+	gint64 id;              /* cursor of lists; set by the store */
+	char *thumbprint;       /* SHA-512 hex */
+	GBytes *der;            /* NULL in lists */
+	char *subject, *issuer; /* as shown to people */
+	char *subject_key,
+	    *issuer_key; /* SHA-256 hex of the canonical name: compared, never shown */
+	char *serial;    /* hex as the certificate gives it */
 	gint64 not_before, not_after;
 	char *spki_sha256;
 	char *ski, *aki; /* hex, or NULL */
@@ -74,13 +75,13 @@ GPtrArray *certs_by_thumbprints(struct db *db, const char *const *thumbprints, g
 /* All certificates with one of these addresses, pending ones too; newest first, each once. */
 GPtrArray *certs_by_emails(struct db *db, const char *const *email_keys, gsize n,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Candidates for issuers: CA certificates with one of these subjects (subject_id). */
-GPtrArray *certs_issuers(struct db *db, const char *const *subject_ids, gsize n,
+/* Candidates for issuers: CA certificates with one of these subjects (subject_key). */
+GPtrArray *certs_issuers(struct db *db, const char *const *subject_keys, gsize n,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* By subject and key identifier; ski may be NULL. */
-GPtrArray *certs_by_subject(struct db *db, const char *subject_id, const char *ski,
+GPtrArray *certs_by_subject(struct db *db, const char *subject_key, const char *ski,
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
-GPtrArray *certs_by_issuer_serial(struct db *db, const char *issuer_id, const char *serial,
+GPtrArray *certs_by_issuer_serial(struct db *db, const char *issuer_key, const char *serial,
 				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *certs_by_ski(struct db *db, const char *ski, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *certs_by_spki(struct db *db, const char *spki_sha256,

@@ -23,7 +23,7 @@ struct key_row {
 	char *origin; /* "generated", "imported", "handler" */
 	gint64 request_id;
 	gint64 made, last_used; /* last_used 0: never; exact to a day */
-	/* Read only. */
+	/* Read only; set by keys_list and keys_find_in_tx. */
 	gint64 certificates, requests; /* how many use it; requests: unfinished ones */
 	gboolean is_ca;                /* a CA of ours signs with it */
 };
@@ -37,6 +37,9 @@ gboolean keys_touch(struct db *db, const char *spki_sha256, gint64 at,
 /* NULL and NOT_FOUND when absent. */
 struct key_row *keys_find(struct db *db, const char *spki_sha256,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* On the primary, inside a transaction, with its counts. */
+struct key_row *keys_find_in_tx(struct tx *tx, const char *spki_sha256,
+				GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *keys_list(struct db *db, gint64 after, gint limit,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Which of these keys are held: a set of their SPKI digests. */

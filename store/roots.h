@@ -16,7 +16,7 @@ struct tx;
 struct root_row {
 	char *thumbprint;
 	GBytes *der;
-	char *subject, *subject_id, *serial;
+	char *subject, *subject_key, *serial;
 	gint64 not_before, not_after;
 	char *spki_sha256, *ski; /* ski: NULL when it has none */
 	char *source;            /* "import", "ca", "system-email", "system-any" */

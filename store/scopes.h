@@ -40,7 +40,7 @@ char *scope_untagged(const char *address_key, char delimiter);
 
 /* Users and domains that an administrator made; setting a preference makes one too. */
 struct scope_row {
-	struct scope scope;
+	struct scope *scope;
 	char *comment;
 	gint64 created;
 	gint64 preferences, selections; /* own ones */

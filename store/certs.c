@@ -1,0 +1,448 @@
+/*
+ * certs - SQL and mapping of the certificate store.
+ */
+#include "store/certs.h"
+
+#include <string.h>
+
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/db/query.h"
+#include "store/db/tx.h"
+#include "store/lookups.h"
+
+#define LIST_LIMIT 100
+#define PREFIX_MIN 8
+
+/* Lists leave the DER out, so that a page of a million stays small. */
+#define CERT_COLUMNS(der)                                                                          \
+	"SELECT c.id, c.thumbprint, " der ", c.subject, c.issuer, c.subject_key, c.issuer_key,"    \
+	" c.serial, c.not_before, c.not_after, c.spki_sha256, c.ski, c.aki, c.is_ca,"              \
+	" c.self_signed, c.key_kind, c.key_bits, c.origin, c.origin_detail, c.request_id,"         \
+	" c.own_ca, c.pending, c.issued, c.created,"                                               \
+	" ARRAY(SELECT e.email FROM certificate_email e WHERE e.certificate_id = c.id"             \
+	" ORDER BY e.email),"                                                                      \
+	" EXISTS (SELECT 1 FROM private_key k WHERE k.spki_sha256 = c.spki_sha256),"               \
+	" (SELECT t.kind || CASE WHEN t.allow_expired THEN '-expired' ELSE '' END"                 \
+	" FROM ctl_entry t WHERE t.thumbprint = c.thumbprint)"                                     \
+	" FROM certificate c"
+#define CERT_FULL CERT_COLUMNS("c.der")
+
+void
+cert_row_free(struct cert_row *row)
+{
+	if (row == NULL)
+		return;
+	g_free(row->thumbprint);
+	if (row->der != NULL)
+		g_bytes_unref(row->der);
+	g_free(row->subject);
+	g_free(row->issuer);
+	g_free(row->subject_key);
+	g_free(row->issuer_key);
+	g_free(row->serial);
+	g_free(row->spki_sha256);
+	g_free(row->ski);
+	g_free(row->aki);
+	g_free(row->key_kind);
+	g_strfreev(row->emails);
+	g_free(row->origin);
+	g_free(row->origin_detail);
+	g_free(row->own_ca);
+	g_free(row->ctl);
+	g_free(row);
+}
+
+static gint64
+time_or_zero(const struct rows *rows, int r, int c)
+{
+	return rows_is_null(rows, r, c) ? 0 : rows_time(rows, r, c);
+}
+
+static struct cert_row *
+cert_row_read(const struct rows *rows, int r)
+{
+	struct cert_row *row = g_new0(struct cert_row, 1);
+	int c = 0;
+
+	row->id = rows_int(rows, r, c++);
+	row->thumbprint = g_strdup(rows_text(rows, r, c++));
+	row->der = rows_bytes(rows, r, c++);
+	row->subject = g_strdup(rows_text(rows, r, c++));
+	row->issuer = g_strdup(rows_text(rows, r, c++));
+	row->subject_key = g_strdup(rows_text(rows, r, c++));
+	row->issuer_key = g_strdup(rows_text(rows, r, c++));
+	row->serial = g_strdup(rows_text(rows, r, c++));
+	row->not_before = rows_time(rows, r, c++);
+	row->not_after = rows_time(rows, r, c++);
+	row->spki_sha256 = g_strdup(rows_text(rows, r, c++));
+	row->ski = g_strdup(rows_text(rows, r, c++));
+	row->aki = g_strdup(rows_text(rows, r, c++));
+	row->is_ca = rows_bool(rows, r, c++);
+	row->self_signed = rows_bool(rows, r, c++);
+	row->key_kind = g_strdup(rows_text(rows, r, c++));
+	row->key_bits = (gint)rows_int(rows, r, c++);
+	row->origin = g_strdup(rows_text(rows, r, c++));
+	row->origin_detail = g_strdup(rows_text(rows, r, c++));
+	row->request_id = rows_int(rows, r, c++);
+	row->own_ca = g_strdup(rows_text(rows, r, c++));
+	row->pending = rows_bool(rows, r, c++);
+	row->issued = time_or_zero(rows, r, c++);
+	row->created = rows_time(rows, r, c++);
+	row->emails = rows_text_array(rows, r, c++);
+	row->has_key = rows_bool(rows, r, c++);
+	row->ctl = g_strdup(rows_text(rows, r, c++));
+	return row;
+}
+
+static GPtrArray *
+cert_rows_read(struct rows *rows)
+{
+	if (rows == NULL)
+		return NULL;
+	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)cert_row_free);
+	for (int r = 0; r < rows_count(rows); r++)
+		g_ptr_array_add(found, cert_row_read(rows, r));
+	rows_free(rows);
+	return found;
+}
+
+static const struct statement certs_insert_statement = {
+	"certs_insert",
+	"WITH new AS (INSERT INTO certificate (thumbprint, der, subject, issuer, subject_key,"
+	" issuer_key, serial, not_before, not_after, spki_sha256, ski, aki, is_ca, self_signed,"
+	" key_kind, key_bits, origin, origin_detail, request_id, own_ca, pending, issued)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
+	" $19, $20, $21, $22) ON CONFLICT (thumbprint) DO NOTHING RETURNING id),"
+	" mail AS (INSERT INTO certificate_email (email, certificate_id)"
+	" SELECT DISTINCT e, new.id FROM new, unnest($23::text[]) AS e)"
+	" SELECT id FROM new",
+};
+
+gboolean
+certs_insert(struct tx *tx, const struct cert_row *row, gboolean *is_new, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, row->thumbprint);
+	params_bytes(params, row->der);
+	params_text(params, row->subject);
+	params_text(params, row->issuer);
+	params_text(params, row->subject_key);
+	params_text(params, row->issuer_key);
+	params_text(params, row->serial);
+	params_time(params, row->not_before);
+	params_time(params, row->not_after);
+	params_text(params, row->spki_sha256);
+	params_text(params, row->ski);
+	params_text(params, row->aki);
+	params_bool(params, row->is_ca);
+	params_bool(params, row->self_signed);
+	params_text(params, row->key_kind);
+	params_int(params, row->key_bits);
+	params_text(params, row->origin != NULL ? row->origin : "import");
+	params_text(params, row->origin_detail);
+	if (row->request_id != 0)
+		params_int(params, row->request_id);
+	else
+		params_null(params);
+	params_text(params, row->own_ca);
+	params_bool(params, row->pending);
+	params_time(params, row->issued != 0 ? row->issued : CLOCK_NEVER);
+	params_text_array(params, (const char *const *)row->emails,
+			  row->emails != NULL ? g_strv_length(row->emails) : 0);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &certs_insert_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	*is_new = rows_count(rows) > 0;
+	if (*is_new)
+		tx_changed(tx, CHANGE_CERT, row->thumbprint);
+	return TRUE;
+}
+
+static const struct statement certs_delete_statement = {
+	"certs_delete",
+	"DELETE FROM certificate WHERE thumbprint = $1",
+};
+static const struct statement certs_set_pending_statement = {
+	"certs_set_pending",
+	"UPDATE certificate SET pending = $2 WHERE thumbprint = $1",
+};
+
+/* For statements on the one certificate of $1. */
+static gboolean
+change_one(struct tx *tx, const struct statement *statement, const char *thumbprint,
+	   struct params *params, GError **error)
+{
+	CLEANUP(rows) struct rows *rows = tx_query(tx, statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	if (rows_affected(rows) == 0)
+		return fail_false(error, PS_ERROR_NOT_FOUND,
+				  "certificate %.16s is not in the store", thumbprint);
+	tx_changed(tx, CHANGE_CERT, thumbprint);
+	return TRUE;
+}
+
+gboolean
+certs_delete(struct tx *tx, const char *thumbprint, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, thumbprint);
+	return change_one(tx, &certs_delete_statement, thumbprint, params, error);
+}
+
+gboolean
+certs_set_pending(struct tx *tx, const char *thumbprint, gboolean pending, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, thumbprint);
+	params_bool(params, pending);
+	return change_one(tx, &certs_set_pending_statement, thumbprint, params, error);
+}
+
+/* 'g' follows the last hex digit: everything that begins with the text. */
+static const struct statement certs_by_prefix = {
+	"certs_by_prefix",
+	CERT_FULL " WHERE c.thumbprint >= $1 AND c.thumbprint < $1 || 'g' LIMIT 2",
+};
+
+struct cert_row *
+certs_find(struct db *db, const char *thumbprint, GError **error)
+{
+	g_autofree char *digits = g_ascii_strdown(thumbprint, -1);
+
+	if (strlen(digits) < PREFIX_MIN || strspn(digits, "0123456789abcdef") != strlen(digits))
+		return fail(error, PS_ERROR_INVALID,
+			    "a thumbprint is written as hex digits, at least %d of them",
+			    PREFIX_MIN);
+	struct params *params = params_new();
+	params_text(params, digits);
+	g_autoptr(GPtrArray) found = cert_rows_read(db_query(db, &certs_by_prefix, params, error));
+	if (found == NULL)
+		return NULL;
+	if (found->len == 0)
+		return fail(error, PS_ERROR_NOT_FOUND, "certificate %.16s is not in the store",
+			    digits);
+	if (found->len > 1)
+		return fail(error, PS_ERROR_INVALID,
+			    "several certificates begin with %.16s, give more digits", digits);
+	return g_ptr_array_steal_index(found, 0);
+}
+
+const struct statement certs_by_thumbprints_statement = {
+	"certs_by_thumbprints",
+	CERT_FULL " WHERE c.thumbprint = ANY ($1::text[])",
+};
+const struct statement certs_by_emails_statement = {
+	"certs_by_emails",
+	CERT_FULL " WHERE c.id IN (SELECT e.certificate_id FROM certificate_email e"
+		  " WHERE e.email = ANY ($1::text[]))"
+		  " ORDER BY c.not_before DESC, c.not_after DESC, c.thumbprint",
+};
+const struct statement certs_issuers_statement = {
+	"certs_issuers",
+	CERT_FULL " WHERE c.subject_key = ANY ($1::text[]) AND c.is_ca"
+		  " ORDER BY c.not_after DESC, c.thumbprint",
+};
+
+static GPtrArray *
+query_many(struct db *db, const struct statement *statement, const char *const *values, gsize n,
+	   GError **error)
+{
+	struct params *params = params_new();
+
+	params_text_array(params, values, n);
+	return cert_rows_read(db_query(db, statement, params, error));
+}
+
+GPtrArray *
+certs_by_thumbprints(struct db *db, const char *const *thumbprints, gsize n, GError **error)
+{
+	return query_many(db, &certs_by_thumbprints_statement, thumbprints, n, error);
+}
+
+GPtrArray *
+certs_by_emails(struct db *db, const char *const *email_keys, gsize n, GError **error)
+{
+	return query_many(db, &certs_by_emails_statement, email_keys, n, error);
+}
+
+GPtrArray *
+certs_issuers(struct db *db, const char *const *subject_keys, gsize n, GError **error)
+{
+	return query_many(db, &certs_issuers_statement, subject_keys, n, error);
+}
+
+const struct statement certs_by_subject_statement = {
+	"certs_by_subject",
+	CERT_FULL " WHERE c.subject_key = $1 AND ($2::text IS NULL OR c.ski = $2)"
+		  " ORDER BY c.not_after DESC, c.thumbprint",
+};
+const struct statement certs_by_issuer_serial_statement = {
+	"certs_by_issuer_serial",
+	CERT_FULL " WHERE c.issuer_key = $1 AND c.serial = $2 ORDER BY c.id",
+};
+const struct statement certs_by_ski_statement = {
+	"certs_by_ski",
+	CERT_FULL " WHERE c.ski = $1 ORDER BY c.id",
+};
+const struct statement certs_by_spki_statement = {
+	"certs_by_spki",
+	CERT_FULL " WHERE c.spki_sha256 = $1 ORDER BY c.id",
+};
+
+static GPtrArray *
+query_texts(struct db *db, const struct statement *statement, int n, const char *first,
+	    const char *second, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, first);
+	if (n > 1)
+		params_text(params, second);
+	return cert_rows_read(db_query(db, statement, params, error));
+}
+
+GPtrArray *
+certs_by_subject(struct db *db, const char *subject_key, const char *ski, GError **error)
+{
+	return query_texts(db, &certs_by_subject_statement, 2, subject_key, ski, error);
+}
+
+GPtrArray *
+certs_by_issuer_serial(struct db *db, const char *issuer_key, const char *serial, GError **error)
+{
+	return query_texts(db, &certs_by_issuer_serial_statement, 2, issuer_key, serial, error);
+}
+
+GPtrArray *
+certs_by_ski(struct db *db, const char *ski, GError **error)
+{
+	return query_texts(db, &certs_by_ski_statement, 1, ski, NULL, error);
+}
+
+GPtrArray *
+certs_by_spki(struct db *db, const char *spki_sha256, GError **error)
+{
+	return query_texts(db, &certs_by_spki_statement, 1, spki_sha256, NULL, error);
+}
+
+/* One statement a field, so that each can use its index. $1 is the text in lower case. */
+#define LIST_WHERE(condition)                                                                      \
+	CERT_COLUMNS("NULL::bytea")                                                                \
+	" WHERE " condition " AND c.id > $2"                                                       \
+	" AND ($3 = 0 OR ($3 = 1 AND c.not_after >= $4) OR ($3 = 2 AND c.not_after < $4))"         \
+	" AND (NOT $5 OR EXISTS (SELECT 1 FROM private_key k WHERE k.spki_sha256 = "               \
+	"c.spki_sha256))"                                                                          \
+	" AND (NOT $6 OR c.pending) ORDER BY c.id LIMIT $7"
+
+enum list_field {
+	LIST_ALL,
+	LIST_ANY,
+	LIST_ADDRESS,
+	LIST_EMAIL,
+	LIST_SUBJECT,
+	LIST_ISSUER,
+	LIST_SERIAL,
+	LIST_THUMBPRINT
+};
+
+static const struct statement list_statements[] = {
+	[LIST_ALL] = { "certs_list_all", LIST_WHERE("$1::text IS NULL") },
+	[LIST_ANY] = { "certs_list_any",
+		       LIST_WHERE("(strpos(lower(c.subject), $1) > 0 OR strpos(lower(c.issuer), $1)"
+				  " > 0 OR strpos(c.serial, $1) > 0 OR c.thumbprint LIKE $1 || '%'"
+				  " OR EXISTS (SELECT 1 FROM certificate_email e WHERE"
+				  " e.certificate_id = c.id AND strpos(e.email, $1) > 0))") },
+	[LIST_ADDRESS] = { "certs_list_address",
+			   LIST_WHERE("c.id IN (SELECT e.certificate_id FROM certificate_email e"
+				      " WHERE e.email = $1)") },
+	[LIST_EMAIL] = { "certs_list_email",
+			 LIST_WHERE("EXISTS (SELECT 1 FROM certificate_email e WHERE"
+				    " e.certificate_id = c.id AND strpos(e.email, $1) > 0)") },
+	[LIST_SUBJECT] = { "certs_list_subject", LIST_WHERE("strpos(lower(c.subject), $1) > 0") },
+	[LIST_ISSUER] = { "certs_list_issuer", LIST_WHERE("strpos(lower(c.issuer), $1) > 0") },
+	[LIST_SERIAL] = { "certs_list_serial", LIST_WHERE("strpos(c.serial, $1) > 0") },
+	[LIST_THUMBPRINT] = { "certs_list_thumbprint",
+			      LIST_WHERE("c.thumbprint >= $1 AND c.thumbprint < $1 || 'g'") },
+};
+
+static gboolean
+list_field(const struct cert_filter *filter, enum list_field *field, GError **error)
+{
+	static const struct {
+		const char *name;
+		enum list_field field;
+	} names[] = {
+		{ "email", LIST_EMAIL },           { "subject", LIST_SUBJECT },
+		{ "issuer", LIST_ISSUER },         { "serial", LIST_SERIAL },
+		{ "thumbprint", LIST_THUMBPRINT },
+	};
+
+	*field = filter->text == NULL || *filter->text == '\0' ? LIST_ALL : LIST_ANY;
+	if (filter->field == NULL || *field == LIST_ALL)
+		return TRUE;
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+		if (strcmp(names[i].name, filter->field) == 0) {
+			const char *at = strchr(filter->text, '@');
+			*field = names[i].field;
+			if (*field == LIST_EMAIL && at != NULL && at != filter->text &&
+			    at[1] != '\0')
+				*field = LIST_ADDRESS;
+			return TRUE;
+		}
+	return fail_false(error, PS_ERROR_INVALID,
+			  "unknown field '%s': email, subject, issuer, serial or thumbprint",
+			  filter->field);
+}
+
+/* Digests and serials are found however they are spelt: "AB:CD", "0xabcd". */
+static char *
+list_text(const struct cert_filter *filter, enum list_field field)
+{
+	if (field == LIST_ALL)
+		return NULL;
+	char *text = g_utf8_strdown(filter->text, -1);
+	if (field != LIST_SERIAL && field != LIST_THUMBPRINT)
+		return text;
+	char *out = text;
+	for (const char *p = g_str_has_prefix(text, "0x") ? text + 2 : text; *p != '\0'; p++)
+		if (g_ascii_isxdigit(*p))
+			*out++ = *p;
+	*out = '\0';
+	return text;
+}
+
+GPtrArray *
+certs_list(struct db *db, const struct cert_filter *filter, GError **error)
+{
+	enum list_field field;
+
+	if (!list_field(filter, &field, error))
+		return NULL;
+	g_autofree char *text = list_text(filter, field);
+	struct params *params = params_new();
+	params_text(params, text);
+	params_int(params, filter->after);
+	params_int(params, filter->expired);
+	params_time(params, filter->now);
+	params_bool(params, filter->with_key == CERT_KEY_ONLY);
+	params_bool(params, filter->only_pending);
+	params_int(params, filter->limit > 0 ? filter->limit : LIST_LIMIT);
+	return cert_rows_read(db_query(db, &list_statements[field], params, error));
+}
+
+static const struct statement certs_count_statement = {
+	"certs_count",
+	"SELECT count(*) FROM certificate",
+};
+
+gint64
+certs_count(struct db *db, GError **error)
+{
+	CLEANUP(rows) struct rows *rows = db_query(db, &certs_count_statement, NULL, error);
+	return rows != NULL ? rows_int(rows, 0, 0) : -1;
+}
