@@ -9,3 +9,7 @@ tests_unit_milter_test_status_LDADD = $(MAIL_LIBS)
 check_PROGRAMS += tests/unit/milter/test_decide_all
 tests_unit_milter_test_decide_all_SOURCES = %D%/test_decide_all.c
 tests_unit_milter_test_decide_all_LDADD = $(MAIL_LIBS)
+check_PROGRAMS += tests/unit/milter/test_outbound
+tests_unit_milter_test_outbound_SOURCES = %D%/test_outbound.c tests/unit/pki/cms_fixture.c \
+	tests/unit/pki/cms_fixture.h
+tests_unit_milter_test_outbound_LDADD = $(MAIL_LIBS)
