@@ -192,18 +192,12 @@ signer_for(struct outbound *outbound, const struct outbound_request *request, GE
 	};
 	g_autofree char *key = key_of(request);
 	struct cms_signer *signer = find_signer(outbound, key);
-	GError *cause = NULL;
 
 	if (signer != NULL)
 		return signer;
-	signer = cms_signer_new(group->signer, group->signer_key, &options, &cause);
-	if (signer == NULL) {
-		/* Not the message's fault: it may be signed once the certificate is mended. */
-		fail(error, PS_ERROR_TEMPORARY, "the signer's certificate cannot sign: %s",
-		     cause->message);
-		g_error_free(cause);
+	signer = cms_signer_new(group->signer, group->signer_key, &options, error);
+	if (signer == NULL)
 		return NULL;
-	}
 	keep_signer(outbound, key, signer);
 	return signer;
 }
@@ -292,46 +286,48 @@ encrypt_layer(const struct outbound_request *request, const struct wrapped *inne
 {
 	CLEANUP(canonical) struct canonical *canonical = NULL;
 	CLEANUP(spool) struct spool *entity = NULL;
-	struct wrapped *outer;
-	GError *cause = NULL;
 
 	if (inner != NULL) {
-		entity = wrapped_entity(inner, &cause);
+		entity = wrapped_entity(inner, error);
 	} else {
-		canonical = canonical_for_encryption(request->tree, request->area, &cause);
+		canonical = canonical_for_encryption(request->tree, request->area, error);
 		if (canonical != NULL)
 			entity = spool_ref(canonical->entity);
 	}
-	outer = entity != NULL ? encrypt_entity(request, entity, &cause) : NULL;
-	if (outer == NULL && cause->code == PS_ERROR_INVALID)
-		cause->code = PS_ERROR_TEMPORARY; /* a certificate's fault, never a way to plain */
-	if (outer == NULL)
-		g_propagate_error(error, cause);
-	return outer;
+	return entity != NULL ? encrypt_entity(request, entity, error) : NULL;
+}
+
+/* The outermost layer. */
+static struct wrapped *
+make_layers(struct outbound *outbound, const struct outbound_request *request, GError **error)
+{
+	const struct plan *plan = &request->group->plan;
+	CLEANUP(wrapped) struct wrapped *inner = NULL;
+
+	if (!plan->sign && !plan->encrypt)
+		return fail(error, PS_ERROR_BUG, "a plan that asks for nothing");
+	if (plan->sign) {
+		inner = sign_layer(outbound, request, error);
+		if (inner == NULL)
+			return NULL;
+	}
+	return plan->encrypt ? encrypt_layer(request, inner, error) : g_steal_pointer(&inner);
 }
 
 gboolean
 outbound_carry_out(struct outbound *outbound, const struct outbound_request *request,
 		   struct edits *edits, GError **error)
 {
-	const struct plan *plan = &request->group->plan;
-	CLEANUP(wrapped) struct wrapped *layer = NULL;
+	GError *cause = NULL;
+	CLEANUP(wrapped) struct wrapped *layer = make_layers(outbound, request, &cause);
 
-	if (plan->sign) {
-		layer = sign_layer(outbound, request, error);
-		if (layer == NULL)
-			return FALSE;
+	if (layer == NULL) {
+		/* A key that does not fit, a certificate that cannot be used: mended one day. */
+		if (g_error_matches(cause, PS_ERROR, PS_ERROR_INVALID))
+			cause->code = PS_ERROR_TEMPORARY;
+		g_propagate_error(error, cause);
+		return FALSE;
 	}
-	if (plan->encrypt) {
-		struct wrapped *outer = encrypt_layer(request, layer, error);
-
-		if (outer == NULL)
-			return FALSE;
-		wrapped_free(layer);
-		layer = outer;
-	}
-	if (layer == NULL)
-		return fail_false(error, PS_ERROR_BUG, "a plan that asks for nothing");
 	wrapped_edit(layer, request->tree->root->headers, edits);
 	return TRUE;
 }

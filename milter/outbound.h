@@ -34,8 +34,8 @@ void outbound_free(struct outbound *outbound); /* NULL is fine */
 
 /*
  * edits may hold changes made before (trigger words, fields of ours) and get the new body and
- * content fields. On failure they are worthless. *error: PS_ERROR_INVALID where this message
- * cannot be signed as it is, now or later; everything else may be tried again.
+ * content fields. On failure they are worthless, and the message must be deferred: never INVALID,
+ * which somebody might take for a reason to go without.
  */
 gboolean outbound_carry_out(struct outbound *outbound, const struct outbound_request *request,
 			    struct edits *edits, GError **error) G_GNUC_WARN_UNUSED_RESULT;

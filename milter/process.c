@@ -28,8 +28,7 @@ struct walk {
 	struct structure *structure;
 	struct ruling *ruling;
 	struct edits *edits;
-	const struct group *copy;   /* carried out; NULL: nothing was made */
-	struct group unsigned_copy; /* what is carried out where signing turned out impossible */
+	const struct group *copy; /* carried out; NULL: nothing was made */
 	enum reason reason;
 	char *detail;
 	guint64 size_in;
@@ -203,33 +202,6 @@ carry_out(struct walk *walk, const struct group *group, GError **error)
 	return TRUE;
 }
 
-/*
- * A message whose structure cannot be told and that is not clean cannot be signed. Where the
- * signature was only wanted if possible it goes without; else it is refused, for good.
- */
-static enum session_answer
-without_signature(struct walk *walk, const struct group *group, const GError *failure)
-{
-	g_autoptr(GError) error = NULL;
-
-	if (group->plan.sign_need == NEED_MUST)
-		return answer_reason(walk, REASON_REFUSED_MALFORMED, failure);
-	edits_free(walk->edits);
-	walk->edits = edits_new();
-	ruling_clean_header(walk->process->gateway, walk->ruling, walk->message->headers,
-			    walk->edits);
-	walk->detail = g_strdup(failure->message);
-	walk->reason = REASON_PLAIN_MALFORMED;
-	if (!group->plan.encrypt)
-		return SESSION_CONTINUE;
-	walk->unsigned_copy = *group;
-	walk->unsigned_copy.plan.sign = FALSE;
-	if (!carry_out(walk, &walk->unsigned_copy, &error))
-		return answer_reason(walk, reason_of_failure(error), error);
-	walk->reason = REASON_DONE_ENCRYPTED;
-	return SESSION_CONTINUE;
-}
-
 static enum session_answer
 make_edits(struct walk *walk)
 {
@@ -243,8 +215,6 @@ make_edits(struct walk *walk)
 		return SESSION_CONTINUE;
 	if (carry_out(walk, group, &error))
 		return SESSION_CONTINUE;
-	if (group->plan.sign && g_error_matches(error, PS_ERROR, PS_ERROR_INVALID))
-		return without_signature(walk, group, error);
 	return answer_reason(walk, reason_of_failure(error), error);
 }
 
