@@ -169,13 +169,23 @@ name_key(const X509_NAME *name)
 }
 
 char *
+number_hex(gconstpointer bytes, gsize length)
+{
+	g_autofree char *hex = hex_of(bytes, length);
+	const char *p = hex;
+
+	while (*p == '0' && p[1] != '\0')
+		p++;
+	return g_strdup(*p != '\0' ? p : "0");
+}
+
+char *
 serial_hex(const ASN1_INTEGER *serial)
 {
 	const ASN1_STRING *text = serial;
-	g_autofree char *hex = hex_of(ASN1_STRING_get0_data(text), (gsize)ASN1_STRING_length(text));
+	g_autofree char *hex =
+	    number_hex(ASN1_STRING_get0_data(text), (gsize)ASN1_STRING_length(text));
 
-	if (*hex == '\0')
-		return g_strdup("00");
 	if (ASN1_STRING_type(text) == V_ASN1_NEG_INTEGER)
 		return g_strconcat("-", hex, NULL);
 	return g_steal_pointer(&hex);

@@ -50,7 +50,7 @@ const char *cert_sha1(const struct cert *cert);       /* of the DER */
 const char *cert_subject(const struct cert *cert);    /* RFC 4514 order reversed: "CN=…, O=…" */
 const char *cert_issuer(const struct cert *cert);
 const char *cert_common_name(const struct cert *cert); /* "" when there is none; to show only */
-const char *cert_serial_hex(const struct cert *cert);  /* lower case, even, "-" when negative */
+const char *cert_serial_hex(const struct cert *cert);  /* lower case, no leading zeros */
 /* Lower-case hex SHA-256 of the name as RFC 5280 section 7.1 compares it: equal names, equal
  * keys. What an index of issuers and subjects is built on. */
 const char *cert_subject_key(const struct cert *cert);

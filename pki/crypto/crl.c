@@ -39,6 +39,8 @@ struct crl {
 	char *thumbprint, *issuer, *issuer_key, *aki, *number, *base_number;
 	gint64 this_update, next_update;
 	unsigned int scope;
+	unsigned int reasons; /* mask of bits 1 to 8 of ReasonFlags that it speaks of */
+	char *scope_digest;
 	GPtrArray *points;
 	gboolean unknown_critical;
 	enum algorithm signature_algorithm;
@@ -109,17 +111,16 @@ pack_serial_hex(const char *hex, guint8 packed[SERIAL_BYTES])
 	guint8 bytes[256] = { 0 };
 	gboolean negative = *hex == '-';
 	gsize digits = strlen(hex += negative);
-	gsize length = digits / 2;
+	gsize length = (digits + 1) / 2;
 
-	if (digits == 0 || digits % 2 != 0 || length >= sizeof(bytes))
+	if (digits == 0 || length >= sizeof(bytes))
 		return FALSE;
-	for (gsize i = 0; i < length; i++) {
-		int high = g_ascii_xdigit_value(hex[2 * i]);
-		int low = g_ascii_xdigit_value(hex[2 * i + 1]);
+	for (gsize i = 0; i < digits; i++) {
+		int value = g_ascii_xdigit_value(hex[digits - 1 - i]);
 
-		if (high < 0 || low < 0)
+		if (value < 0)
 			return FALSE;
-		bytes[i + 1] = (guint8)(high << 4 | low);
+		bytes[length - i / 2] |= (guint8)(i % 2 == 0 ? value : value << 4);
 	}
 	if (negative) {
 		unsigned int carry = 1;
@@ -130,12 +131,9 @@ pack_serial_hex(const char *hex, guint8 packed[SERIAL_BYTES])
 			bytes[i] = (guint8)sum;
 			carry = sum >> 8;
 		}
-		/* Shortest form, as DER has it. */
-		gsize skip = length > 0 && (bytes[1] & 0x80) != 0 ? 1 : 0;
-		pack_serial(bytes + skip, length + 1 - skip, packed);
-		return TRUE;
 	}
-	gsize skip = (bytes[1] & 0x80) != 0 ? 0 : 1;
+	/* Shortest form, as DER has it. */
+	gsize skip = ((bytes[1] & 0x80) != 0) == negative ? 1 : 0;
 	pack_serial(bytes + skip, length + 1 - skip, packed);
 	return TRUE;
 }
@@ -339,9 +337,18 @@ integer_hex(struct der contents)
 	if (!der_take(&contents, DER_INTEGER, &number))
 		return NULL;
 	struct der value = der_inside(&number);
-	while (value.end - value.p > 1 && *value.p == 0)
-		value.p++;
-	return hex_of(value.p, (gsize)(value.end - value.p));
+	return number_hex(value.p, (gsize)(value.end - value.p));
+}
+
+unsigned int
+reason_mask(const ASN1_BIT_STRING *flags)
+{
+	unsigned int mask = 0;
+
+	for (int i = 1; i <= 8; i++)
+		if (flags == NULL || ASN1_BIT_STRING_get_bit(flags, i) == 1)
+			mask |= 1u << i;
+	return mask;
 }
 
 /* RFC 5280 section 5.2.5 */
@@ -359,7 +366,10 @@ read_issuing_point(struct crl *crl, struct der contents, const X509_NAME *issuer
 	crl->scope |= idp->onlyCA > 0 ? CRL_SCOPE_ONLY_CA : 0;
 	crl->scope |= idp->onlyattr > 0 ? CRL_SCOPE_ONLY_ATTRIBUTE : 0;
 	crl->scope |= idp->indirectCRL > 0 ? CRL_SCOPE_INDIRECT : 0;
-	crl->scope |= idp->onlysomereasons != NULL ? CRL_SCOPE_SOME_REASONS : 0;
+	if (idp->onlysomereasons != NULL) {
+		crl->scope |= CRL_SCOPE_SOME_REASONS;
+		crl->reasons = reason_mask(idp->onlysomereasons);
+	}
 	if (idp->distpoint != NULL) {
 		crl->scope |= CRL_SCOPE_POINT;
 		point_names(idp->distpoint, issuer, crl->points);
@@ -398,6 +408,9 @@ read_extensions(struct crl *crl, struct der list, const X509_NAME *issuer, GErro
 			crl->scope |= CRL_SCOPE_DELTA;
 			good = crl->base_number != NULL;
 		} else if (is_oid(&id, 0x1c)) { /* issuingDistributionPoint */
+			g_free(crl->scope_digest);
+			crl->scope_digest =
+			    digest_hex("SHA256", contents.p, (gsize)(contents.end - contents.p));
 			good = read_issuing_point(crl, contents, issuer);
 		} else if (critical) {
 			crl->unknown_critical = TRUE;
@@ -504,6 +517,7 @@ crl_parse(GBytes *der, GError **error)
 	struct crl *crl = g_new0(struct crl, 1);
 	crl->references = 1;
 	crl->der = g_bytes_ref(der);
+	crl->reasons = reason_mask(NULL);
 	crl->points = g_ptr_array_new_with_free_func(g_free);
 	crl->issuers = g_ptr_array_new_with_free_func(g_free);
 	if (!read_all(crl, error)) {
@@ -511,6 +525,8 @@ crl_parse(GBytes *der, GError **error)
 		return NULL;
 	}
 	g_ptr_array_add(crl->points, NULL);
+	if (crl->scope_digest == NULL)
+		crl->scope_digest = g_strdup("");
 	crl->thumbprint = digest_hex("SHA512", g_bytes_get_data(der, NULL), length);
 	return crl;
 }
@@ -534,6 +550,7 @@ crl_unref(struct crl *crl)
 	g_free(crl->aki);
 	g_free(crl->number);
 	g_free(crl->base_number);
+	g_free(crl->scope_digest);
 	g_ptr_array_unref(crl->points);
 	g_ptr_array_unref(crl->issuers);
 	g_free(crl->entries);
@@ -555,6 +572,8 @@ GETTER(const char *, base_number, base_number)
 GETTER(gint64, this_update, this_update)
 GETTER(gint64, next_update, next_update)
 GETTER(unsigned int, scope, scope)
+GETTER(unsigned int, reasons, reasons)
+GETTER(const char *, scope_digest, scope_digest)
 GETTER(gboolean, has_unknown_critical, unknown_critical)
 GETTER(enum algorithm, signature_algorithm, signature_algorithm)
 GETTER(gsize, entry_count, count)
@@ -579,7 +598,7 @@ find_issuer(const struct crl *crl, const char *key, guint *index)
 }
 
 gboolean
-crl_find(const struct crl *crl, const char *issuer_key, const char *serial, struct crl_entry *entry)
+crl_find(const struct crl *crl, const char *issuer_key, const char *serial, struct crl_item *entry)
 {
 	struct entry wanted;
 	guint issuer;
@@ -613,7 +632,7 @@ element_serial_hex(const struct der_element *serial)
 }
 
 void
-crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_entry *, gpointer),
+crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_item *, gpointer),
 	    gpointer data)
 {
 	struct der list = crl->revoked;
@@ -623,7 +642,7 @@ crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_entry *, g
 	/* A second pass changes nothing in crl: every issuer is known, every flag set already. */
 	while (go_on && next_entry((struct crl *)crl, &list, &raw)) {
 		g_autofree char *serial = element_serial_hex(&raw.serial);
-		struct crl_entry entry = {
+		struct crl_item entry = {
 			.serial_hex = serial,
 			.issuer_key = crl->issuers->pdata[raw.issuer],
 			.revoked_at = raw.revoked_at,

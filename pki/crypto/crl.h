@@ -46,7 +46,7 @@ enum crl_scope {
 	CRL_SCOPE_DELTA = 64,
 };
 
-struct crl_entry {
+struct crl_item {
 	char *serial_hex;       /* as cert_serial_hex; for crl_foreach borrowed during the call */
 	const char *issuer_key; /* as cert_issuer_key; differs from the list's when indirect */
 	gint64 revoked_at;
@@ -62,11 +62,14 @@ const char *crl_thumbprint(const struct crl *crl); /* SHA-512 of the DER */
 const char *crl_issuer(const struct crl *crl);
 const char *crl_issuer_key(const struct crl *crl);  /* as cert_subject_key of who signed it */
 const char *crl_aki(const struct crl *crl);         /* hex, or NULL */
-const char *crl_number(const struct crl *crl);      /* hex, even, or NULL */
+const char *crl_number(const struct crl *crl);      /* hex as a serial, or NULL */
 const char *crl_base_number(const struct crl *crl); /* of a delta; hex, or NULL */
 gint64 crl_this_update(const struct crl *crl);
 gint64 crl_next_update(const struct crl *crl); /* CLOCK_NEVER when absent */
 unsigned int crl_scope(const struct crl *crl); /* mask of enum crl_scope */
+/* Hex SHA-256 of the issuingDistributionPoint, "" when there is none: lists of one issuer with
+ * the same digest replace each other. */
+const char *crl_scope_digest(const struct crl *crl);
 /* The names of its distribution point (URIs, "DN:" texts), borrowed; empty without one. */
 const char *const *crl_points(const struct crl *crl);
 gboolean crl_has_unknown_critical(const struct crl *crl); /* then it must not be used */
@@ -75,9 +78,9 @@ gsize crl_entry_count(const struct crl *crl);
 /* FALSE when it is not listed. issuer_key NULL means the list's own issuer. serial_hex of
  * *entry is left NULL. Under 1 us. */
 gboolean crl_find(const struct crl *crl, const char *issuer_key, const char *serial_hex,
-		  struct crl_entry *entry);
+		  struct crl_item *entry);
 /* In the order of the list; stops when visit says FALSE. */
-void crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_entry *, gpointer),
+void crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_item *, gpointer),
 		 gpointer data);
 /* Key usage cRLSign, name and signature; the issuer's own path is the caller's question. */
 gboolean crl_is_signed_by(const struct crl *crl, const struct cert *issuer);

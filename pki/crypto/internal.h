@@ -63,12 +63,16 @@ void *fail_openssl(GError **error, enum ps_error code, const char *format, ...) 
 gboolean fail_openssl_false(GError **error, enum ps_error code, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
+/* Bits 1 to 8 of ReasonFlags (RFC 5280 4.2.1.13) as a mask; NULL means all of them. */
+unsigned int reason_mask(const ASN1_BIT_STRING *flags);
+unsigned int crl_reasons(const struct crl *crl); /* what it speaks of, as reason_mask */
 /* The names of a distribution point as texts that compare equal when the names do: the URI, or
  * "DN:" and the name's key; appended to points. issuer completes a relative name. */
 void point_names(DIST_POINT_NAME *point, const X509_NAME *issuer, GPtrArray *points);
 
 /* Shared texts; owned by the caller. */
-char *hex_of(gconstpointer bytes, gsize length); /* lower case */
+char *hex_of(gconstpointer bytes, gsize length);     /* lower case */
+char *number_hex(gconstpointer bytes, gsize length); /* without leading zeros, "0" for none */
 char *digest_hex(const char *digest, gconstpointer bytes, gsize length);
 char *name_text(const X509_NAME *name);       /* printable, one line */
 char *name_key(const X509_NAME *name);        /* as cert_subject_key */
