@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "store/base/error.h"
+#include "store/base/nearest.h"
 #include "store/base/printable.h"
 
 #define LINE_MAX_BYTES 8192
@@ -41,46 +42,6 @@ member(const struct settings *settings, gsize index)
 	return (char *)(gpointer)settings + offsets[index];
 }
 
-/* Edit distance with a ceiling on length; names are short. */
-static guint
-distance(const char *a, const char *b)
-{
-	guint previous[64];
-	guint current[64];
-	gsize n = strlen(b);
-
-	if (n >= G_N_ELEMENTS(previous))
-		return G_MAXUINT;
-	for (guint j = 0; j <= n; j++)
-		previous[j] = j;
-	for (guint i = 0; a[i] != '\0'; i++) {
-		current[0] = i + 1;
-		for (guint j = 0; j < n; j++) {
-			guint cost = previous[j] + (a[i] == b[j] ? 0 : 1);
-			cost = MIN(cost, previous[j + 1] + 1);
-			current[j + 1] = MIN(cost, current[j] + 1);
-		}
-		memcpy(previous, current, sizeof(previous));
-	}
-	return previous[n];
-}
-
-static const char *
-nearest(const char *name)
-{
-	const char *best = NULL;
-	guint best_distance = (guint)MIN(strlen(name), 32) / 2 + 1;
-
-	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-		guint d = distance(name, rows[i].name);
-		if (d < best_distance) {
-			best_distance = d;
-			best = rows[i].name;
-		}
-	}
-	return best;
-}
-
 static gboolean
 row_find(const char *name, gsize *index, GError **error)
 {
@@ -90,12 +51,14 @@ row_find(const char *name, gsize *index, GError **error)
 			return TRUE;
 		}
 
+	struct nearest nearest = nearest_start(name);
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+		nearest_offer(&nearest, rows[i].name);
 	g_autofree char *shown = printable(name);
-	const char *near = nearest(name);
-	if (near == NULL)
+	if (nearest_found(&nearest) == NULL)
 		return fail_false(error, PS_ERROR_NOT_FOUND, "unknown setting '%s'", shown);
 	return fail_false(error, PS_ERROR_NOT_FOUND, "unknown setting '%s', did you mean '%s'?",
-			  shown, near);
+			  shown, nearest_found(&nearest));
 }
 
 struct unit {

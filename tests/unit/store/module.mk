@@ -11,3 +11,11 @@ tests_unit_store_test_settings_LDADD = $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_query
 tests_unit_store_test_query_SOURCES = %D%/test_query.c
 tests_unit_store_test_query_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_tx
+tests_unit_store_test_tx_SOURCES = %D%/test_tx.c
+tests_unit_store_test_tx_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_changelog
+tests_unit_store_test_changelog_SOURCES = %D%/test_changelog.c
+tests_unit_store_test_changelog_LDADD = $(TEST_LIBS) $(STORE_LIBS)
