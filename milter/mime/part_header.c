@@ -53,7 +53,7 @@ encode_parameters(const char *name, const char *value)
 		}
 	}
 	if (encoded != NULL) {
-		char *with_blank = g_strconcat(" ", g_strchomp(encoded), NULL);
+		char *with_blank = g_strconcat(" ", g_strstrip(encoded), NULL);
 
 		g_free(encoded);
 		return with_blank;

@@ -1,8 +1,11 @@
 # messages and MIME
 check_PROGRAMS += \
+	tests/unit/milter/test_canonical \
 	tests/unit/milter/test_headers \
 	tests/unit/milter/test_scan \
 	tests/unit/milter/test_spool
+tests_unit_milter_test_canonical_SOURCES = %D%/test_canonical.c %D%/mime_sample.h
+tests_unit_milter_test_canonical_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
 tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_scan_SOURCES = %D%/test_scan.c %D%/mime_sample.h
