@@ -272,9 +272,9 @@ gather_signer(struct gathering *g)
 	m->signer = ABLE_NO;
 	if (m->author != AUTHOR_CONFIRMED || m->arrived != ARRIVED_PLAIN)
 		return;
-	if (m->sign_mode == SIGN_NEVER && !g->source->look_up_all)
-		return;
-	m->signer = signer_able(g);
+	g->found->signer_asked = m->sign_mode != SIGN_NEVER;
+	if (g->found->signer_asked || g->source->look_up_all)
+		m->signer = signer_able(g);
 }
 
 static void

@@ -54,6 +54,7 @@ struct gathered_recipient {
 	GPtrArray *certificates; /* of struct cert *: what a copy for him is encrypted to, without
 				  * the author's own */
 	char *note;              /* why the ability is what it is, one line; or NULL */
+	gboolean asked;          /* the decision needs to know of his certificates */
 	struct recipient_facts facts;
 };
 
@@ -66,7 +67,8 @@ struct gathered {
 	struct side side;        /* whose preferences speak for the sending side */
 	enum on_refuse on_refuse;
 	gboolean trigger_remove;
-	struct selection *signing;    /* candidates of the author; NULL: not asked or unknown */
+	gboolean signer_asked;     /* the decision may need to know of the author's certificate */
+	struct selection *signing; /* candidates of the author; NULL: not asked or unknown */
 	struct selection *additional; /* of the author's scopes; likewise */
 	struct cert *signer;          /* with facts.signer == ABLE_YES */
 	struct key *signer_key;

@@ -413,20 +413,20 @@ gather_recipient_certificates(struct gathering *g)
 
 	for (guint i = 0; i < found->recipients->len; i++) {
 		struct gathered_recipient *recipient = g_ptr_array_index(found->recipients, i);
-		gboolean matter = certificates_matter(g, recipient);
 
+		recipient->asked = certificates_matter(g, recipient);
 		recipient->facts.scheme = scheme_for(found->signer_key, recipient->facts.scheme);
 		if (recipient->address == NULL) {
 			recipient->note = g_strdup("not an address that can have a certificate");
 			continue;
 		}
-		if (!matter && !g->source->look_up_all)
+		if (!recipient->asked && !g->source->look_up_all)
 			continue;
 		if (!author_done)
 			gather_author_certificates(g);
 		author_done = TRUE;
 		gather_certificates(g, recipient);
-		if (!matter)
+		if (!recipient->asked)
 			continue;
 		recipient->facts.named = is_named(g, recipient->address);
 		recipient->facts.foreign_matching = is_foreign_matching(g, recipient);

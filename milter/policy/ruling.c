@@ -210,8 +210,9 @@ ruling_describe(const struct ruling *ruling, GString *out)
 	describe_text_member(out, "author",
 			     found->author != NULL ? mailaddr_key(found->author) : NULL);
 	describe_text_member(out, "author_check", describe_author(found->facts.author));
-	describe_text_member(out, "signer", describe_able(found->facts.signer));
-	describe_text_member(out, "signer_note", found->signer_note);
+	describe_text_member(out, "signer",
+			     found->signer_asked ? describe_able(found->facts.signer) : NULL);
+	describe_text_member(out, "signer_note", found->signer_asked ? found->signer_note : NULL);
 	describe_bool_member(out, "observed", ruling->observed);
 	describe_member(out, "recipients");
 	g_string_append_c(out, '[');
@@ -221,8 +222,9 @@ ruling_describe(const struct ruling *ruling, GString *out)
 		g_string_append(out, i > 0 ? ", {" : "{");
 		describe_text_member(out, "address", recipient->written);
 		describe_text_member(out, "certificates",
-				     describe_able(recipient->facts.certificate));
-		describe_text_member(out, "note", recipient->note);
+				     recipient->asked ? describe_able(recipient->facts.certificate)
+						      : NULL);
+		describe_text_member(out, "note", recipient->asked ? recipient->note : NULL);
 		describe_member(out, "plan");
 		plan_describe(&ruling->plans[i], out);
 		g_string_append_c(out, '}');

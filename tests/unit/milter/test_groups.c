@@ -1,0 +1,264 @@
+/*
+ * Plans to copies and the answer for the message; the words of the reply.
+ */
+#include "milter/policy/groups.h"
+#include "milter/policy/reply.h"
+
+#include <string.h>
+
+#include "tests/unit/milter/reasons_seen.h"
+
+#define RECIPIENTS_MAX 8
+
+/* One letter a recipient: what his plan is. */
+static struct plan
+plan_of(char letter)
+{
+	struct plan plan = { .direction = DIRECTION_OUTBOUND };
+
+	switch (letter) {
+	case 'p': /* plain */
+		plan.reason = REASON_PLAIN_NOT_WANTED;
+		break;
+	case 'i': /* internal, left */
+		plan.direction = DIRECTION_LEAVE;
+		plan.reason = REASON_LEAVE_INTERNAL;
+		break;
+	case 'o': /* plain, though encryption was tried */
+		plan.reason = REASON_PLAIN_OPPORTUNISTIC;
+		break;
+	case 'b': /* plain to a bounce's recipient */
+		plan.null_sender = TRUE;
+		plan.reason = REASON_LEAVE_NULL_SENDER;
+		break;
+	case 'B': /* encrypted to a bounce's recipient */
+		plan.null_sender = TRUE;
+		plan.outcome = OUTCOME_DO;
+		plan.encrypt = TRUE;
+		plan.reason = REASON_DONE_ENCRYPTED;
+		break;
+	case 'O': /* opaque signature */
+		plan.format = FORMAT_OPAQUE;
+		G_GNUC_FALLTHROUGH;
+	case 's':
+		plan.outcome = OUTCOME_DO;
+		plan.sign = TRUE;
+		plan.reason = REASON_DONE_SIGNED;
+		break;
+	case 'h': /* hidden: in no To or Cc */
+		plan.alone = TRUE;
+		G_GNUC_FALLTHROUGH;
+	case 'e':
+		plan.outcome = OUTCOME_DO;
+		plan.encrypt = TRUE;
+		plan.reason = REASON_DONE_ENCRYPTED;
+		break;
+	case 'g': /* another cipher */
+		plan = plan_of('e');
+		plan.cipher = CIPHER_AES_256_GCM;
+		break;
+	case 'c': /* EC keys */
+		plan = plan_of('e');
+		plan.keys = KEYS_EC;
+		break;
+	case 'a': /* other additional certificates */
+		plan = plan_of('e');
+		plan.additional_set = 1;
+		break;
+	case 'R':
+		plan.outcome = OUTCOME_REFUSE;
+		plan.reason = REASON_REFUSED_NO_CERTIFICATE;
+		break;
+	case 'Z':
+		plan.outcome = OUTCOME_REFUSE;
+		plan.reason = REASON_REFUSED_SIZE;
+		break;
+	case 'D':
+		plan.outcome = OUTCOME_DEFER;
+		plan.reason = REASON_DEFERRED_UNKNOWN_CERTIFICATE;
+		break;
+	default:
+		g_assert_not_reached();
+	}
+	return plan;
+}
+
+static struct groups *
+groups_of(const char *letters, struct plan *plans)
+{
+	guint count = (guint)strlen(letters);
+
+	for (guint i = 0; i < count; i++)
+		plans[i] = plan_of(letters[i]);
+	return groups_make(plans, count);
+}
+
+static void
+test_groups(void)
+{
+	static const struct {
+		const char *name;
+		const char *plans;
+		guint copies;
+		enum outcome outcome;
+		enum reason reason;
+		guint decisive;
+	} rows[] = {
+		{ "nobody: nothing to do", "", 0, OUTCOME_LEAVE, REASON_PLAIN_NOT_WANTED, 0 },
+		{ "equal plans are one copy", "sss", 1, OUTCOME_DO, REASON_DONE_SIGNED, 0 },
+		{ "untouched for different reasons is one copy", "pio", 1, OUTCOME_LEAVE,
+		  REASON_LEAVE_INTERNAL, 0 },
+		{ "encrypted and plain", "ep", 2, OUTCOME_DEFER, REASON_DEFERRED_DIFFERENT, 0 },
+		{ "clear and opaque", "sO", 2, OUTCOME_DEFER, REASON_DEFERRED_DIFFERENT, 0 },
+		{ "two ciphers", "eg", 2, OUTCOME_DEFER, REASON_DEFERRED_DIFFERENT, 0 },
+		{ "RSA and EC", "ec", 2, OUTCOME_DEFER, REASON_DEFERRED_DIFFERENT, 0 },
+		{ "other additional certificates", "ea", 2, OUTCOME_DEFER,
+		  REASON_DEFERRED_DIFFERENT, 0 },
+		{ "a hidden recipient alone", "h", 1, OUTCOME_DO, REASON_DONE_ENCRYPTED, 0 },
+		{ "a hidden recipient beside another", "eh", 2, OUTCOME_DEFER,
+		  REASON_DEFERRED_DIFFERENT, 0 },
+		{ "two hidden recipients do not see each other", "hh", 2, OUTCOME_DEFER,
+		  REASON_DEFERRED_DIFFERENT, 0 },
+		{ "one refusal refuses the message", "seR", 3, OUTCOME_REFUSE,
+		  REASON_REFUSED_NO_CERTIFICATE, 1 },
+		{ "a refusal beats a deferral", "DR", 2, OUTCOME_REFUSE,
+		  REASON_REFUSED_NO_CERTIFICATE, 1 },
+		{ "the first refusal gives the code", "ZRR", 1, OUTCOME_REFUSE, REASON_REFUSED_SIZE,
+		  3 },
+		{ "a deferral beats different treatment", "sDe", 3, OUTCOME_DEFER,
+		  REASON_DEFERRED_UNKNOWN_CERTIFICATE, 1 },
+		{ "a bounce is never deferred for different treatment", "bB", 1, OUTCOME_LEAVE,
+		  REASON_LEAVE_NULL_SENDER, 0 },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct plan plans[RECIPIENTS_MAX];
+		CLEANUP(groups) struct groups *groups = groups_of(rows[i].plans, plans);
+
+		g_test_message("%s", rows[i].name);
+		reasons_seen(groups->reason);
+		g_assert_cmpstr(decide_outcome_name(groups->outcome), ==,
+				decide_outcome_name(rows[i].outcome));
+		g_assert_cmpstr(reason_name(groups->reason), ==, reason_name(rows[i].reason));
+		g_assert_cmpuint(groups->decisive->len, ==, rows[i].decisive);
+		if (rows[i].outcome < OUTCOME_REFUSE)
+			g_assert_cmpuint(groups->copies->len, ==, rows[i].copies);
+	}
+}
+
+static void
+test_bounce_is_left_whole(void)
+{
+	struct plan plans[RECIPIENTS_MAX];
+	CLEANUP(groups) struct groups *groups = groups_of("bB", plans);
+	const struct group *group = g_ptr_array_index(groups->copies, 0);
+
+	g_assert_false(group->plan.encrypt);
+	g_assert_cmpuint(group->members->len, ==, 2);
+}
+
+static void
+test_replies(void)
+{
+	static const struct {
+		const char *name;
+		const char *plans;
+		enum origin origin;
+		const char *reply; /* lines joined by " | ", or NULL */
+	} rows[] = {
+		{ "an accepted message has none", "s", ORIGIN_TRUSTED, NULL },
+		{ "the recipient and his reason", "sR", ORIGIN_TRUSTED,
+		  "550 5.7.5 <r1@x>: must be encrypted, but the recipient has no valid certificate "
+		  "| nothing was sent to the other recipients either" },
+		{ "nobody else: nothing about others", "R", ORIGIN_TRUSTED,
+		  "550 5.7.5 <r0@x>: must be encrypted, but the recipient has no valid "
+		  "certificate" },
+		{ "to strangers nothing beyond the code", "sR", ORIGIN_UNTRUSTED,
+		  "550 5.7.5 message not accepted" },
+		{ "to strangers, size", "Z", ORIGIN_UNTRUSTED, "552 5.3.4 message too large" },
+		{ "to strangers, later", "D", ORIGIN_UNTRUSTED,
+		  "451 4.7.5 message cannot be processed now, try again later" },
+		{ "different treatment", "se", ORIGIN_TRUSTED,
+		  "451 4.7.0 recipients need different treatment" },
+		{ "the code of size", "Z", ORIGIN_TRUSTED,
+		  "552 5.3.4 <r0@x>: must be protected, but is larger than the limit" },
+	};
+	static const char *const addresses[] = { "r0@x", "r1@x", "r2@x", "r3@x",
+						 "r4@x", "r5@x", "r6@x", "r7@x" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct plan plans[RECIPIENTS_MAX];
+		CLEANUP(groups) struct groups *groups = groups_of(rows[i].plans, plans);
+		CLEANUP(reply)
+		struct reply *reply = reply_make(groups, plans, addresses,
+						 (guint)strlen(rows[i].plans), rows[i].origin);
+		g_autofree char *lines = NULL;
+		g_autofree char *whole = NULL;
+
+		g_test_message("%s", rows[i].name);
+		if (reply == NULL) {
+			g_assert_null(rows[i].reply);
+			continue;
+		}
+		lines = g_strjoinv(" | ", reply->lines);
+		whole = g_strdup_printf("%s %s %s", reply->code, reply->status, lines);
+		g_assert_cmpstr(whole, ==, rows[i].reply);
+	}
+}
+
+static void
+test_reply_counts(void)
+{
+	static const char *const addresses[] = { "r0@x", "r1@x", "r2@x", "r3@x",
+						 "r4@x", "r5@x", "r6@x" };
+	struct plan plans[RECIPIENTS_MAX];
+	CLEANUP(groups) struct groups *groups = groups_of("RRRRRRR", plans);
+	CLEANUP(reply)
+	struct reply *reply = reply_make(groups, plans, addresses, 7, ORIGIN_TRUSTED);
+
+	g_assert_cmpuint(g_strv_length(reply->lines), ==, REPLY_RECIPIENTS_MAX + 1);
+	g_assert_cmpstr(reply->lines[REPLY_RECIPIENTS_MAX], ==, "and 2 more recipients");
+}
+
+/* What an attacker puts into RCPT must not write lines or escape sequences of its own. */
+static void
+test_reply_is_printable(void)
+{
+	static const char *const addresses[] = { "a\r\n250 fine\x1b[2J\xff@x" };
+	struct plan plans[RECIPIENTS_MAX];
+	CLEANUP(groups) struct groups *groups = groups_of("R", plans);
+	CLEANUP(reply)
+	struct reply *reply = reply_make(groups, plans, addresses, 1, ORIGIN_TRUSTED);
+
+	for (const char *p = reply->lines[0]; *p != '\0'; p++)
+		g_assert_true(g_ascii_isprint(*p));
+}
+
+/* Failures outside of the policy have one line each. */
+static void
+test_reply_of_reason(void)
+{
+	CLEANUP(reply)
+	struct reply *ours = reply_of_reason(REASON_DEFERRED_STORE, ORIGIN_TRUSTED);
+	CLEANUP(reply)
+	struct reply *theirs = reply_of_reason(REASON_REFUSED_LIMIT, ORIGIN_UNTRUSTED);
+
+	g_assert_cmpstr(ours->code, ==, "451");
+	g_assert_cmpstr(ours->status, ==, "4.3.0");
+	g_assert_cmpstr(ours->lines[0], ==, reason_sentence(REASON_DEFERRED_STORE));
+	g_assert_cmpstr(theirs->lines[0], ==, "message not accepted");
+	g_assert_null(theirs->lines[1]);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/groups/table", test_groups);
+	g_test_add_func("/groups/bounce-is-left-whole", test_bounce_is_left_whole);
+	g_test_add_func("/reply/table", test_replies);
+	g_test_add_func("/reply/counts", test_reply_counts);
+	g_test_add_func("/reply/is-printable", test_reply_is_printable);
+	g_test_add_func("/reply/of-reason", test_reply_of_reason);
+	return g_test_run();
+}
