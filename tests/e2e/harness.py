@@ -134,11 +134,11 @@ class Postfix:
             os.makedirs(os.path.join(self.folder, name), exist_ok=True)
         os.chown(os.path.join(self.folder, "data"), uid.pw_uid, uid.pw_gid)
         os.chown(self.mail, uid.pw_uid, uid.pw_gid)
-        mailboxes = "".join(f"@{d} {d}/\n" for d in (INSIDE, PARTNER, "other.example"))
+        mailboxes = "".join(f"@{d} {d}/\n" for d in (INSIDE, PARTNER, "other.example", "strict.example"))
         self.write("mailboxes", mailboxes)
         self.write("main.cf", MAIN_CF.format(
             f=self.folder, host=self.hostname, uid=uid.pw_uid, gid=uid.pw_gid, milter=self.milter,
-            domains=f"{INSIDE} {PARTNER} other.example") + self.extra_main)
+            domains=f"{INSIDE} {PARTNER} other.example strict.example") + self.extra_main)
         self.write("master.cf", MASTER_CF.format(
             mx=self.mx, submission=self.submission, after=self.after_filter, reinject=self.reinject)
             + self.extra_master)
@@ -401,7 +401,7 @@ class Site:
 
     def make_ca(self, *args):
         self.cli("ca", "create", "--common-name", "Test Root", "--intermediate-common-name",
-                 "Test Issuing CA", "--default", *args)
+                 "Test Issuing CA", "--make-default", "--yes", *args)
 
     def issue(self, address, name=None, *args):
         self.cli("request", "create", "--email", address, "--common-name", name or address, *args)

@@ -74,7 +74,7 @@ def make_people(site):
     os.makedirs(folder)
     site.make_ca()
     root = os.path.join(folder, "root.pem")
-    site.cli("root", "export", "--output", root)
+    site.cli("root", "export", "--all", "--output", root)
     people = {}
     for name, key in (("rsa", "rsa:2048"), ("ec", "ec:P-256")):
         for role, domain in (("sender", INSIDE), ("reader", PARTNER)):
