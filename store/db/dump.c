@@ -240,7 +240,10 @@ static const char back_sql[] = "BEGIN; SET LOCAL statement_timeout = 0;\n"
 			       "DROP SCHEMA IF EXISTS public CASCADE;\n"
 			       "ALTER SCHEMA public_before RENAME TO public;\n"
 			       "COMMIT";
-static const char done_sql[] = "SET statement_timeout = 0; DROP SCHEMA public_before CASCADE";
+/* A backup holds the privileges that differ from those of a new database: PUBLIC has USAGE. */
+static const char done_sql[] = "SET statement_timeout = 0;\n"
+			       "GRANT USAGE ON SCHEMA public TO PUBLIC;\n"
+			       "DROP SCHEMA public_before CASCADE";
 
 static gboolean
 run_sql(const struct settings *settings, const char *sql, GError **error)

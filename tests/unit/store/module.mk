@@ -19,3 +19,15 @@ tests_unit_store_test_tx_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_changelog
 tests_unit_store_test_changelog_SOURCES = %D%/test_changelog.c
 tests_unit_store_test_changelog_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_migrate
+tests_unit_store_test_migrate_SOURCES = %D%/test_migrate.c
+tests_unit_store_test_migrate_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_dump
+tests_unit_store_test_dump_SOURCES = %D%/test_dump.c
+tests_unit_store_test_dump_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_embedded
+tests_unit_store_test_embedded_SOURCES = %D%/test_embedded.c
+tests_unit_store_test_embedded_LDADD = $(TEST_LIBS) $(STORE_LIBS)
