@@ -1,0 +1,22 @@
+# unit tests of milter/policy
+
+check_PROGRAMS += tests/unit/milter/test_decide_all tests/unit/milter/test_decide \
+	tests/unit/milter/test_groups tests/unit/milter/test_reasons tests/unit/milter/test_origin
+tests_unit_milter_test_decide_SOURCES = %D%/test_decide.c %D%/reasons_seen.h
+tests_unit_milter_test_decide_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_groups_SOURCES = %D%/test_groups.c %D%/reasons_seen.h
+tests_unit_milter_test_groups_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_reasons_SOURCES = %D%/test_reasons.c
+tests_unit_milter_test_reasons_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_decide_all_SOURCES = %D%/test_decide_all.c
+tests_unit_milter_test_decide_all_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_origin_SOURCES = %D%/test_origin.c
+tests_unit_milter_test_origin_LDADD = $(MAIL_LIBS)
+
+# Counts what the other tests have left behind.
+EXTRA_DIST += %D%/reasons_produced.sh
+tests/unit/milter/reasons_produced.log: tests/unit/milter/test_decide.log \
+	tests/unit/milter/test_groups.log
+clean-local: clean-reasons-seen
+clean-reasons-seen:
+	rm -rf tests/reasons-seen
