@@ -374,14 +374,29 @@ on_close(SMFICTX *ctx)
 
 /* ---- the listening socket ------------------------------------------------------------------- */
 
+/* NULL: not a unix socket. */
 static const char *
 unix_path(const char *socket_name)
 {
-	if (g_str_has_prefix(socket_name, "unix:"))
-		return socket_name + strlen("unix:");
-	if (g_str_has_prefix(socket_name, "local:"))
-		return socket_name + strlen("local:");
-	return socket_name[0] == '/' ? socket_name : NULL;
+	return g_str_has_prefix(socket_name, "unix:/") ? socket_name + strlen("unix:") : NULL;
+}
+
+/* The library would take any word for a file in its folder, and any number for a port. */
+static gboolean
+is_socket_name(const char *name)
+{
+	const char *port;
+	char *end;
+	guint64 number;
+
+	if (unix_path(name) != NULL)
+		return TRUE;
+	if (!g_str_has_prefix(name, "inet:") && !g_str_has_prefix(name, "inet6:"))
+		return FALSE;
+	port = strchr(name, ':') + 1;
+	number = g_ascii_strtoull(port, &end, 10);
+	return g_ascii_isdigit(*port) && number >= 1 && number <= G_MAXUINT16 && *end == '@' &&
+	       end[1] != '\0';
 }
 
 /* A socket that nobody serves is left over from a crash; anything else is not ours to remove. */
@@ -497,6 +512,10 @@ milter_listen(const struct milter_options *options, GError **error)
 	int result;
 
 	server = options;
+	if (!is_socket_name(options->socket))
+		return fail_false(error, PS_ERROR_INVALID,
+				  "milter_socket: \"%s\" is neither unix:/PATH nor inet:PORT@HOST",
+				  options->socket);
 	if (path != NULL && !remove_stale_socket(path, error))
 		return FALSE;
 	if (!register_callbacks(error))

@@ -259,6 +259,8 @@ def broken_settings(site):
     one_line(site, "no value", "spool_max\n", r"broken.conf:\d+: ")
     one_line(site, "key", "milter_master_key_file = /nonexistent/key\n", r"/nonexistent/key")
     one_line(site, "spool", "milter_socket = unix:%s/x.sock\nspool_dir = /nonexistent\n" % site.run, r"/nonexistent")
+    one_line(site, "socket", "milter_socket = foo\n", r"milter_socket.*unix:/PATH nor inet:PORT@HOST")
+    one_line(site, "port", "milter_socket = inet:99999@127.0.0.1\n", r"milter_socket.*unix:/PATH nor inet:PORT@HOST")
     one_line(site, "user", "milter_user = nobody-of-that-name\n", r"no user nobody-of-that-name")
 
 
