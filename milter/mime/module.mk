@@ -2,12 +2,15 @@ libmail_a_SOURCES += \
 	%D%/author.c %D%/author.h \
 	%D%/canonical.c %D%/canonical.h \
 	%D%/content_type.c %D%/content_type.h \
+	%D%/cross_check.c \
 	%D%/detect.c %D%/detect.h \
+	%D%/encoded_word.c %D%/encoded_word.h \
 	%D%/leaf.c %D%/leaf.h \
 	%D%/ours.c %D%/ours.h \
 	%D%/part_header.c %D%/part_header.h \
 	%D%/quoted_printable.c %D%/quoted_printable.h \
 	%D%/scan.c %D%/scan.h \
+	%D%/spool_stream.c %D%/spool_stream.h \
 	%D%/subject.c %D%/subject.h \
 	%D%/survey.c %D%/survey.h \
 	%D%/verdict.c %D%/verdict.h \

@@ -6,9 +6,7 @@
 
 #include <string.h>
 
-#include <gmime/gmime.h>
-
-#include "milter/mime/content_type.h"
+#include "milter/mime/encoded_word.h"
 #include "store/base/error.h"
 
 #define WORDS_MAX 100
@@ -102,17 +100,16 @@ char *
 subject_decode(const char *raw_value)
 {
 	g_autofree char *unfolded = g_strdup(raw_value);
-	g_autofree char *decoded = NULL;
-	g_autofree char *valid = NULL;
+	char *decoded;
+	char *to = unfolded;
 
-	gmime_once();
 	/* A fold is its line end alone (RFC 5322 2.2.3): the blank stays. */
-	for (char *at = unfolded; (at = strpbrk(at, "\r\n")) != NULL;)
-		memmove(at, at + 1, strlen(at + 1) + 1);
-	decoded = g_mime_utils_header_decode_text(NULL, g_strstrip(unfolded));
-	valid = g_utf8_make_valid(decoded != NULL ? decoded : unfolded, -1);
-	g_strdelimit(valid, "\r\n", ' ');
-	return g_steal_pointer(&valid);
+	for (const char *from = unfolded; *from != '\0'; from++)
+		if (*from != '\r' && *from != '\n')
+			*to++ = *from;
+	*to = '\0';
+	decoded = encoded_words_decode(g_strstrip(unfolded));
+	return g_strdelimit(decoded, "\r\n", ' ');
 }
 
 /* --- the form that is matched --- */
@@ -369,6 +366,16 @@ encode_words(const char *text, gsize column)
 
 		while (*end != '\0' && (gsize)(g_utf8_next_char(end) - text) <= octets)
 			end = g_utf8_next_char(end);
+		/* No padding but in the last word: GMime loses what stands behind one. */
+		for (const char *back = end; *end != '\0' && back > text;
+		     back = g_utf8_find_prev_char(text, back)) {
+			if ((back - text) % 3 == 0) {
+				end = back;
+				break;
+			}
+			if (back - text <= 4)
+				break;
+		}
 		encoded = g_base64_encode((const guchar *)text, (gsize)(end - text));
 		if (out->len > 1)
 			g_string_append(out, "\n ");

@@ -23,3 +23,5 @@ FUZZ_TARGETS += tests/fuzz/fuzz_settings
 tests_fuzz_fuzz_settings_SOURCES = %D%/fuzz_settings.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_settings_LDADD = $(STORE_LIBS)
 tests_fuzz_fuzz_settings_LDFLAGS = $(FUZZ_LINK)
+
+include %D%/mime.mk

@@ -1,9 +1,13 @@
 # messages and MIME
 check_PROGRAMS += \
+	tests/unit/milter/test_author \
 	tests/unit/milter/test_canonical \
 	tests/unit/milter/test_headers \
 	tests/unit/milter/test_scan \
-	tests/unit/milter/test_spool
+	tests/unit/milter/test_spool \
+	tests/unit/milter/test_subject
+tests_unit_milter_test_author_SOURCES = %D%/test_author.c %D%/mime_sample.h
+tests_unit_milter_test_author_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_canonical_SOURCES = %D%/test_canonical.c %D%/mime_sample.h
 tests_unit_milter_test_canonical_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
@@ -12,3 +16,5 @@ tests_unit_milter_test_scan_SOURCES = %D%/test_scan.c %D%/mime_sample.h
 tests_unit_milter_test_scan_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_spool_SOURCES = %D%/test_spool.c
 tests_unit_milter_test_spool_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_subject_SOURCES = %D%/test_subject.c
+tests_unit_milter_test_subject_LDADD = $(MAIL_LIBS)

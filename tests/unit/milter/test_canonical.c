@@ -94,9 +94,8 @@ static const struct row rows[] = {
 	{ "8-bit file name",
 	  MULTI "\r\n--b\r\nContent-Type: text/plain; name=\"" UE ".txt\"\r\n\r\nx\r\n--b--\r\n",
 	  REWRITTEN,
-	  MULTI
-	  "\r\n--b\r\nContent-Type: text/plain; name*=iso-8859-1''%FC.txt\r\n\r\nx\r\n"
-	  "--b--\r\n" },
+	  MULTI "\r\n--b\r\nContent-Type: text/plain; name*=iso-8859-1''%FC.txt\r\n\r\nx\r\n"
+		"--b--\r\n" },
 	{ "8-bit description", "Content-Description: " UE "\r\nContent-Type: text/plain\r\n\r\nx",
 	  REWRITTEN, "Content-Description: =?UTF-8?B?w7w=?=\r\nContent-Type: text/plain\r\n\r\nx" },
 	{ "8-bit address in a message inside",
@@ -280,7 +279,7 @@ contents_of(const struct mime_tree *tree)
 }
 
 static void
-check_file(const char *path, guint counts[3], guint *malformed)
+check_file(const char *path, guint counts[3], guint *malformed, guint *differ)
 {
 	CLEANUP(spool) struct spool *spool = spool_new(area);
 	g_autofree char *raw = NULL;
@@ -328,6 +327,13 @@ check_file(const char *path, guint counts[3], guint *malformed)
 		g_assert_cmpstr(content_after, ==, content_before);
 		sample_clear(&after);
 	}
+	if (before.tree->malformed == NULL) {
+		g_assert_true(scan_cross_check(before.tree, &error));
+		if (before.tree->malformed != NULL) {
+			g_test_message("%s: %s", path, before.tree->malformed);
+			(*differ)++;
+		}
+	}
 	sample_clear(&before);
 }
 
@@ -343,6 +349,7 @@ test_corpus(void)
 	g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
 	guint counts[3] = { 0 };
 	guint malformed = 0;
+	guint differ = 0;
 
 	collect(dir, files);
 	if (files->len == 0) {
@@ -350,9 +357,10 @@ test_corpus(void)
 		return;
 	}
 	for (guint i = 0; i < files->len; i++)
-		check_file(files->pdata[i], counts, &malformed);
-	g_test_message("%u files: %u clean, %u rewritten, %u opaque; %u malformed", files->len,
-		       counts[CLEAN], counts[REWRITTEN], counts[OPAQUE], malformed);
+		check_file(files->pdata[i], counts, &malformed, &differ);
+	g_test_message(
+	    "%u files: %u clean, %u rewritten, %u opaque; %u malformed, %u seen differently",
+	    files->len, counts[CLEAN], counts[REWRITTEN], counts[OPAQUE], malformed, differ);
 }
 
 /* --- wrapping --- */
