@@ -20,5 +20,8 @@ const char *preference_set_fingerprint(const struct preference_set *set);
 gboolean preference_rows_load(struct db *db, const GPtrArray *scope_keys, GHashTable *rows,
 			      GError **error);
 GHashTable *preference_table_new(void);
+/* Takes the row. One with aliases is found by each of them too, under preference_alias_key(). */
+void preference_table_add(GHashTable *table, struct preference_row *row);
+char *preference_alias_key(const char *address_key);
 
 #endif

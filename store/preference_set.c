@@ -85,13 +85,15 @@ compile(struct preference_set *set, enum preference p, const char *text)
 	return FALSE;
 }
 
+/* not: a preference that these rows do not speak for, or PREF_COUNT. */
 static void
-take_rows(struct preference_set *set, const GPtrArray *rows, const struct scope *scope)
+take_rows(struct preference_set *set, const GPtrArray *rows, const struct scope *scope,
+	  enum preference not )
 {
 	for (guint i = 0; rows != NULL && i < rows->len; i++) {
 		const struct preference_row *row = g_ptr_array_index(rows, i);
 		enum preference p = row->preference;
-		if (set->values[p] != NULL || !compile(set, p, row->value))
+		if (p == not || set->values[p] != NULL || !compile(set, p, row->value))
 			continue;
 		set->values[p] = g_strdup(row->value);
 		set->scopes[p] = scope_text(scope);
@@ -135,6 +137,62 @@ scopes_of(const char *address_key, char delimiter, GHashTable *table)
 	return scope_list(address_key, untagged);
 }
 
+/* Users who have this address among their aliases lend it what is their own. Whether it is internal
+ * stays the address's own business: an alias outside does not come inside. */
+static void
+take_alias_rows(struct preference_set *set, GHashTable *table, const struct scope *scope)
+{
+	g_autofree char *key = preference_alias_key(scope->name);
+	const GPtrArray *owners = g_hash_table_lookup(table, key);
+
+	for (guint i = 0; owners != NULL && i < owners->len; i++) {
+		const struct preference_row *owner = g_ptr_array_index(owners, i);
+		take_rows(set, rows_of(table, owner->scope), owner->scope, PREF_LOCALITY);
+	}
+}
+
+char *
+preference_alias_key(const char *address_key)
+{
+	return g_strconcat("alias of ", address_key, NULL);
+}
+
+static struct preference_row *
+row_copy(const struct preference_row *row)
+{
+	struct preference_row *copy = g_new0(struct preference_row, 1);
+
+	copy->scope = scope_new(row->scope->kind, row->scope->name);
+	copy->preference = row->preference;
+	copy->value = g_strdup(row->value);
+	copy->changed = row->changed;
+	return copy;
+}
+
+static void
+table_append(GHashTable *table, char *key, struct preference_row *row)
+{
+	GPtrArray *own = g_hash_table_lookup(table, key);
+
+	if (own == NULL) {
+		own = g_ptr_array_new_with_free_func((GDestroyNotify)preference_row_free);
+		g_hash_table_insert(table, g_strdup(key), own);
+	}
+	g_ptr_array_add(own, row);
+	g_free(key);
+}
+
+void
+preference_table_add(GHashTable *table, struct preference_row *row)
+{
+	if (row->preference == PREF_ALIASES) {
+		g_auto(GStrv) aliases = g_strsplit(row->value, " ", -1);
+		for (char **alias = aliases; *alias != NULL; alias++)
+			table_append(table, preference_alias_key(*alias), row_copy(row));
+	}
+	table_append(table, scope_key(row->scope), row);
+}
+
 struct preference_set *
 preference_set_build_table(const char *address_key, char delimiter, GHashTable *table)
 {
@@ -145,7 +203,9 @@ preference_set_build_table(const char *address_key, char delimiter, GHashTable *
 	set->references = 1;
 	for (guint s = 0; s < scopes->len; s++) {
 		const struct scope *scope = g_ptr_array_index(scopes, s);
-		take_rows(set, rows_of(table, scope), scope);
+		take_rows(set, rows_of(table, scope), scope, PREF_COUNT);
+		if (scope->kind == SCOPE_USER)
+			take_alias_rows(set, table, scope);
 	}
 	for (guint p = 0; p < PREF_COUNT; p++) {
 		if (set->values[p] == NULL) {
@@ -167,17 +227,7 @@ preference_set_build(const char *address_key, char delimiter, const GPtrArray *r
 
 	for (guint i = 0; i < rows->len; i++) {
 		const struct preference_row *row = g_ptr_array_index(rows, i);
-		g_autofree char *key = scope_key(row->scope);
-		GPtrArray *own = g_hash_table_lookup(table, key);
-		if (own == NULL) {
-			own = g_ptr_array_new_with_free_func((GDestroyNotify)preference_row_free);
-			g_hash_table_insert(table, g_steal_pointer(&key), own);
-		}
-		struct preference_row *copy = g_new0(struct preference_row, 1);
-		copy->scope = scope_new(row->scope->kind, row->scope->name);
-		copy->preference = row->preference;
-		copy->value = g_strdup(row->value);
-		g_ptr_array_add(own, copy);
+		preference_table_add(table, row_copy(row));
 	}
 	return preference_set_build_table(address_key, delimiter, table);
 }

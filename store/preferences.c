@@ -55,16 +55,24 @@ preference_row_read(const struct rows *rows, int r)
 
 const struct statement preferences_by_scopes_statement = {
 	"preferences_by_scopes",
-	"SELECT scope, name, value, changed FROM preference WHERE scope = ANY ($1::text[])"
-	" ORDER BY scope, name",
+	"SELECT scope, name, value, changed FROM preference WHERE scope = ANY ($1::text[] || ARRAY("
+	"SELECT scope FROM preference WHERE name = 'aliases'"
+	" AND string_to_array(value, ' ') && $2::text[])) ORDER BY scope, name",
 };
 
 gboolean
 preference_rows_load(struct db *db, const GPtrArray *scope_keys, GHashTable *table, GError **error)
 {
 	struct params *params = params_new();
+	g_autoptr(GPtrArray) addresses = g_ptr_array_new();
 
+	for (guint i = 0; i < scope_keys->len; i++) {
+		const char *key = g_ptr_array_index(scope_keys, i);
+		if (g_str_has_prefix(key, "u:"))
+			g_ptr_array_add(addresses, (gpointer)(key + strlen("u:")));
+	}
 	params_text_array(params, (const char *const *)scope_keys->pdata, scope_keys->len);
+	params_text_array(params, (const char *const *)addresses->pdata, addresses->len);
 	CLEANUP(rows)
 	struct rows *rows = db_query(db, &preferences_by_scopes_statement, params, error);
 	if (rows == NULL)
@@ -73,13 +81,7 @@ preference_rows_load(struct db *db, const GPtrArray *scope_keys, GHashTable *tab
 		struct preference_row *row = preference_row_read(rows, r);
 		if (row == NULL)
 			continue;
-		const char *key = rows_text(rows, r, 0);
-		GPtrArray *own = g_hash_table_lookup(table, key);
-		if (own == NULL) {
-			own = g_ptr_array_new_with_free_func((GDestroyNotify)preference_row_free);
-			g_hash_table_insert(table, g_strdup(key), own);
-		}
-		g_ptr_array_add(own, row);
+		preference_table_add(table, row);
 	}
 	return TRUE;
 }

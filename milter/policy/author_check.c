@@ -3,14 +3,19 @@
 
 #include <string.h>
 
+#include "milter/policy/side.h"
 #include "store/base/mailaddr.h"
 
-/* The author's key, or without its tag: alice+news@corp is written by alice@corp. */
+/* The author's key, or without its tag: alice+news@corp is written by alice@corp; or whose alias
+ * the author is. */
 static gboolean
 is_author(const struct author_question *q, const char *key)
 {
 	g_autofree char *untagged = NULL;
+	CLEANUP(mailaddr) struct mailaddr *owner = side_alias_owner(q->preferences);
 
+	if (owner != NULL && strcmp(mailaddr_key(owner), key) == 0)
+		return TRUE;
 	if (strcmp(mailaddr_key(q->author), key) == 0)
 		return TRUE;
 	if (q->delimiter != '\0')
@@ -36,11 +41,11 @@ login_allowed(const struct author_question *q)
 	struct mailaddr *address;
 	gboolean same;
 
-	for (guint i = 0; logins != NULL && logins[i] != NULL; i++) {
+	for (guint i = 0; logins[i] != NULL; i++) {
 		if (login_matches(logins[i], q->login))
 			return TRUE;
 	}
-	if (logins != NULL && logins[0] != NULL)
+	if (logins[0] != NULL)
 		return FALSE;
 	address = g_utf8_validate(q->login, -1, NULL) ? mailaddr_parse(q->login, NULL) : NULL;
 	same = address != NULL && is_author(q, mailaddr_key(address));
@@ -61,7 +66,7 @@ sender_allowed(const struct author_question *q)
 	if (q->sender_internal || is_author(q, mailaddr_key(q->sender_address)))
 		return TRUE;
 	aliases = preference_list(q->preferences, PREF_ALIASES);
-	for (guint i = 0; aliases != NULL && aliases[i] != NULL; i++) {
+	for (guint i = 0; aliases[i] != NULL; i++) {
 		if (strcmp(aliases[i], mailaddr_key(q->sender_address)) == 0)
 			return TRUE;
 	}

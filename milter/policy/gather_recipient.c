@@ -293,11 +293,14 @@ aliases_of(struct gathering *g, const struct gathered_recipient *recipient)
 	g_autofree char *untagged = NULL;
 	struct mailaddr *alias;
 
-	for (guint i = 0; list != NULL && list[i] != NULL; i++) {
+	for (guint i = 0; list[i] != NULL; i++) {
 		alias = mailaddr_parse(list[i], NULL);
 		if (alias != NULL)
 			g_ptr_array_add(aliases, alias);
 	}
+	alias = list[0] != NULL ? side_alias_owner(recipient->preferences) : NULL;
+	if (alias != NULL)
+		g_ptr_array_add(aliases, alias);
 	if (recipient->facts.locality != LOCALITY_INTERNAL || delimiter == '\0')
 		return aliases;
 	untagged = mailaddr_key_without_tag(recipient->address, delimiter);

@@ -1,6 +1,10 @@
 /* side - see side.h. */
 #include "milter/policy/side.h"
 
+#include <string.h>
+
+#include "store/base/mailaddr.h"
+
 void
 side_clear(struct side *side)
 {
@@ -66,4 +70,14 @@ enum preference_value
 side_sign_mode(const struct side *side)
 {
 	return side_mode(side, PREF_SIGN_MODE, VALUE_SIGN_MODE_NEVER);
+}
+
+struct mailaddr *
+side_alias_owner(const struct preference_set *set)
+{
+	const char *scope = preference_scope(set, PREF_ALIASES);
+
+	if (!g_str_has_prefix(scope, "user "))
+		return NULL;
+	return mailaddr_parse(scope + strlen("user "), NULL);
 }

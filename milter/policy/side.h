@@ -25,5 +25,8 @@ guint64 side_size_max(const struct side *side, enum preference preference);
 /* Modes of a set count as nothing asked where its smime is off. */
 enum preference_value side_encrypt_mode(const struct side *side);
 enum preference_value side_sign_mode(const struct side *side);
+/* Whose aliases these are: the user himself, also when the set is that of an alias. NULL: nobody's.
+ * Owned by the caller. */
+struct mailaddr *side_alias_owner(const struct preference_set *set);
 
 #endif

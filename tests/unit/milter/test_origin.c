@@ -220,6 +220,36 @@ test_author(void)
 	}
 }
 
+/* What is alice's own holds for her aliases too, but not whether they are internal. */
+static void
+test_alias(void)
+{
+	g_autoptr(GPtrArray) rows =
+	    g_ptr_array_new_with_free_func((GDestroyNotify)preference_row_free);
+	CLEANUP(mailaddr) struct mailaddr *author = mailaddr_parse("sales@corp.example", NULL);
+	CLEANUP(preference_set) struct preference_set *inside = NULL;
+	CLEANUP(preference_set) struct preference_set *outside = NULL;
+	struct author_question question = { .author = author, .author_internal = TRUE };
+
+	add_row(rows, SCOPE_DOMAIN, "corp.example", PREF_LOCALITY, "internal");
+	add_row(rows, SCOPE_USER, "alice@corp.example", PREF_SIGN_MODE, "required");
+	add_row(rows, SCOPE_USER, "alice@corp.example", PREF_LOCALITY, "internal");
+	add_row(rows, SCOPE_USER, "alice@corp.example", PREF_ALIASES,
+		"sales@corp.example alice@home.example");
+	inside = preference_set_build("sales@corp.example", '+', rows);
+	outside = preference_set_build("alice@home.example", '+', rows);
+	g_assert_cmpint(preference_choice(inside, PREF_SIGN_MODE), ==, VALUE_SIGN_MODE_REQUIRED);
+	g_assert_cmpstr(preference_scope(inside, PREF_SIGN_MODE), ==, "user alice@corp.example");
+	g_assert_cmpint(preference_choice(outside, PREF_LOCALITY), ==, VALUE_LOCALITY_EXTERNAL);
+	question.preferences = inside;
+	question.check = VALUE_AUTHOR_CHECK_LOGIN;
+	question.sender = "";
+	question.login = "alice@corp.example";
+	g_assert_cmpint(author_check(&question), ==, AUTHOR_CONFIRMED);
+	question.login = "bob@corp.example";
+	g_assert_cmpint(author_check(&question), ==, AUTHOR_LOGIN);
+}
+
 /* ---- the sending side ----------------------------------------------------------------------- */
 
 static void
@@ -348,6 +378,7 @@ main(int argc, char **argv)
 	g_test_add_func("/origin/table", test_origin);
 	g_test_add_func("/origin/bad-settings", test_bad_settings);
 	g_test_add_func("/author/table", test_author);
+	g_test_add_func("/author/alias", test_alias);
 	g_test_add_func("/side/combined", test_side);
 	g_test_add_func("/triggers/found", test_triggers);
 	g_test_add_func("/triggers/cut", test_cut);
