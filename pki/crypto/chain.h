@@ -22,19 +22,19 @@ enum chain_purpose { CHAIN_PURPOSE_ANY, CHAIN_PURPOSE_SIGN, CHAIN_PURPOSE_ENCRYP
 enum chain_revocation {
 	CHAIN_REVOCATION_OFF,
 	CHAIN_REVOCATION_IF_AVAILABLE,
-	CHAIN_REVOCATION_REQUIRED
+	CHAIN_REVOCATION_REQUIRED,
 };
 enum chain_verdict { CHAIN_INVALID, CHAIN_VALID, CHAIN_REVOKED };
-/* Why it is invalid, for those who decide on it (T4: allow replaces a missing path only). */
+/* What was found, in the order of judgement (T4): the first one gives verdict and reason. */
 enum chain_fault {
-	CHAIN_FAULT_NONE,
-	CHAIN_FAULT_PATH,       /* no path to an anchor */
-	CHAIN_FAULT_EXPIRED,    /* the end certificate or one of the path; or not yet valid */
+	CHAIN_FAULT_REVOKED,
 	CHAIN_FAULT_USAGE,      /* key usage, extended usage, address */
 	CHAIN_FAULT_ALGORITHM,  /* too weak or unknown */
+	CHAIN_FAULT_OTHER,      /* an extension of its own that is broken or not known */
+	CHAIN_FAULT_EXPIRED,    /* of the end certificate itself; or not yet valid */
+	CHAIN_FAULT_PATH,       /* no path to an anchor, or one that breaks a rule */
 	CHAIN_FAULT_REVOCATION, /* could not be found out, and was required */
-	CHAIN_FAULT_REVOKED,
-	CHAIN_FAULT_OTHER, /* signature, constraints, policies, extensions */
+	CHAIN_FAULTS,
 };
 
 struct chain_options {
@@ -44,18 +44,20 @@ struct chain_options {
 	gint64 at;
 	enum chain_purpose purpose;
 	enum chain_revocation revocation;
+	gint64 crl_grace;            /* IF_AVAILABLE: seconds that a CRL counts past nextUpdate */
 	const char *const *policies; /* user-initial-policy-set as OIDs; NULL is anyPolicy */
 	gboolean explicit_policy;
 	gboolean inhibit_policy_mapping;
 	gboolean inhibit_any_policy;
 	const struct mailaddr *email; /* must be an address of the certificate, or NULL */
 	gboolean allow_legacy;        /* accept SHA-1 and short keys, for old mail */
+	const char *where;            /* ends "issuer 'X' is not …"; NULL: "in the store" */
 };
 
 struct chain_report {
 	enum chain_verdict verdict;
-	enum chain_fault fault;
-	char *reason;    /* K2: a sentence that names the certificate; "" when valid */
+	char *reason;               /* K2: a sentence that names the certificate; "" when valid */
+	char *faults[CHAIN_FAULTS]; /* a sentence for each fault found, else NULL */
 	GPtrArray *path; /* struct cert from the end certificate to the anchor, as far as found */
 	GStrv policies;  /* the user-constrained policy set, sorted; empty when there is none */
 	gint64 valid_until; /* the earliest moment at which the answer may change */
@@ -63,10 +65,14 @@ struct chain_report {
 	    unchecked; /* revocation could not be checked for some of the path (if-available) */
 };
 
-struct chain_report *chain_check(const struct cert *cert, const struct chain_options *options,
+struct chain_report *chain_check(struct cert *cert, const struct chain_options *options,
 				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void chain_report_free(struct chain_report *report);
 const char *chain_verdict_name(enum chain_verdict verdict); /* "valid" … */
+
+/* Every certificate of the pools that can stand above this one on some path: named as issuer
+ * and, where any of that name does, with a key that verifies. At most CHAIN_CANDIDATES_MAX. */
+GPtrArray *chain_candidates(const struct cert *cert, GPtrArray *const *pools, gsize count);
 
 /* K3, K4 and strength of the one certificate: NULL when it fits, else the sentence (owned). */
 char *chain_usage_fault(const struct cert *cert, enum chain_purpose purpose);

@@ -20,6 +20,7 @@
 #define ISSUERS_MAX 65000
 #define EXTENSIONS_MAX 32
 #define POINTS_MAX 32
+#define SIGNERS_MAX 64
 
 /* A serial of up to 20 octets as a signed number; a longer one as its SHA-1. */
 struct entry {
@@ -47,6 +48,8 @@ struct crl {
 	GPtrArray *issuers; /* keys of names; the first is the list's own */
 	struct entry *entries;
 	gsize count;
+	GMutex lock;
+	GHashTable *signers; /* thumbprint of who was asked about -> whether it signed */
 };
 
 static const struct {
@@ -517,6 +520,8 @@ crl_parse(GBytes *der, GError **error)
 	struct crl *crl = g_new0(struct crl, 1);
 	crl->references = 1;
 	crl->der = g_bytes_ref(der);
+	g_mutex_init(&crl->lock);
+	crl->signers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	crl->reasons = reason_mask(NULL);
 	crl->points = g_ptr_array_new_with_free_func(g_free);
 	crl->issuers = g_ptr_array_new_with_free_func(g_free);
@@ -554,6 +559,8 @@ crl_unref(struct crl *crl)
 	g_ptr_array_unref(crl->points);
 	g_ptr_array_unref(crl->issuers);
 	g_free(crl->entries);
+	g_hash_table_unref(crl->signers);
+	g_mutex_clear(&crl->lock);
 	g_free(crl);
 }
 
@@ -688,6 +695,28 @@ verify_signature(const struct crl *crl, EVP_PKEY *pkey)
 	return good;
 }
 
+/* The signature is checked once for each signer that is asked about: the list may be long. */
+static gboolean
+verify_once(const struct crl *crl, const struct cert *issuer, EVP_PKEY *pkey)
+{
+	struct crl *memory = (struct crl *)crl;
+	gpointer known = NULL;
+
+	g_mutex_lock(&memory->lock);
+	gboolean found =
+	    g_hash_table_lookup_extended(crl->signers, cert_thumbprint(issuer), NULL, &known);
+	g_mutex_unlock(&memory->lock);
+	if (found)
+		return known != NULL;
+	gboolean good = verify_signature(crl, pkey);
+	g_mutex_lock(&memory->lock);
+	if (g_hash_table_size(crl->signers) < SIGNERS_MAX)
+		g_hash_table_replace(memory->signers, g_strdup(cert_thumbprint(issuer)),
+				     GINT_TO_POINTER(good));
+	g_mutex_unlock(&memory->lock);
+	return good;
+}
+
 gboolean
 crl_is_signed_by(const struct crl *crl, const struct cert *issuer)
 {
@@ -697,7 +726,7 @@ crl_is_signed_by(const struct crl *crl, const struct cert *issuer)
 	       strcmp(crl->issuer_key, cert_subject_key(issuer)) == 0 &&
 	       (crl->aki == NULL || cert_ski(issuer) == NULL ||
 		strcmp(crl->aki, cert_ski(issuer)) == 0) &&
-	       verify_signature(crl, pkey);
+	       verify_once(crl, issuer, pkey);
 }
 
 GPtrArray *

@@ -16,8 +16,8 @@ libpki_a_SOURCES += \
 	%D%/bundle.c %D%/bundle.h %D%/bundle_internal.h \
 	%D%/bundle_pkcs12.c %D%/bundle_write.c \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c \
-	%D%/chain.h \
-	%D%/crl.c %D%/crl.h \
+	%D%/chain.c %D%/chain.h \
+	%D%/crl.c %D%/crl.h %D%/crl_check.c %D%/crl_check.h \
 	%D%/csr.c %D%/csr.h \
 	%D%/der.c %D%/der.h \
 	%D%/issue.c %D%/issue.h %D%/issue_crl.c \

@@ -1,0 +1,348 @@
+/*
+ * crl_check - the state machine of RFC 5280 section 6.3.3 over struct crl.
+ */
+#include "pki/crypto/crl_check.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+#include "pki/crypto/internal.h"
+#include "store/base/clock.h"
+
+#define POINTS_MAX 32
+#define SIGNER_DEPTH_MAX 4
+
+/* One DistributionPoint of the certificate, or the implicit one: its issuer's own list. */
+struct point {
+	GPtrArray *names;     /* comparable texts, see point_names; empty when it has none */
+	GPtrArray *issuers;   /* keys of cRLIssuer; empty when there is none */
+	unsigned int reasons; /* mask */
+	gboolean implicit;
+};
+
+struct state {
+	const struct crl_check *check;
+	GPtrArray *path;
+	const struct cert *cert;
+	const struct cert *issuer;
+	const struct cert *anchor;
+	unsigned int covered; /* reasons that are answered for */
+	gboolean revoked;
+	struct crl_finding *finding;
+};
+
+static void
+point_free(gpointer p)
+{
+	struct point *point = p;
+
+	g_ptr_array_unref(point->names);
+	g_ptr_array_unref(point->issuers);
+	g_free(point);
+}
+
+static struct point *
+point_new(void)
+{
+	struct point *point = g_new0(struct point, 1);
+
+	point->names = g_ptr_array_new_with_free_func(g_free);
+	point->issuers = g_ptr_array_new_with_free_func(g_free);
+	point->reasons = reason_mask(NULL);
+	return point;
+}
+
+static struct point *
+read_point(const DIST_POINT *raw, const X509_NAME *issuer)
+{
+	struct point *point = point_new();
+	const X509_NAME *base = issuer;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(raw->CRLissuer); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(raw->CRLissuer, i);
+
+		if (name->type != GEN_DIRNAME)
+			continue;
+		base = name->d.directoryName;
+		g_ptr_array_add(point->issuers, name_key(name->d.directoryName));
+	}
+	if (raw->distpoint != NULL)
+		point_names(raw->distpoint, base, point->names);
+	if (raw->reasons != NULL)
+		point->reasons = reason_mask(raw->reasons);
+	return point;
+}
+
+/* The points of the certificate, and behind them the implicit one (last step of 6.3.3). */
+static GPtrArray *
+read_points(const struct cert *cert)
+{
+	GPtrArray *all = g_ptr_array_new_with_free_func(point_free);
+	CRL_DIST_POINTS *raw =
+	    X509_get_ext_d2i(cert_x509(cert), NID_crl_distribution_points, NULL, NULL);
+	const X509_NAME *issuer = X509_get_issuer_name(cert_x509(cert));
+
+	for (int i = 0; i < MIN(sk_DIST_POINT_num(raw), POINTS_MAX); i++)
+		g_ptr_array_add(all, read_point(sk_DIST_POINT_value(raw, i), issuer));
+	sk_DIST_POINT_pop_free(raw, DIST_POINT_free);
+	struct point *implicit = point_new();
+	implicit->implicit = TRUE;
+	g_ptr_array_add(implicit->names, g_strconcat("DN:", cert_issuer_key(cert), NULL));
+	g_ptr_array_add(all, implicit);
+	ERR_clear_error();
+	return all;
+}
+
+static gboolean
+has_text(GPtrArray *texts, const char *text)
+{
+	for (guint i = 0; i < texts->len; i++)
+		if (strcmp(texts->pdata[i], text) == 0)
+			return TRUE;
+	return FALSE;
+}
+
+/* 6.3.3 (b)(2)(i): one of the list's names is one of the point's. */
+static gboolean
+names_meet(const struct crl *crl, const struct point *point)
+{
+	for (const char *const *name = crl_points(crl); *name != NULL; name++) {
+		if (has_text(point->names, *name))
+			return TRUE;
+		/* A point of cRLIssuer alone is meant by that name. */
+		if (point->names->len == 0 && g_str_has_prefix(*name, "DN:") &&
+		    has_text(point->issuers, *name + 3))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* 6.3.3 (b): does the list speak of this certificate through this point? */
+static gboolean
+covers(const struct state *state, const struct crl *crl, const struct point *point)
+{
+	unsigned int scope = crl_scope(crl);
+
+	if (point->issuers->len > 0) {
+		if (!has_text(point->issuers, crl_issuer_key(crl)) ||
+		    (scope & CRL_SCOPE_INDIRECT) == 0)
+			return FALSE;
+	} else if (strcmp(crl_issuer_key(crl), cert_issuer_key(state->cert)) != 0) {
+		return FALSE;
+	}
+	if ((scope & CRL_SCOPE_ONLY_ATTRIBUTE) != 0 ||
+	    ((scope & CRL_SCOPE_ONLY_USER) != 0 && cert_is_ca(state->cert)) ||
+	    ((scope & CRL_SCOPE_ONLY_CA) != 0 && !cert_is_ca(state->cert)))
+		return FALSE;
+	return (scope & CRL_SCOPE_POINT) == 0 || names_meet(crl, point);
+}
+
+static gint64
+plus_grace(gint64 time, gint64 grace)
+{
+	return time == CLOCK_NEVER ? CLOCK_NEVER : time + grace;
+}
+
+static gboolean
+is_current(const struct state *state, const struct crl *crl)
+{
+	return crl_this_update(crl) <= state->check->at &&
+	       plus_grace(crl_next_update(crl), state->check->grace) >= state->check->at;
+}
+
+/*
+ * The signer's own status. A signer whose own point leads to the list that it signs would
+ * never be believed: while a signer is judged its lists are taken, and so it must at least
+ * not stand on them.
+ */
+static gboolean
+signer_is_good(const struct state *state, GPtrArray *path)
+{
+	const struct crl_check *outer = state->check;
+	struct cert *signer = path->pdata[0];
+	struct crl_check inner = *outer;
+	gboolean good = TRUE;
+
+	if (outer->depth >= SIGNER_DEPTH_MAX)
+		return FALSE;
+	inner.depth = outer->depth + 1;
+	inner.in_progress = outer->in_progress != NULL
+				? g_ptr_array_copy(outer->in_progress, NULL, NULL)
+				: g_ptr_array_new();
+	g_ptr_array_add(inner.in_progress, signer);
+	for (guint i = 0; good && i + 1 < path->len; i++) {
+		struct crl_finding finding = { .valid_until = CLOCK_NEVER };
+
+		good = crl_check_cert(&inner, path, i, &finding) == CRL_ANSWER_GOOD;
+		g_free(finding.why);
+	}
+	g_ptr_array_unref(inner.in_progress);
+	return good;
+}
+
+static gboolean
+is_in_progress(const struct state *state, const struct cert *signer)
+{
+	for (guint i = 0; state->check->in_progress != NULL && i < state->check->in_progress->len;
+	     i++)
+		if (cert_equal(state->check->in_progress->pdata[i], signer))
+			return TRUE;
+	return FALSE;
+}
+
+/* 6.3.3 (f) and (g): signed by the issuer itself, or by one with a path to the same anchor. */
+static gboolean
+is_believed(const struct state *state, const struct crl *crl)
+{
+	const struct crl_check *check = state->check;
+
+	if (state->issuer != NULL && crl_is_signed_by(crl, state->issuer))
+		return TRUE;
+	for (guint i = 0; check->signers != NULL && i < check->signers->len; i++) {
+		struct cert *signer = check->signers->pdata[i];
+
+		if (!crl_is_signed_by(crl, signer))
+			continue;
+		if (is_in_progress(state, signer))
+			return TRUE;
+		g_autoptr(GPtrArray) path =
+		    check->signer_path != NULL
+			? check->signer_path(signer, state->anchor, check->data)
+			: NULL;
+		if (path != NULL && signer_is_good(state, path))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* 6.3.3 (c): a delta list that goes with this complete one. */
+static gboolean
+delta_fits(const struct crl *base, const struct crl *delta)
+{
+	const char *base_number = crl_number(base), *delta_base = crl_base_number(delta);
+	const char *delta_number = crl_number(delta);
+
+	if ((crl_scope(delta) & CRL_SCOPE_DELTA) == 0 || base_number == NULL ||
+	    delta_number == NULL || strcmp(crl_issuer_key(base), crl_issuer_key(delta)) != 0 ||
+	    strcmp(crl_scope_digest(base), crl_scope_digest(delta)) != 0 ||
+	    g_strcmp0(crl_aki(base), crl_aki(delta)) != 0)
+		return FALSE;
+	/* Hex without leading zeros: longer is larger. */
+	gsize a = strlen(base_number), b = strlen(delta_base), c = strlen(delta_number);
+	gboolean reaches = a != b ? a > b : strcmp(base_number, delta_base) >= 0;
+	gboolean newer = a != c ? a < c : strcmp(base_number, delta_number) < 0;
+	return reaches && newer;
+}
+
+/* The newest delta for a list that may be used now, or NULL. */
+static const struct crl *
+find_delta(const struct state *state, const struct crl *base)
+{
+	const struct crl *best = NULL;
+
+	for (guint i = 0; i < state->check->crls->len; i++) {
+		const struct crl *delta = state->check->crls->pdata[i];
+
+		if (delta_fits(base, delta) && !crl_has_unknown_critical(delta) &&
+		    is_current(state, delta) &&
+		    (best == NULL || crl_this_update(delta) > crl_this_update(best)) &&
+		    is_believed(state, delta))
+			best = delta;
+	}
+	return best;
+}
+
+static gboolean
+is_listed(const struct state *state, const struct crl *crl, struct crl_item *item)
+{
+	/* An entry of an indirect list counts only under the name of its own issuer. */
+	return crl_find(crl, cert_issuer_key(state->cert), cert_serial_hex(state->cert), item);
+}
+
+/* 6.3.3 (d) to (l) for one complete list through one point. */
+static void
+use_list(struct state *state, const struct crl *crl, const struct point *point)
+{
+	unsigned int reasons = crl_reasons(crl) & point->reasons;
+	struct crl_item item;
+	gboolean listed, current = is_current(state, crl);
+
+	if ((crl_scope(crl) & CRL_SCOPE_DELTA) != 0 || !covers(state, crl, point) ||
+	    (reasons & ~state->covered) == 0 || crl_this_update(crl) > state->check->at)
+		return;
+	listed = is_listed(state, crl, &item);
+	/* A list that is out of date still says who was revoked: that is for ever (T6). */
+	if ((!current || crl_has_unknown_critical(crl)) && !listed)
+		return;
+	if (!is_believed(state, crl))
+		return;
+	const struct crl *delta = find_delta(state, crl);
+	struct crl_item change;
+	if (delta != NULL && is_listed(state, delta, &change)) {
+		listed = change.reason != REVOCATION_REMOVE_FROM_CRL;
+		item = change;
+	}
+	if (listed) {
+		state->revoked = TRUE;
+		state->finding->revoked_at = item.revoked_at;
+		state->finding->reason = item.reason;
+		return;
+	}
+	gint64 until =
+	    plus_grace(crl_next_update(delta != NULL ? delta : crl), state->check->grace);
+	state->finding->valid_until = MIN(state->finding->valid_until, until);
+	state->covered |= current ? reasons : 0;
+}
+
+/* Why nothing could be found out: for the sentence. */
+static char *
+explain_unknown(const struct state *state)
+{
+	const struct crl *expired = NULL;
+	gboolean any = FALSE;
+
+	for (guint i = 0; i < state->check->crls->len; i++) {
+		const struct crl *crl = state->check->crls->pdata[i];
+
+		if (strcmp(crl_issuer_key(crl), cert_issuer_key(state->cert)) != 0)
+			continue;
+		any = TRUE;
+		if (crl_next_update(crl) < state->check->at &&
+		    (expired == NULL || crl_next_update(crl) > crl_next_update(expired)))
+			expired = crl;
+	}
+	if (expired != NULL) {
+		g_autofree char *when = clock_format(crl_next_update(expired));
+		return g_strdup_printf("CRL of '%s' expired on %s", cert_issuer(state->cert), when);
+	}
+	if (any)
+		return g_strdup_printf("CRL of '%s' cannot be used: its signature, its scope or an "
+				       "extension does not fit",
+				       cert_issuer(state->cert));
+	return g_strdup_printf("CRL of '%s' is missing", cert_issuer(state->cert));
+}
+
+enum crl_answer
+crl_check_cert(const struct crl_check *check, GPtrArray *path, guint index,
+	       struct crl_finding *finding)
+{
+	struct state state = {
+		.check = check,
+		.path = path,
+		.cert = path->pdata[index],
+		.issuer = index + 1 < path->len ? path->pdata[index + 1] : NULL,
+		.anchor = path->pdata[path->len - 1],
+		.finding = finding,
+	};
+	g_autoptr(GPtrArray) points = read_points(state.cert);
+
+	for (guint i = 0; i < points->len && !state.revoked; i++)
+		for (guint k = 0; k < check->crls->len && !state.revoked; k++)
+			use_list(&state, check->crls->pdata[k], points->pdata[i]);
+	if (state.revoked)
+		return CRL_ANSWER_REVOKED;
+	if (state.covered == reason_mask(NULL))
+		return CRL_ANSWER_GOOD;
+	finding->why = explain_unknown(&state);
+	return CRL_ANSWER_UNKNOWN;
+}

@@ -1,0 +1,42 @@
+/*
+ * crl_check - is a certificate of a path revoked (RFC 5280 section 6.3).
+ *
+ * Scopes (distribution points, reasons, indirect and delta lists) are matched here and not by
+ * OpenSSL, which would parse and verify a list again for each path. A list is believed when its
+ * signer has a path of its own to the same anchor. Threads: any.
+ */
+#ifndef PKI_CRYPTO_CRL_CHECK_H
+#define PKI_CRYPTO_CRL_CHECK_H
+
+#include <glib.h>
+
+#include "pki/crypto/cert.h"
+#include "pki/crypto/crl.h"
+
+enum crl_answer { CRL_ANSWER_GOOD, CRL_ANSWER_REVOKED, CRL_ANSWER_UNKNOWN };
+
+struct crl_check {
+	GPtrArray *crls;    /* struct crl */
+	GPtrArray *signers; /* struct cert that may sign lists, besides the issuer */
+	gint64 at;
+	gint64 grace; /* seconds that a list counts past its nextUpdate */
+	/* Has the signer a path to this anchor, revocation aside? It is checked here. The path
+	 * (struct cert, signer first) or NULL; owned by the caller. */
+	GPtrArray *(*signer_path)(struct cert *signer, const struct cert *anchor, gpointer data);
+	gpointer data;
+	guint depth;            /* of signers of signers; callers leave it 0 */
+	GPtrArray *in_progress; /* signers being judged; callers leave it NULL */
+};
+
+struct crl_finding {
+	gint64 revoked_at;
+	enum crl_reason reason;
+	gint64 valid_until; /* the earliest nextUpdate (with grace) that the answer rests on */
+	char *why;          /* UNKNOWN: what is missing, for the reason; owned, may be NULL */
+};
+
+/* path: struct cert from an end certificate to its anchor; index: the one that is asked about. */
+enum crl_answer crl_check_cert(const struct crl_check *check, GPtrArray *path, guint index,
+			       struct crl_finding *finding);
+
+#endif
