@@ -1,5 +1,9 @@
 #include "pki/crypto/cms_oid.h"
 
+#include <openssl/objects.h>
+
+#include "pki/crypto/algorithms.h"
+
 static const guint8 data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01 };
 static const guint8 signed_data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02 };
 static const guint8 enveloped_data[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03 };
@@ -113,3 +117,31 @@ const struct tlv oid_aes256_gcm = TLV_INIT(aes256_gcm);
 const struct tlv oid_des_ede3_cbc = TLV_INIT(des_ede3_cbc);
 const struct tlv oid_zlib = TLV_INIT(zlib);
 const struct tlv oid_subject_key_identifier = TLV_INIT(subject_key_identifier);
+
+static char *
+oid_dots(const struct tlv *oid)
+{
+	char *text = tlv_oid_text(oid);
+
+	return text == NULL ? g_strdup("malformed") : text;
+}
+
+char *
+oid_algorithm_name(const struct tlv *oid)
+{
+	g_autofree char *dots = oid_dots(oid);
+	enum algorithm algorithm = algorithm_by_oid(dots);
+
+	if (algorithm == ALGORITHM_UNKNOWN)
+		return g_steal_pointer(&dots);
+	return g_strdup(algorithm_name(algorithm));
+}
+
+char *
+oid_field_name(const struct tlv *oid)
+{
+	g_autofree char *dots = oid_dots(oid);
+	int nid = OBJ_txt2nid(dots);
+
+	return nid == NID_undef ? g_steal_pointer(&dots) : g_strdup(OBJ_nid2ln(nid));
+}

@@ -75,4 +75,9 @@ extern const struct tlv oid_zlib;
 /* certificate extensions */
 extern const struct tlv oid_subject_key_identifier;
 
+/* The name in the table of algorithms ("sha256", "aes-256-gcm"), else the OID in dots. */
+char *oid_algorithm_name(const struct tlv *oid);
+/* The field's name ("rsaEncryption", "ecdsa-with-SHA256"), else the OID in dots. */
+char *oid_field_name(const struct tlv *oid);
+
 #endif

@@ -8,7 +8,13 @@ libpki_a_SOURCES += \
 	%D%/cms_sign.c %D%/cms_sign.h \
 	%D%/cms_encrypt.c %D%/cms_encrypt.h \
 	%D%/cms_recipient.c %D%/cms_recipient.h \
-	%D%/cms_verify.h %D%/cms_decrypt.h %D%/cms_inspect.h
+	%D%/cms_signed.c %D%/cms_signed.h \
+	%D%/cms_signer_info.c %D%/cms_signer_info.h \
+	%D%/cms_verify.c %D%/cms_verify.h \
+	%D%/cms_enveloped.c %D%/cms_enveloped.h \
+	%D%/cms_unwrap.c %D%/cms_unwrap.h \
+	%D%/cms_decrypt.c %D%/cms_decrypt.h \
+	%D%/cms_inspect.c %D%/cms_inflate.c %D%/cms_inspect.h
 
 libpki_a_SOURCES += \
 	%D%/algorithms.c %D%/algorithms.def %D%/algorithms.h \

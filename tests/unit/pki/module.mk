@@ -1,13 +1,20 @@
 # unit tests of the layer pki: they link it and what is below
 CMS_FIXTURE = %D%/cms_fixture.c %D%/cms_fixture.h
 check_PROGRAMS += tests/unit/pki/test_base64 tests/unit/pki/test_cms_sign \
-	tests/unit/pki/test_cms_encrypt
+	tests/unit/pki/test_cms_encrypt tests/unit/pki/test_cms_verify \
+	tests/unit/pki/test_cms_decrypt tests/unit/pki/test_cms_inspect
 tests_unit_pki_test_base64_SOURCES = %D%/test_base64.c
 tests_unit_pki_test_base64_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_cms_sign_SOURCES = %D%/test_cms_sign.c $(CMS_FIXTURE)
 tests_unit_pki_test_cms_sign_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_cms_encrypt_SOURCES = %D%/test_cms_encrypt.c $(CMS_FIXTURE)
 tests_unit_pki_test_cms_encrypt_LDADD = $(PKI_LIBS)
+tests_unit_pki_test_cms_verify_SOURCES = %D%/test_cms_verify.c $(CMS_FIXTURE)
+tests_unit_pki_test_cms_verify_LDADD = $(PKI_LIBS)
+tests_unit_pki_test_cms_decrypt_SOURCES = %D%/test_cms_decrypt.c $(CMS_FIXTURE)
+tests_unit_pki_test_cms_decrypt_LDADD = $(PKI_LIBS)
+tests_unit_pki_test_cms_inspect_SOURCES = %D%/test_cms_inspect.c $(CMS_FIXTURE)
+tests_unit_pki_test_cms_inspect_LDADD = $(PKI_LIBS)
 EXTRA_DIST += \
 	tests/vectors/cms/rsa1.crt.pem tests/vectors/cms/rsa1.key.pem \
 	tests/vectors/cms/rsa2.crt.pem tests/vectors/cms/rsa2.key.pem \

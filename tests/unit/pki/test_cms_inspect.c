@@ -1,0 +1,243 @@
+/* cms_inspect and cms_inflate: every type is named, nothing crashes, limits hold. */
+#include <glib.h>
+#include <string.h>
+
+#include "pki/crypto/cms_inspect.h"
+#include "store/base/buffer.h"
+#include "tests/unit/pki/cms_fixture.h"
+
+static struct cms_info *
+inspect(GBytes *object, enum cms_inspect_depth depth, const struct cms_limits *limits,
+	GError **error)
+{
+	struct buffer_source in;
+
+	buffer_source_init(&in, g_bytes_get_data(object, NULL), g_bytes_get_size(object));
+	return cms_inspect(&in.source, depth, limits, error);
+}
+
+struct row {
+	const char *file;
+	int type; /* -1: refused */
+	guint recipients;
+	guint signers;
+	guint certs;
+	const char *cipher;
+};
+
+static const struct row rows[] = {
+	{ "rfc4134/4.1.bin", CMS_TYPE_SIGNED, 0, 1, 1, NULL },
+	{ "rfc4134/4.6.bin", CMS_TYPE_SIGNED, 0, 2, 2, NULL },
+	{ "rfc4134/4.11.bin", CMS_TYPE_CERTS_ONLY, 0, 0, 2, NULL },
+	{ "rfc4134/5.1.bin", CMS_TYPE_ENVELOPED, 1, 0, 0, "3des" },
+	{ "rfc4134/5.2.bin", CMS_TYPE_ENVELOPED, 2, 0, 0, "rc2" },
+	{ "rfc4134/6.0.bin", CMS_TYPE_DIGESTED, 0, 0, 0, NULL },
+	{ "rfc4134/7.1.bin", CMS_TYPE_ENCRYPTED, 0, 0, 0, "3des" },
+	{ "cms-fixtures/asn1crypto/cms-compressed.der", CMS_TYPE_COMPRESSED, 0, 0, 0, NULL },
+	{ "cms-fixtures/asn1crypto/cms-enveloped.der", CMS_TYPE_ENVELOPED, 1, 0, 0, "3des" },
+	{ "cms-fixtures/asn1crypto/cms-signed-indefinite-length.der", CMS_TYPE_SIGNED, 0, 1, 1,
+	  NULL },
+	{ "cms-fixtures/rustcrypto/enveloped_data_multi.bin", CMS_TYPE_ENVELOPED, 4, 0, 0,
+	  "aes-256-cbc" },
+	{ "cms-fixtures/rustcrypto/enveloped_data_kari.bin", CMS_TYPE_ENVELOPED, 1, 0, 0,
+	  "aes-256-cbc" },
+	{ "cms-fixtures/rustcrypto/"
+	  "1.3.6.1.4.1.22554.5.6.1_ML-KEM-512-ipd_kemri_auth.der",
+	  CMS_TYPE_AUTH_ENVELOPED, 1, 0, 0, "aes-256-gcm" },
+	{ "cms-fixtures/rustcrypto/authroot.stl", CMS_TYPE_SIGNED, 0, 1, 2, NULL },
+	{ "cms-fixtures/rustcrypto/apple_mdm_signature_der.bin", CMS_TYPE_SIGNED, 0, 1, 0, NULL },
+	{ "cms-fixtures/rustcrypto/ec384-ee-key.der", -1, 0, 0, 0, NULL },
+	{ "cms-fixtures/rustcrypto/certData.bin", CMS_TYPE_DATA, 0, 0, 0, NULL },
+};
+
+static void
+test_row(gconstpointer data)
+{
+	const struct row *row = data;
+	g_auto(GStrv) parts = g_strsplit(row->file, "/", 2);
+	g_autofree char *folder = fixture_data(parts[0]);
+	g_autofree char *path = NULL;
+	g_autoptr(GBytes) object = NULL;
+	g_autoptr(GError) error = NULL;
+	CLEANUP(cms_info) struct cms_info *info = NULL;
+
+	if (folder == NULL) {
+		g_test_skip("the shared data is not here");
+		return;
+	}
+	path = g_build_filename(folder, parts[1], NULL);
+	object = fixture_read(path);
+	info = inspect(object, CMS_INSPECT_ALL, NULL, &error);
+	if (row->type == -1) {
+		g_assert_null(info);
+		return;
+	}
+	g_assert_no_error(error);
+	g_assert_cmpint(info->type, ==, row->type);
+	g_assert_cmpuint(info->recipients->len, ==, row->recipients);
+	g_assert_cmpuint(info->signers->len, ==, row->signers);
+	g_assert_cmpuint(info->certs->len, ==, row->certs);
+	g_assert_cmpstr(info->cipher, ==, row->cipher);
+}
+
+/* Each file of a folder and what is below it, whole and cut in half. */
+static guint
+folder_read(const char *folder)
+{
+	g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+	const char *name;
+	guint n = 0;
+
+	while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+		g_autofree char *path = g_build_filename(folder, name, NULL);
+		g_autoptr(GBytes) object = NULL;
+
+		if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+			n += folder_read(path);
+			continue;
+		}
+		object = fixture_read(path);
+		for (gsize cut = 0; object != NULL && cut < 2; cut++) {
+			g_autoptr(GBytes) part =
+			    g_bytes_new_from_bytes(object, 0, g_bytes_get_size(object) >> cut);
+			CLEANUP(cms_info)
+			struct cms_info *head = inspect(part, CMS_INSPECT_HEAD, NULL, NULL);
+			CLEANUP(cms_info)
+			struct cms_info *all = inspect(part, CMS_INSPECT_ALL, NULL, NULL);
+			struct buffer_source in;
+			struct buffer_sink out;
+
+			buffer_source_init(&in, g_bytes_get_data(part, NULL),
+					   g_bytes_get_size(part));
+			buffer_sink_init(&out, 1 << 20);
+			(void)!cms_inflate(&in.source, &out.sink, NULL, NULL, NULL);
+			buffer_sink_clear(&out);
+		}
+		n++;
+	}
+	return n;
+}
+
+static void
+test_everything(void)
+{
+	static const char *const folders[] = { "cms-fixtures", "rfc4134", "rfc9216", "openssl",
+					       "fuzz-corpora", "gnupg",   "bluemind" };
+	guint n = 0;
+
+	for (guint i = 0; i < G_N_ELEMENTS(folders); i++) {
+		g_autofree char *folder = fixture_data(folders[i]);
+
+		if (folder != NULL)
+			n += folder_read(folder);
+	}
+	g_test_message("%u files", n);
+	if (n == 0)
+		g_test_skip("the shared data is not here");
+}
+
+static void
+test_limits(void)
+{
+	g_autofree char *folder = fixture_data("cms-fixtures");
+	g_autofree char *path = NULL;
+	g_autoptr(GBytes) object = NULL;
+	struct cms_limits limits = cms_limits_default;
+	g_autoptr(GError) error = NULL;
+	CLEANUP(cms_info) struct cms_info *info = NULL;
+
+	if (folder == NULL) {
+		g_test_skip("the shared data is not here");
+		return;
+	}
+	path = g_build_filename(folder, "rustcrypto/enveloped_data_multi.bin", NULL);
+	object = fixture_read(path);
+	limits.recipients = 3;
+	g_assert_null(inspect(object, CMS_INSPECT_HEAD, &limits, &error));
+	g_assert_cmpstr(error->message, ==, "more than 3 recipients");
+	g_clear_error(&error);
+	limits.recipients = 4;
+	limits.head_bytes = 200;
+	g_assert_null(inspect(object, CMS_INSPECT_HEAD, &limits, &error));
+	g_clear_error(&error);
+	limits.head_bytes = 10000;
+	info = inspect(object, CMS_INSPECT_HEAD, &limits, &error);
+	g_assert_no_error(error);
+}
+
+/* 0x30 0x80 over and over: refused at the limit of depth, without a stack. */
+static void
+test_depth(void)
+{
+	g_autoptr(GByteArray) deep = g_byte_array_new();
+	const guint8 start[] = { 0x30, 0x80, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7,
+				 0x0d, 0x01, 0x07, 0x02, 0xa0, 0x80, 0x30, 0x80 };
+	g_autoptr(GBytes) object = NULL;
+	g_autoptr(GError) error = NULL;
+
+	g_byte_array_append(deep, start, sizeof start);
+	for (guint i = 0; i < 100000; i++)
+		g_byte_array_append(deep, (const guint8 *)"\x30\x80", 2);
+	object = g_byte_array_free_to_bytes(g_steal_pointer(&deep));
+	g_assert_null(inspect(object, CMS_INSPECT_ALL, NULL, &error));
+	g_assert_nonnull(error);
+}
+
+static void
+test_inflate(void)
+{
+	g_autofree char *folder = fixture_data("cms-fixtures");
+	g_autofree char *path = NULL;
+	g_autoptr(GBytes) object = NULL;
+	g_autofree char *type = NULL;
+	g_autoptr(GError) error = NULL;
+	struct cms_limits limits = cms_limits_default;
+	struct buffer_source in;
+	struct buffer_sink out;
+	gsize size;
+
+	if (folder == NULL) {
+		g_test_skip("the shared data is not here");
+		return;
+	}
+	path = g_build_filename(folder, "asn1crypto/cms-compressed.der", NULL);
+	object = fixture_read(path);
+	buffer_source_init(&in, g_bytes_get_data(object, NULL), g_bytes_get_size(object));
+	in.piece_max = 7;
+	buffer_sink_init(&out, 1 << 20);
+	g_assert_true(cms_inflate(&in.source, &out.sink, NULL, &type, &error));
+	g_assert_no_error(error);
+	g_assert_cmpstr(type, ==, "1.2.840.113549.1.7.1");
+	size = out.bytes->len;
+	g_assert_cmpuint(size, >, 0);
+	buffer_sink_clear(&out);
+	for (gsize max = size - 1; max <= size; max++) {
+		limits.inflate_bytes = max;
+		buffer_source_init(&in, g_bytes_get_data(object, NULL), g_bytes_get_size(object));
+		buffer_sink_init(&out, 1 << 20);
+		g_assert_cmpint(cms_inflate(&in.source, &out.sink, &limits, NULL, NULL), ==,
+				max == size);
+		buffer_sink_clear(&out);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	int status;
+
+	g_test_init(&argc, &argv, NULL);
+	g_test_set_nonfatal_assertions();
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *name = g_strdup_printf("/cms_inspect/%s", rows[i].file);
+
+		g_test_add_data_func(name, &rows[i], test_row);
+	}
+	g_test_add_func("/cms_inspect/every file of the data", test_everything);
+	g_test_add_func("/cms_inspect/limits one below and one above", test_limits);
+	g_test_add_func("/cms_inspect/nested without end", test_depth);
+	g_test_add_func("/cms_inspect/inflate, with its limit", test_inflate);
+	status = g_test_run();
+	fixture_clear();
+	return status;
+}
