@@ -111,8 +111,6 @@ static gboolean
 step_inside(struct connection *connection, const struct migration *table, int *number,
 	    gboolean *done, GError **error)
 {
-	g_autoptr(GError) local = NULL;
-
 	if (!connection_run(connection, "migrate", "SET LOCAL statement_timeout = 0", error) ||
 	    !connection_run(connection, "migrate", prepare_sql, error) ||
 	    !connection_run(connection, "migrate", role_sql, error) ||

@@ -3,3 +3,4 @@
 check_LIBRARIES += libtestsupport.a
 TEST_LIBS = libtestsupport.a
 libtestsupport_a_SOURCES = %D%/scratch_pg.c %D%/scratch_pg.h
+EXTRA_DIST += %D%/tsan_glib.h
