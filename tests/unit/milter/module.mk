@@ -11,3 +11,6 @@ check_PROGRAMS += tests/unit/milter/test_outbound
 tests_unit_milter_test_outbound_SOURCES = %D%/test_outbound.c tests/unit/pki/cms_fixture.c \
 	tests/unit/pki/cms_fixture.h
 tests_unit_milter_test_outbound_LDADD = $(MAIL_LIBS)
+check_PROGRAMS += tests/unit/milter/test_notify
+tests_unit_milter_test_notify_SOURCES = %D%/test_notify.c
+tests_unit_milter_test_notify_LDADD = $(MAIL_LIBS)
