@@ -3,11 +3,15 @@
  */
 #include <glib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "store/base/error.h"
 #include "store/db/changelog.h"
 #include "tests/support/scratch_pg.h"
 
 static struct scratch_pg *pg;
+static struct scratch_pg *second;
 
 static gboolean
 tell(struct tx *tx, gpointer data, GError **error)
@@ -303,6 +307,110 @@ test_starts_without_database(void)
 	db_close(db);
 }
 
+static char *
+standby_file(void)
+{
+	return g_build_filename(scratch_pg_settings(pg)->state_dir, "database", "standby.signal",
+				NULL);
+}
+
+static void
+become_standby(void)
+{
+	g_autofree char *path = standby_file();
+	g_autofree char *folder = g_path_get_dirname(path);
+	struct stat owner;
+
+	scratch_pg_down(pg);
+	g_assert_true(g_file_set_contents(path, "", 0, NULL));
+	g_assert_cmpint(stat(folder, &owner), ==, 0);
+	g_assert_cmpint(chown(path, owner.st_uid, owner.st_gid), ==, 0);
+	scratch_pg_up(pg);
+}
+
+/* LISTEN is refused there, and writing is a matter of time. */
+static void
+test_standby(void)
+{
+	static const struct statement write_statement = {
+		"write", "INSERT INTO change_log (number, kind) VALUES (99, 'cert')"
+	};
+	struct watch watch;
+	struct changelog_stats stats;
+	g_autoptr(GError) error = NULL;
+
+	if (scratch_pg_skip(pg))
+		return;
+	become_standby();
+	watch.db = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+	watch.changelog = changelog_start(watch.db, scratch_pg_settings(pg), &error);
+	g_assert_no_error(error);
+	g_assert_true(db_is_standby(watch.db));
+	g_usleep(1500000);
+	changelog_stats(watch.changelog, &stats);
+	g_assert_false(stats.listening);
+	g_assert_cmpuint(stats.polls, >=, 2);
+	g_assert_true(changelog_fresh(watch.changelog, 0));
+	g_assert_null(db_write(watch.db, &write_statement, NULL, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
+	g_clear_error(&error);
+	g_assert_false(db_transaction(watch.db, tell, GINT_TO_POINTER(CHANGE_CERT), &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
+	scratch_pg_sql(pg, "SELECT pg_promote()");
+	change(watch.db, CHANGE_CERT);
+	poll_now(&watch);
+	watch_stop(&watch);
+}
+
+/* The second host of the list takes over: what was read from the first is void. */
+static void
+test_failover(void)
+{
+	CLEANUP(settings) struct settings *settings = settings_default();
+	g_autofree char *conninfo = NULL;
+	g_autoptr(GError) error = NULL;
+	struct watch watch;
+	guint64 before;
+
+	if (scratch_pg_skip(pg))
+		return;
+	conninfo =
+	    g_strdup_printf("host='%s/database,%s/database'", scratch_pg_settings(pg)->run_dir,
+			    scratch_pg_settings(second)->run_dir);
+	g_assert_true(settings_set(settings, "database", conninfo, NULL));
+	scratch_pg_sql(pg, "TRUNCATE change_log");
+	scratch_pg_sql(second, "TRUNCATE change_log");
+	watch.db = db_open(settings, DB_ROLE_DAEMON, clock_system(), &error);
+	g_assert_no_error(error);
+	watch.changelog = changelog_start(watch.db, settings, &error);
+	g_assert_no_error(error);
+	await_listening(&watch);
+	poll_now(&watch);
+	before = resets(&watch);
+	scratch_pg_down(pg);
+	poll_now(&watch);
+	g_assert_cmpuint(resets(&watch), ==, before + 1);
+	g_assert_cmpuint(db_read_epoch(watch.db), ==, 1);
+	/* Changes over there are seen and told. */
+	guint64 generation = changelog_generation(watch.changelog, CHANGE_CTL);
+	change(watch.db, CHANGE_CTL);
+	await_generation(&watch, CHANGE_CTL, generation);
+	await_listening(&watch);
+	scratch_pg_up(pg);
+	watch_stop(&watch);
+}
+
+static void
+make_table(struct scratch_pg *cluster)
+{
+	if (cluster != NULL)
+		scratch_pg_sql(cluster, "SET ROLE postseal_daemon;"
+					"CREATE TABLE change_log (number bigint PRIMARY KEY,"
+					" kind text NOT NULL, key text,"
+					" at timestamptz NOT NULL DEFAULT now());"
+					"GRANT SELECT ON change_log TO postseal_milter");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -310,12 +418,9 @@ main(int argc, char **argv)
 
 	g_test_init(&argc, &argv, NULL);
 	pg = scratch_pg_start_unmigrated();
-	if (pg != NULL)
-		scratch_pg_sql(pg, "SET ROLE postseal_daemon;"
-				   "CREATE TABLE change_log (number bigint PRIMARY KEY,"
-				   " kind text NOT NULL, key text,"
-				   " at timestamptz NOT NULL DEFAULT now());"
-				   "GRANT SELECT ON change_log TO postseal_milter");
+	second = scratch_pg_start_unmigrated();
+	make_table(pg);
+	make_table(second);
 	g_test_add_func("/changelog/a change bumps its kind alone", test_one_kind);
 	g_test_add_func("/changelog/woken at once", test_woken);
 	g_test_add_func("/changelog/notification lost", test_notification_lost);
@@ -329,7 +434,10 @@ main(int argc, char **argv)
 	}
 	g_test_add_func("/changelog/fresh", test_fresh);
 	g_test_add_func("/changelog/starts without database", test_starts_without_database);
+	g_test_add_func("/changelog/on a standby", test_standby);
+	g_test_add_func("/changelog/failover to another host", test_failover);
 	status = g_test_run();
+	scratch_pg_stop(second);
 	scratch_pg_stop(pg);
 	return status;
 }
