@@ -77,7 +77,7 @@ struct ca_crl {
 	gboolean anew;      /* drops what is revoked so far; DENIED names them unless confirmed */
 	gboolean confirmed;
 };
-/* Makes, stores and returns the DER. Also the root's when root is TRUE. */
+/* Makes, stores and returns the DER. The root's list is made anew beside it. */
 GBytes *ca_make_crl(struct keyring *keyring, struct db *db, struct clock *clock, const char *ca,
 		    const struct ca_crl *options, struct tx *tx,
 		    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -13,6 +13,7 @@
 
 #include <glib.h>
 
+#include "pki/crypto/algorithms.h"
 #include "store/base/cleanup.h"
 #include "store/base/secret.h"
 #include "store/keys.h"
@@ -65,6 +66,9 @@ struct secret *keyring_preference(struct keyring *keyring, const struct scope *s
 struct secret *keyring_derive(struct keyring *keyring, const char *label, gsize length,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* "rsa:3072", "ec:P-256" ...; INVALID says what there is. */
+gboolean key_algorithm_parse(const char *text, enum key_kind *kind, unsigned int *bits,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gint64 keyring_generation(struct keyring *keyring); /* the newest one known */
 /* Reads the key file again (SIGHUP, or after rotate-master wrote it). */
 gboolean keyring_reload(struct keyring *keyring, GError **error) G_GNUC_WARN_UNUSED_RESULT;

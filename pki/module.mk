@@ -7,3 +7,17 @@ libpki_a_SOURCES += \
 	%D%/select.h \
 	%D%/trust.h
 libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/ca.h %D%/enroll.h
+libpki_a_SOURCES += \
+	%D%/cert_cache.c \
+	%D%/import.c \
+	%D%/keyring.c \
+	%D%/keyring_internal.h \
+	%D%/keyring_rotate.c
+libpki_a_SOURCES += \
+	%D%/ca.c \
+	%D%/ca_create.c \
+	%D%/ca_crl.c \
+	%D%/ca_internal.h \
+	%D%/enroll.c \
+	%D%/enroll_check.c \
+	%D%/enroll_check.h

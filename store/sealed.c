@@ -23,12 +23,12 @@ sealed_row_free(struct sealed_row *row)
 }
 
 /* A name may hold anything but '/', so that a row's name reads one way only. */
-#define PREFERENCE_ROW "scope || '/' || name"
-#define HANDLER_ROW "handler || '/' || config || '/' || name"
+#define PREFERENCE_ROW "(scope || '/' || name)"
+#define HANDLER_ROW "(handler || '/' || config || '/' || name)"
 
 static const struct sealed_table {
 	const char *name;
-	struct statement take, replace, count, find;
+	struct statement take, replace, count, find, page;
 } tables[] = {
 	{ "private_key",
 	  { "sealed_take_key",
@@ -38,7 +38,9 @@ static const struct sealed_table {
 	    "UPDATE private_key SET sealed = $2, generation = $3 WHERE spki_sha256 = $1" },
 	  { "sealed_count_key", "SELECT count(*) FROM private_key WHERE generation <> $1" },
 	  { "sealed_find_key",
-	    "SELECT spki_sha256, sealed, generation FROM private_key WHERE spki_sha256 = $1" } },
+	    "SELECT spki_sha256, sealed, generation FROM private_key WHERE spki_sha256 = $1" },
+	  { "sealed_page_key", "SELECT spki_sha256, sealed, generation FROM private_key"
+			       " WHERE spki_sha256 > $1 ORDER BY spki_sha256 LIMIT $2" } },
 	{ "preference",
 	  { "sealed_take_preference",
 	    "SELECT " PREFERENCE_ROW ", sealed, generation FROM preference"
@@ -48,7 +50,10 @@ static const struct sealed_table {
 	  { "sealed_count_preference", "SELECT count(*) FROM preference WHERE generation <> $1" },
 	  { "sealed_find_preference",
 	    "SELECT " PREFERENCE_ROW ", sealed, generation FROM preference"
-	    " WHERE " PREFERENCE_ROW " = $1 AND sealed IS NOT NULL" } },
+	    " WHERE " PREFERENCE_ROW " = $1 AND sealed IS NOT NULL" },
+	  { "sealed_page_preference",
+	    "SELECT " PREFERENCE_ROW ", sealed, generation FROM preference"
+	    " WHERE sealed IS NOT NULL AND " PREFERENCE_ROW " > $1 ORDER BY 1 LIMIT $2" } },
 	{ "handler_setting",
 	  { "sealed_take_handler",
 	    "SELECT " HANDLER_ROW ", sealed, generation FROM handler_setting"
@@ -57,8 +62,13 @@ static const struct sealed_table {
 				      " WHERE " HANDLER_ROW " = $1 AND sealed IS NOT NULL" },
 	  { "sealed_count_handler", "SELECT count(*) FROM handler_setting WHERE generation <> $1" },
 	  { "sealed_find_handler", "SELECT " HANDLER_ROW ", sealed, generation FROM handler_setting"
-				   " WHERE " HANDLER_ROW " = $1 AND sealed IS NOT NULL" } },
+				   " WHERE " HANDLER_ROW " = $1 AND sealed IS NOT NULL" },
+	  { "sealed_page_handler",
+	    "SELECT " HANDLER_ROW ", sealed, generation FROM handler_setting"
+	    " WHERE sealed IS NOT NULL AND " HANDLER_ROW " > $1 ORDER BY 1 LIMIT $2" } },
 };
+
+const char *const sealed_tables[] = { "private_key", "preference", "handler_setting", NULL };
 
 static const struct sealed_table *
 table_find(const char *name, GError **error)
@@ -98,6 +108,25 @@ sealed_take_older(struct tx *tx, gint64 generation, gint limit, GError **error)
 			g_ptr_array_add(taken, sealed_row_read(&tables[i], rows, r));
 	}
 	return g_steal_pointer(&taken);
+}
+
+GPtrArray *
+sealed_page(struct db *db, const char *table_name, const char *after, gint limit, GError **error)
+{
+	const struct sealed_table *table = table_find(table_name, error);
+
+	if (table == NULL)
+		return NULL;
+	struct params *params = params_new();
+	params_text(params, after);
+	params_int(params, limit);
+	CLEANUP(rows) struct rows *rows = db_query(db, &table->page, params, error);
+	if (rows == NULL)
+		return NULL;
+	GPtrArray *page = g_ptr_array_new_with_free_func((GDestroyNotify)sealed_row_free);
+	for (int r = 0; r < rows_count(rows); r++)
+		g_ptr_array_add(page, sealed_row_read(table, rows, r));
+	return page;
 }
 
 gboolean

@@ -32,6 +32,10 @@ gint64 sealed_count_older(struct db *db, gint64 generation, GError **error);
 /* One row, by table and row; NOT_FOUND. */
 struct sealed_row *sealed_find(struct db *db, const char *table, const char *row,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A page of a table, in the order of rows after this one ("": from the start); to check all. */
+extern const char *const sealed_tables[]; /* ended by NULL */
+GPtrArray *sealed_page(struct db *db, const char *table, const char *after, gint limit,
+		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Sets a secret preference: row is "scope key/name". (Keys and handler settings have their own.) */
 gboolean sealed_put_preference(struct tx *tx, const struct sealed_row *row,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,0 +1,304 @@
+/*
+ * ca_create - root and intermediate in one step (C1; S/MIME BR 7.1, handler contract 12.2).
+ */
+#include <string.h>
+
+#include "pki/ca.h"
+#include "pki/ca_internal.h"
+#include "pki/crypto/cert.h"
+#include "pki/crypto/issue.h"
+#include "pki/crypto/key.h"
+#include "pki/import.h"
+#include "pki/keyring.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/certs.h"
+#include "store/db/tx.h"
+#include "store/roots.h"
+
+#define ROOT_DAYS 7300
+#define INTERMEDIATE_DAYS 3650
+#define DAYS_MAX 18262 /* 50 years */
+#define DEFAULT_KEY "rsa:3072"
+
+/* One of the two while it is made. */
+struct part {
+	const struct ca_part *options;
+	char *common_name;
+	gint64 days;
+	enum algorithm hash;
+	struct key *key;
+	struct cert *cert;
+};
+
+struct making {
+	struct keyring *keyring;
+	struct db *db;
+	struct clock *clock;
+	struct tx *tx;
+	const struct ca_create *options;
+	struct ca_defaults *defaults;
+	gint64 now;
+	struct part root, intermediate;
+};
+
+static void
+part_clear(struct part *part)
+{
+	g_free(part->common_name);
+	key_unref(part->key);
+	cert_unref(part->cert);
+}
+
+static gboolean
+part_prepare(struct making *making, struct part *part, const struct ca_part *options,
+	     const char *role, gint64 days, gint64 number, GError **error)
+{
+	g_autofree char *date = clock_format(making->now);
+
+	part->options = options;
+	part->days = options->days != 0 ? options->days : days;
+	if (part->days < 1 || part->days > DAYS_MAX)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "the %s's validity is 1 to %d days, not %" G_GINT64_FORMAT, role,
+				  DAYS_MAX, part->days);
+	part->common_name =
+	    options->common_name != NULL && *options->common_name != '\0'
+		? g_strdup(options->common_name)
+		: g_strdup_printf("Postseal %s CA %.10s-%" G_GINT64_FORMAT,
+				  strcmp(role, "root") == 0 ? "Root" : "Mail", date, number);
+	return ca_digest_parse(options->digest, &part->hash, error);
+}
+
+static gboolean
+prepare(struct making *making, GError **error)
+{
+	const struct ca_create *options = making->options;
+	g_autoptr(GPtrArray) cas = cas_list(making->db, error);
+
+	if (cas == NULL)
+		return FALSE;
+	gint64 number = (gint64)cas->len + 1;
+	if (!part_prepare(making, &making->root, &options->root, "root", ROOT_DAYS, number, error))
+		return FALSE;
+	gint64 days = MIN(INTERMEDIATE_DAYS, making->root.days);
+	if (!part_prepare(making, &making->intermediate, &options->intermediate, "intermediate",
+			  days, number, error))
+		return FALSE;
+	if (making->intermediate.days > making->root.days)
+		return fail_false(
+		    error, PS_ERROR_INVALID,
+		    "the intermediate cannot outlive the root: at most %" G_GINT64_FORMAT " days",
+		    making->root.days);
+	g_autofree char *a = g_utf8_casefold(making->root.common_name, -1);
+	g_autofree char *b = g_utf8_casefold(making->intermediate.common_name, -1);
+	if (strcmp(a, b) == 0)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "root and intermediate need different common names");
+	return TRUE;
+}
+
+static gboolean
+make_key(struct making *making, struct part *part, GError **error)
+{
+	const char *algorithm = part->options->key != NULL ? part->options->key : DEFAULT_KEY;
+	enum key_kind kind;
+	unsigned int bits;
+
+	if (!key_algorithm_parse(algorithm, &kind, &bits, error))
+		return FALSE;
+	part->key = keyring_generate(making->keyring, making->tx, algorithm, 0, error);
+	/* ECDSA takes the digest of its curve (S/MIME BR 7.1.3.2.2). */
+	if (kind == KEY_KIND_EC && part->options->digest == NULL)
+		part->hash = ALGORITHM_UNKNOWN;
+	return part->key != NULL;
+}
+
+static void
+set_names(const struct making *making, const struct part *part, struct issue_spec *spec)
+{
+	spec->names.common_name = part->common_name;
+	spec->names.organisation = making->options->organisation;
+	spec->names.country = making->options->country;
+}
+
+static gboolean
+make_root(struct making *making, GError **error)
+{
+	struct part *root = &making->root;
+	const char *emails[] = { root->options->email, NULL };
+
+	if (!make_key(making, root, error))
+		return FALSE;
+	gint64 start = making->now - making->defaults->backdate_seconds;
+	struct issue_spec spec = {
+		.spki = key_spki(root->key),
+		.not_before = start,
+		.not_after = making->now + root->days * 86400 - 1,
+		.hash = root->hash,
+		.ca = TRUE,
+		.path_length = -1,
+		.key_usage = KEY_USAGE_CERT_SIGN | KEY_USAGE_CRL_SIGN,
+	};
+	set_names(making, root, &spec);
+	spec.names.emails = emails[0] != NULL ? emails : NULL;
+	root->cert = issue_cert(&spec, NULL, root->key, error);
+	return root->cert != NULL;
+}
+
+static gboolean
+make_intermediate(struct making *making, GError **error)
+{
+	static const char *const usages[] = { "1.3.6.1.5.5.7.3.4", NULL };
+	static const char *const any_policy[] = { "2.5.29.32.0", NULL };
+	struct part *part = &making->intermediate;
+	const struct cert *root = making->root.cert;
+	const char *emails[] = { part->options->email, NULL };
+
+	if (!make_key(making, part, error))
+		return FALSE;
+	g_autofree char *crl_url = ca_url(making->defaults->crl_url, root);
+	g_autofree char *aia_url = ca_url(making->defaults->aia_url, root);
+	const char *crl_urls[] = { crl_url, NULL };
+	const char *aia_urls[] = { aia_url, NULL };
+	struct issue_spec spec = {
+		.spki = key_spki(part->key),
+		.not_before = cert_not_before(root),
+		.not_after = making->now + part->days * 86400 - 1,
+		/* The root signs, so the digest is the root's unless one was named. */
+		.hash = part->options->digest != NULL ? part->hash : making->root.hash,
+		.ca = TRUE,
+		.path_length = 0,
+		.key_usage = KEY_USAGE_CERT_SIGN | KEY_USAGE_CRL_SIGN,
+		.extended_usages = usages,
+		.policies = any_policy,
+		.crl_urls = making->defaults->add_crl_url && *crl_url != '\0' ? crl_urls : NULL,
+		.ca_issuer_urls = *aia_url != '\0' ? aia_urls : NULL,
+	};
+	set_names(making, part, &spec);
+	spec.names.emails = emails[0] != NULL ? emails : NULL;
+	part->cert = issue_cert(&spec, root, making->root.key, error);
+	return part->cert != NULL;
+}
+
+/* The same name with another key would make two CAs that path building cannot tell apart. */
+static gboolean
+name_is_free(struct making *making, const struct part *part, GError **error)
+{
+	const char *subject_key = cert_subject_key(part->cert);
+	g_autoptr(GPtrArray) certs = certs_by_subject(making->db, subject_key, NULL, error);
+	g_autoptr(GPtrArray) roots = certs != NULL ? roots_all(making->db, error) : NULL;
+
+	if (roots == NULL)
+		return FALSE;
+	gboolean taken = certs->len > 0;
+	for (guint i = 0; i < roots->len; i++) {
+		const struct root_row *row = g_ptr_array_index(roots, i);
+		taken = taken || strcmp(row->subject_key, subject_key) == 0;
+	}
+	CLEANUP(ca_row) struct ca_row *same = cas_find_in_tx(making->tx, part->common_name, NULL);
+	if (taken || same != NULL)
+		return fail_false(
+		    error, PS_ERROR_INVALID,
+		    "a CA named '%s' is in the store already: choose another common name",
+		    part->common_name);
+	return TRUE;
+}
+
+static gboolean
+store_ca_cert(struct making *making, const struct cert *cert, const struct cert *issuer,
+	      GError **error)
+{
+	CLEANUP(cert_row) struct cert_row *row = cert_row_from(cert);
+	gboolean is_new;
+
+	g_free(row->origin);
+	row->origin = g_strdup("handler");
+	row->origin_detail = g_strdup("builtin");
+	row->own_ca = g_strdup(cert_thumbprint(issuer));
+	row->issued = making->now;
+	return certs_insert(making->tx, row, &is_new, error);
+}
+
+static gboolean
+store_all(struct making *making, gint64 *id, GError **error)
+{
+	const struct cert *root = making->root.cert;
+	const struct cert *intermediate = making->intermediate.cert;
+	gboolean is_new;
+
+	if (making->options->trust_root ? !import_root(making->tx, root, "ca", &is_new, error)
+					: !store_ca_cert(making, root, root, error))
+		return FALSE;
+	if (!store_ca_cert(making, intermediate, root, error))
+		return FALSE;
+	g_autoptr(GError) none = NULL;
+	CLEANUP(ca_row) struct ca_row *present = cas_find_in_tx(making->tx, NULL, &none);
+	if (present == NULL && !g_error_matches(none, PS_ERROR, PS_ERROR_NOT_FOUND)) {
+		g_propagate_error(error, g_steal_pointer(&none));
+		return FALSE;
+	}
+	struct ca_row row = {
+		.name = making->intermediate.common_name,
+		.thumbprint = (char *)cert_thumbprint(intermediate),
+		.root_thumbprint = (char *)cert_thumbprint(root),
+		.issuer_key = (char *)cert_subject_key(intermediate),
+		.spki_sha256 = (char *)key_spki_sha256(making->intermediate.key),
+		.root_spki_sha256 = (char *)key_spki_sha256(making->root.key),
+		/* The first one is the default whatever was said. */
+		.is_default = making->options->make_default || present == NULL,
+		.crl_next = making->now + making->defaults->crl_days * 86400 * 2 / 3,
+	};
+	return cas_insert(making->tx, &row, id, error);
+}
+
+static gboolean
+empty_crls(struct making *making, gint64 id, GError **error)
+{
+	const struct ca_crl_signer signers[] = {
+		{ making->intermediate.cert, making->intermediate.key, ALGORITHM_UNKNOWN,
+		  making->defaults->crl_days },
+		{ making->root.cert, making->root.key, ALGORITHM_UNKNOWN, 90 },
+	};
+	gint64 number;
+
+	if (!cas_next_crl_number(making->tx, id, &number, error))
+		return FALSE;
+	for (gsize i = 0; i < G_N_ELEMENTS(signers); i++) {
+		g_autoptr(GBytes) der = ca_crl_make(making->db, making->clock, &signers[i], number,
+						    NULL, making->tx, error);
+		if (der == NULL)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean
+ca_create(struct keyring *keyring, struct db *db, struct clock *clock,
+	  const struct ca_create *options, struct ca_created *created, struct tx *tx,
+	  GError **error)
+{
+	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(db, error);
+	struct making making = {
+		.keyring = keyring,
+		.db = db,
+		.clock = clock,
+		.tx = tx,
+		.options = options,
+		.defaults = defaults,
+		.now = clock_now(clock),
+	};
+
+	gboolean good =
+	    defaults != NULL && prepare(&making, error) && make_root(&making, error) &&
+	    name_is_free(&making, &making.root, error) && make_intermediate(&making, error) &&
+	    name_is_free(&making, &making.intermediate, error) &&
+	    store_all(&making, &created->id, error) && empty_crls(&making, created->id, error);
+	if (good) {
+		created->root = g_steal_pointer(&making.root.cert);
+		created->intermediate = g_steal_pointer(&making.intermediate.cert);
+	}
+	part_clear(&making.root);
+	part_clear(&making.intermediate);
+	return good;
+}

@@ -1,0 +1,92 @@
+/*
+ * builtin - the gateway's own CA as a request handler: it answers in the same call, inside the
+ * transaction of the request, so that a certificate is never issued twice for one.
+ */
+#include "pki/ca.h"
+#include "pki/crypto/cert.h"
+#include "pki/handlers/handler.h"
+#include "store/base/error.h"
+#include "store/cas.h"
+#include "store/db/tx.h"
+#include "store/requests.h"
+
+static char *
+builtin_lacks(const struct handler_context *context, GError **error)
+{
+	g_autoptr(GPtrArray) cas = cas_list(context->db, error);
+
+	if (cas == NULL)
+		return NULL;
+	for (guint i = 0; i < cas->len; i++) {
+		const struct ca_row *ca = g_ptr_array_index(cas, i);
+		if (ca->thumbprint != NULL)
+			return NULL;
+	}
+	return g_strdup(cas->len == 0 ? "there is no CA yet: postseal ca create"
+				      : "the CA waits for its certificate from the external root");
+}
+
+static gboolean
+builtin_submit(const struct handler_context *context, struct tx *tx,
+	       const struct request_row *request, struct handler_answer *answer, GError **error)
+{
+	struct ca_subject subject = {
+		.email = request->email,
+		.common_name = request->common_name,
+		.organisation = request->organisation,
+		.first_name = request->first_name,
+		.last_name = request->last_name,
+	};
+	struct ca_issue options = {
+		.ca = request->ca,
+		.digest = request->digest,
+		.days = request->validity_days,
+		.crl_url = request->crl_url,
+		.profile = request->profile,
+	};
+
+	struct cert *cert = ca_issue(context->keyring, context->db, context->clock, request->csr,
+				     &subject, &options, request->id, tx, error);
+	if (cert == NULL)
+		return FALSE;
+	answer->status = HANDLER_ISSUED;
+	answer->certs = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	g_ptr_array_add(answer->certs, cert);
+	return TRUE;
+}
+
+static gboolean
+builtin_poll(const struct handler_context *context G_GNUC_UNUSED,
+	     const struct request_row *request G_GNUC_UNUSED,
+	     struct handler_answer *answer G_GNUC_UNUSED, GError **error)
+{
+	return fail_false(error, PS_ERROR_BUG, "the built-in CA answers at once");
+}
+
+static gboolean
+builtin_revoke(const struct handler_context *context, struct tx *tx, const char *issuer_thumbprint,
+	       const char *serial, const char *handle G_GNUC_UNUSED, const char *reason,
+	       GError **error)
+{
+	return ca_revoke(context->db, context->clock, issuer_thumbprint, serial, reason, FALSE, tx,
+			 error);
+}
+
+static GPtrArray *
+builtin_chain(const struct handler_context *context, GError **error)
+{
+	CLEANUP(ca_row) struct ca_row *ca = cas_find(context->db, NULL, error);
+
+	return ca != NULL ? ca_chain(context->db, ca, error) : NULL;
+}
+
+const struct handler handler_builtin = {
+	.name = "builtin",
+	.sentence = "the gateway's own CA; answers at once",
+	.capabilities = { .synchronous = TRUE, .revokes = TRUE, .uses_crl_url = TRUE },
+	.lacks = builtin_lacks,
+	.submit = builtin_submit,
+	.poll = builtin_poll,
+	.revoke = builtin_revoke,
+	.chain = builtin_chain,
+};

@@ -1,0 +1,67 @@
+/*
+ * handlers - the list of handlers, and what they share.
+ */
+#include <string.h>
+
+#include "pki/crypto/cert.h"
+#include "pki/handlers/handler.h"
+#include "store/base/error.h"
+#include "store/base/nearest.h"
+#include "store/base/printable.h"
+
+static const struct handler *const handlers[] = { &handler_builtin };
+
+const struct handler *const *
+handlers_all(gsize *n)
+{
+	*n = G_N_ELEMENTS(handlers);
+	return handlers;
+}
+
+const struct handler *
+handler_find(const char *name, GError **error)
+{
+	struct nearest nearest = nearest_start(name);
+	g_autofree char *shown = printable(name);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(handlers); i++) {
+		if (strcmp(handlers[i]->name, name) == 0)
+			return handlers[i];
+		nearest_offer(&nearest, handlers[i]->name);
+	}
+	const char *found = nearest_found(&nearest);
+	return fail(error, PS_ERROR_INVALID, "unknown request handler '%s'%s%s%s", shown,
+		    found != NULL ? ", did you mean '" : "", found != NULL ? found : "",
+		    found != NULL ? "'?" : "");
+}
+
+const char *
+handler_error_class_name(enum handler_error_class error_class)
+{
+	switch (error_class) {
+	case HANDLER_ERROR_NONE:
+		return "none";
+	case HANDLER_ERROR_INPUT:
+		return "permanent-input";
+	case HANDLER_ERROR_CONFIG:
+		return "permanent-config";
+	case HANDLER_ERROR_TRANSIENT:
+		return "transient";
+	case HANDLER_ERROR_HUMAN:
+		return "pending-human";
+	case HANDLER_ERROR_CONFLICT:
+		return "conflict";
+	}
+	return "none";
+}
+
+void
+handler_answer_clear(struct handler_answer *answer)
+{
+	if (answer->certs != NULL)
+		g_ptr_array_unref(answer->certs);
+	g_free(answer->handle);
+	g_free(answer->code);
+	g_free(answer->text);
+	*answer = (struct handler_answer){ 0 };
+}
