@@ -13,11 +13,13 @@
 #include <glib.h>
 
 #include "pki/crypto/cert.h"
+#include "pki/crypto/chain.h"
 #include "store/base/cleanup.h"
 #include "store/base/clock.h"
 
 struct db;
 struct changelog;
+struct preference_set;
 struct trust;
 
 enum trust_purpose {
@@ -63,6 +65,14 @@ struct verdict *trust_judge(struct trust *trust, struct cert *cert, enum trust_p
 struct verdict *trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 			       GPtrArray *hints, gint64 at,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* As trust_judge, with the revocation mode of the address that it is for (preferences
+ * revocation_encrypt …); trust_judge takes the global one. */
+struct verdict *trust_judge_with(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
+				 enum chain_revocation revocation,
+				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The mode that a set of preferences asks for; NULL: the default, if-available. */
+enum chain_revocation trust_revocation(const struct preference_set *set,
+				       enum trust_purpose purpose);
 void trust_forget(struct trust *trust); /* empties the cache */
 void trust_stats(struct trust *trust, guint64 *hits, guint64 *misses);
 

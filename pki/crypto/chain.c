@@ -523,6 +523,14 @@ list_signers(const struct build *build)
 	return signers;
 }
 
+static gboolean
+is_required(const struct chain_options *options, const struct cert *issuer)
+{
+	return options->revocation == CHAIN_REVOCATION_REQUIRED ||
+	       (options->strict_issuers != NULL &&
+		g_hash_table_contains(options->strict_issuers, cert_thumbprint(issuer)));
+}
+
 /*
  * Without a path to an anchor nothing can be found good; but a list signed by the very issuer
  * that signed the certificate says revoked all the same (T3).
@@ -542,13 +550,14 @@ check_revocation(struct build *build)
 		.crls = options->crls != NULL ? options->crls : none,
 		.signers = complete ? signers : NULL,
 		.at = options->at,
-		.grace = options->revocation == CHAIN_REVOCATION_REQUIRED ? 0 : options->crl_grace,
 		.signer_path = signer_path,
 		.data = build,
 	};
 	for (guint i = 0; i + 1 < report->path->len; i++) {
 		struct crl_finding finding = { .valid_until = CLOCK_NEVER };
+		gboolean required = is_required(options, report->path->pdata[i + 1]);
 
+		check.grace = required ? 0 : options->crl_grace;
 		switch (crl_check_cert(&check, report->path, i, &finding)) {
 		case CRL_ANSWER_REVOKED:
 			set_fault(report, CHAIN_FAULT_REVOKED,
@@ -556,7 +565,7 @@ check_revocation(struct build *build)
 			break;
 		case CRL_ANSWER_UNKNOWN:
 			report->unchecked = TRUE;
-			if (options->revocation == CHAIN_REVOCATION_REQUIRED && complete)
+			if (required && complete)
 				set_fault(report, CHAIN_FAULT_REVOCATION,
 					  g_steal_pointer(&finding.why));
 			break;

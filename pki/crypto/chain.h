@@ -44,6 +44,8 @@ struct chain_options {
 	gint64 at;
 	enum chain_purpose purpose;
 	enum chain_revocation revocation;
+	/* Thumbprints of issuers whose certificates need REQUIRED all the same, or NULL. */
+	GHashTable *strict_issuers;
 	gint64 crl_grace;            /* IF_AVAILABLE: seconds that a CRL counts past nextUpdate */
 	const char *const *policies; /* user-initial-policy-set as OIDs; NULL is anyPolicy */
 	gboolean explicit_policy;

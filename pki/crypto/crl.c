@@ -586,6 +586,12 @@ GETTER(enum algorithm, signature_algorithm, signature_algorithm)
 GETTER(gsize, entry_count, count)
 #undef GETTER
 
+gsize
+crl_memory(const struct crl *crl)
+{
+	return sizeof(*crl) + g_bytes_get_size(crl->der) + crl->count * sizeof(*crl->entries);
+}
+
 const char *const *
 crl_points(const struct crl *crl)
 {

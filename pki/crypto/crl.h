@@ -75,6 +75,7 @@ const char *const *crl_points(const struct crl *crl);
 gboolean crl_has_unknown_critical(const struct crl *crl); /* then it must not be used */
 enum algorithm crl_signature_algorithm(const struct crl *crl);
 gsize crl_entry_count(const struct crl *crl);
+gsize crl_memory(const struct crl *crl); /* bytes that it takes */
 /* FALSE when it is not listed. issuer_key NULL means the list's own issuer. serial_hex of
  * *entry is left NULL. Under 1 us. */
 gboolean crl_find(const struct crl *crl, const char *issuer_key, const char *serial_hex,

@@ -346,3 +346,17 @@ crl_check_cert(const struct crl_check *check, GPtrArray *path, guint index,
 	finding->why = explain_unknown(&state);
 	return CRL_ANSWER_UNKNOWN;
 }
+
+void
+crl_check_issuer_keys(const struct cert *cert, GHashTable *keys)
+{
+	g_autoptr(GPtrArray) points = read_points(cert);
+
+	g_hash_table_add(keys, g_strdup(cert_issuer_key(cert)));
+	for (guint i = 0; i < points->len; i++) {
+		const struct point *point = points->pdata[i];
+
+		for (guint k = 0; k < point->issuers->len; k++)
+			g_hash_table_add(keys, g_strdup(point->issuers->pdata[k]));
+	}
+}

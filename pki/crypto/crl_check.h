@@ -39,4 +39,8 @@ struct crl_finding {
 enum crl_answer crl_check_cert(const struct crl_check *check, GPtrArray *path, guint index,
 			       struct crl_finding *finding);
 
+/* Adds the keys of all names under which a list for this certificate may be issued: its issuer,
+ * and the cRLIssuer of its distribution points. keys owns its texts. */
+void crl_check_issuer_keys(const struct cert *cert, GHashTable *keys);
+
 #endif
