@@ -239,8 +239,8 @@ write_row(const struct report *report, const struct report_entry *entry, const c
 		row->outcomes[i] =
 		    g_strdup(reason_name(decided ? ruling->plans[i].reason : entry->reason));
 	}
-	/* Who is refused or deferred will be asked why: the whole ruling goes along. */
-	if (ruling != NULL && entry->reply != NULL) {
+	/* What trace shows and explain would say; it names addresses in full. */
+	if (ruling != NULL && strcmp(mode, "full") == 0) {
 		GString *text = g_string_new(NULL);
 
 		ruling_describe(ruling, text);
