@@ -163,7 +163,7 @@ explain_question(struct gateway *gateway, const struct explain_question *questio
 		return fail(error, PS_ERROR_INVALID, "explain needs at least one recipient");
 	if (ask_message(question, area, &asked, error)) {
 		ask_envelope(question, &asked);
-		asked.structure = structure_read(gateway, asked.headers, asked.body, error);
+		asked.structure = structure_read(asked.headers, asked.body, error);
 	}
 	if (asked.structure != NULL) {
 		if (question->size_bytes > 0)

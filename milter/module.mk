@@ -4,8 +4,9 @@ include %D%/policy/module.mk
 
 libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/session.h \
 	%D%/process.c %D%/process.h %D%/outbound.c %D%/outbound.h %D%/report.c %D%/report.h \
-	%D%/status.c %D%/status.h %D%/structure.c %D%/structure.h %D%/notify.c %D%/notify.h
+	%D%/status.c %D%/status.h %D%/structure.c %D%/structure.h %D%/notify.c %D%/notify.h \
+	%D%/foreign.c %D%/foreign.h
 libmail_a_SOURCES += %D%/file_message.h
-libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/explain.c %D%/explain.h
+libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/explain.h
 
 EXTRA_DIST += %D%/main.c %D%/libmilter_glue.c %D%/libmilter_glue.h

@@ -264,8 +264,7 @@ walk_message(struct walk *walk)
 	}
 	walk->size_in += spool_size(message->body);
 	walk->size_out = walk->size_in;
-	walk->structure =
-	    structure_read(walk->process->gateway, message->headers, message->body, &error);
+	walk->structure = structure_read(message->headers, message->body, &error);
 	if (walk->structure == NULL)
 		return answer_reason(walk, reason_of_failure(error), error);
 	source.structure = &walk->structure->facts;

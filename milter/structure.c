@@ -16,13 +16,12 @@ arrived_as(enum protection protection)
 }
 
 struct structure *
-structure_read(struct gateway *gateway, struct headers *headers, struct spool *body, GError **error)
+structure_read(struct headers *headers, struct spool *body, GError **error)
 {
 	CLEANUP(structure) struct structure *structure = g_new0(struct structure, 1);
 	struct detection *detection;
 	struct structure_facts *facts = &structure->facts;
 
-	(void)gateway;
 	structure->tree = scan_message(headers, body, 0, spool_size(body), error);
 	if (structure->tree == NULL)
 		return NULL;
@@ -33,8 +32,9 @@ structure_read(struct gateway *gateway, struct headers *headers, struct spool *b
 	facts->calendar = detection->calendar;
 	facts->content_type_ambiguous = detection->differing_types;
 	facts->size_bytes = headers_size(headers) + 2 + spool_size(body);
-	facts->foreign_signature = ABLE_NO;
 	facts->reencode = structure->tree->traits != 0;
+	if (facts->arrived == ARRIVED_SIGNED)
+		facts->tree = structure->tree;
 	if (facts->arrived == ARRIVED_ENCRYPTED)
 		facts->cms = detection->cms;
 	return g_steal_pointer(&structure);

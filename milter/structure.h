@@ -11,7 +11,6 @@
 #include "milter/policy/gather.h"
 
 struct detection;
-struct gateway;
 
 struct structure {
 	struct mime_tree *tree;
@@ -19,8 +18,8 @@ struct structure {
 	struct structure_facts facts;
 };
 
-struct structure *structure_read(struct gateway *gateway, struct headers *headers,
-				 struct spool *body, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+struct structure *structure_read(struct headers *headers, struct spool *body,
+				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void structure_free(struct structure *structure); /* NULL is fine */
 
 DEFINE_CLEANUP(structure, structure_free)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "milter/envelope.h"
+#include "milter/foreign.h"
 #include "milter/gateway.h"
 #include "milter/message/headers.h"
 #include "milter/mime/author.h"
@@ -192,6 +193,18 @@ author_facts(struct gathering *g)
 	    found->facts.origin == ORIGIN_TRUSTED ? author_check(&question) : AUTHOR_NO_LOGIN;
 }
 
+/* Somebody else's signature is looked at only where there must be one. */
+static enum able
+foreign_able(const struct gathering *g)
+{
+	const struct message_facts *m = &g->found->facts;
+
+	if (m->arrived != ARRIVED_SIGNED || g->source->structure->tree == NULL ||
+	    m->author != AUTHOR_CONFIRMED || (m->sign_mode != SIGN_REQUIRED && !m->sign_trigger))
+		return ABLE_NO;
+	return foreign_signature(g->gateway, g->source->structure->tree, g->found->author);
+}
+
 static gboolean
 message_facts(struct gathering *g, GError **error)
 {
@@ -207,7 +220,7 @@ message_facts(struct gathering *g, GError **error)
 	m->plain_trigger = triggers.plain;
 	m->calendar = structure->calendar;
 	m->arrived = structure->arrived;
-	m->foreign_signature = structure->foreign_signature;
+	m->foreign_signature = foreign_able(g);
 	m->content_type_ambiguous = structure->content_type_ambiguous;
 	m->null_sender = *g->source->envelope->sender == '\0';
 	m->sign_bounces = g->settings->sign_bounces;

@@ -23,6 +23,7 @@ struct gateway;
 struct headers;
 struct key;
 struct mailaddr;
+struct mime_tree;
 struct selection;
 
 /* What the message's structure says; made by the mail path from the spool, by explain from its
@@ -31,10 +32,10 @@ struct structure_facts {
 	enum arrived arrived;
 	gboolean calendar;               /* a text/calendar part with a method */
 	gboolean content_type_ambiguous; /* several differing Content-Type fields */
-	enum able foreign_signature;     /* with ARRIVED_SIGNED */
-	const struct cms_info *cms;      /* with ARRIVED_ENCRYPTED, else NULL; borrowed */
-	gboolean reencode;               /* not 7-bit: grows before it can be signed */
-	guint64 size_bytes;              /* of the message as it came, header and body */
+	const struct mime_tree *tree; /* with ARRIVED_SIGNED, to look at the signature; borrowed */
+	const struct cms_info *cms;   /* with ARRIVED_ENCRYPTED, else NULL; borrowed */
+	gboolean reencode;            /* not 7-bit: grows before it can be signed */
+	guint64 size_bytes;           /* of the message as it came, header and body */
 };
 
 struct message_source {
