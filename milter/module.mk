@@ -7,6 +7,6 @@ libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/s
 	%D%/status.c %D%/status.h %D%/structure.c %D%/structure.h %D%/notify.c %D%/notify.h \
 	%D%/foreign.c %D%/foreign.h
 libmail_a_SOURCES += %D%/file_message.h
-libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/explain.h
+libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/explain.c %D%/explain.h
 
 EXTRA_DIST += %D%/main.c %D%/libmilter_glue.c %D%/libmilter_glue.h
