@@ -25,7 +25,7 @@ ps_error_quark(void)
 	return g_quark_from_static_string("postseal-error");
 }
 
-static void
+static void G_GNUC_PRINTF(3, 0)
 set_error(GError **error, enum ps_error code, const char *format, va_list arguments)
 {
 	g_autofree char *text = g_strdup_vprintf(format, arguments);
