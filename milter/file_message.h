@@ -12,8 +12,8 @@
 #include "milter/mime/verdict.h"
 
 struct cert;
+struct chain_options;
 struct key;
-struct file_trust; /* pki/file_verify.h: roots, untrusted, CRLs, time */
 
 enum layer_type { LAYER_SIGNED, LAYER_ENCRYPTED, LAYER_COMPRESSED, LAYER_CERTS_ONLY };
 
@@ -35,6 +35,7 @@ struct message_signer {
 	enum signer_trust trust;
 	char *reason;
 	gboolean from_matches;
+	gboolean covers; /* all that is shown, not a part of the message alone */
 };
 
 struct message_part { /* message show: one row a part, in order */
@@ -57,15 +58,26 @@ struct message_report {
 };
 
 struct message_options {
-	struct file_trust *trust; /* NULL: every certificate is untrusted */
-	GPtrArray *keys;          /* struct key * that may decrypt; NULL: none */
-	GPtrArray *certs;         /* struct cert *: whose keys those are, for matching; or NULL */
+	/* Anchors, hints, CRLs, revocation, allow_legacy and the time; purpose and address are set
+	 * here. NULL: every certificate is untrusted. */
+	const struct chain_options *chain;
+	/* No time was asked for: a signer is judged at his signing time if that is before
+	 * chain->at. */
+	gboolean at_signing_time;
+	GPtrArray *keys;  /* struct key * that may decrypt; NULL: none */
+	GPtrArray *certs; /* struct cert * under which recipientInfos may name them; or NULL */
 };
 
-/* A file's bytes; "-" is standard input. */
+/* A file as mail has it, with CRLF; "-" is standard input. A bare CMS object (DER, PEM) becomes a
+ * message that holds it. */
 struct spool *message_open(struct spool_area *area, const char *path,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* All three give the report; content is set by verify (signed content) and decrypt. */
+/* The same of bytes that are there already. */
+struct spool *message_from_bytes(struct spool_area *area, gconstpointer bytes, gsize length,
+				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Reads all layers that can be opened. content is the signed or decrypted content of the outermost
+ * signature or encryption that could be opened; for decrypt that of the innermost encryption.
+ * show is verify without keys and trust. */
 struct message_report *message_show(struct spool_area *area, struct spool *message,
 				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct message_report *message_verify(struct spool_area *area, struct spool *message,
@@ -92,7 +104,7 @@ struct spool *message_sign(struct spool_area *area, struct spool *message,
 struct message_encrypt_options {
 	GPtrArray *recipients; /* struct cert * */
 	const char *cipher;    /* NULL: aes-256-cbc */
-	gboolean oaep;
+	gboolean oaep;         /* SHA-256 */
 };
 struct spool *message_encrypt(struct spool_area *area, struct spool *message,
 			      const struct message_encrypt_options *options,

@@ -1,0 +1,461 @@
+/*
+ * file_message - the mail path's own modules, driven from a file.
+ */
+#include "milter/file_message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "milter/layers.h"
+#include "milter/message/edits.h"
+#include "milter/message/line_ends.h"
+#include "milter/mime/author.h"
+#include "milter/mime/canonical.h"
+#include "milter/mime/wrap.h"
+#include "pki/crypto/cms_encrypt.h"
+#include "pki/crypto/cms_sign.h"
+#include "store/base/error.h"
+
+#define FILE_MAX_BYTES ((guint64)2 * 1024 * 1024 * 1024)
+#define LOOK_BYTES 2000
+
+const char *
+layer_type_name(enum layer_type type)
+{
+	switch (type) {
+	case LAYER_SIGNED:
+		return "signed";
+	case LAYER_ENCRYPTED:
+		return "encrypted";
+	case LAYER_COMPRESSED:
+		return "compressed";
+	case LAYER_CERTS_ONLY:
+		return "certs-only";
+	}
+	return "signed";
+}
+
+/* --- reading a file --- */
+
+enum file_kind { FILE_CRLF, FILE_LF, FILE_DER, FILE_PEM };
+
+/* By its first bytes. A file whose first line ends in CRLF is mail as it was on the wire. */
+static enum file_kind
+look_at(const guint8 *bytes, gsize length)
+{
+	const guint8 *lf = memchr(bytes, '\n', length);
+
+	if (length > 2 && bytes[0] == 0x30 && (bytes[1] >= 0x80 || bytes[1] < 0x20))
+		return FILE_DER;
+	if (length > 11 && memcmp(bytes, "-----BEGIN ", 11) == 0)
+		return FILE_PEM;
+	return lf != NULL && lf > bytes && lf[-1] == '\r' ? FILE_CRLF : FILE_LF;
+}
+
+static const char object_header[] = "MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime\r\n"
+				    "Content-Transfer-Encoding: ";
+
+/* The base64 between the lines of a PEM object. */
+static gboolean
+append_pem(struct spool *to, const char *text, gsize length, GError **error)
+{
+	const char *begin = memchr(text, '\n', length);
+	const char *end;
+
+	if (begin == NULL)
+		return fail_false(error, PS_ERROR_INVALID, "PEM object has one line only");
+	begin++;
+	end = g_strstr_len(begin, (gssize)(length - (gsize)(begin - text)), "-----END ");
+	if (end == NULL)
+		return fail_false(error, PS_ERROR_INVALID, "PEM object has no END line");
+	return spool_append_text(to, object_header, error) &&
+	       spool_append_text(to, "base64\r\n\r\n", error) &&
+	       spool_append(to, begin, (gsize)(end - begin), error);
+}
+
+static struct spool *
+as_message(struct spool_area *area, struct spool *file, GError **error)
+{
+	CLEANUP(spool) struct spool *message = spool_new(area);
+	g_autoptr(GBytes) head =
+	    spool_bytes(file, 0, MIN(LOOK_BYTES, spool_size(file)), LOOK_BYTES, error);
+	g_autoptr(GBytes) all = NULL;
+	struct line_ends line_ends;
+	gsize length;
+	const guint8 *bytes;
+	gboolean done = FALSE;
+
+	if (head == NULL)
+		return NULL;
+	bytes = g_bytes_get_data(head, &length);
+	switch (look_at(bytes, length)) {
+	case FILE_CRLF:
+		return spool_ref(file);
+	case FILE_LF:
+		line_ends_init(&line_ends, spool_sink(message));
+		done = spool_write(file, &line_ends.sink, error);
+		break;
+	case FILE_DER:
+		done = spool_append_text(message, object_header, error) &&
+		       spool_append_text(message, "binary\r\n\r\n", error) &&
+		       spool_append_range(message, file, 0, spool_size(file), error);
+		break;
+	case FILE_PEM:
+		all = spool_bytes(file, 0, spool_size(file), G_MAXINT, error);
+		if (all != NULL) {
+			bytes = g_bytes_get_data(all, &length);
+			done = append_pem(message, (const char *)bytes, length, error);
+		}
+		break;
+	}
+	if (!done || !spool_seal(message, error))
+		return NULL;
+	return g_steal_pointer(&message);
+}
+
+struct spool *
+message_from_bytes(struct spool_area *area, gconstpointer bytes, gsize length, GError **error)
+{
+	CLEANUP(spool) struct spool *file = spool_from_bytes(area, bytes, length, error);
+
+	return file != NULL ? as_message(area, file, error) : NULL;
+}
+
+struct spool *
+message_open(struct spool_area *area, const char *path, GError **error)
+{
+	gboolean standard = strcmp(path, "-") == 0;
+	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	CLEANUP(spool) struct spool *file = NULL;
+
+	if (fd < 0)
+		return fail(error, errno == ENOENT ? PS_ERROR_NOT_FOUND : PS_ERROR_DENIED,
+			    "%s: cannot open: %s", path, g_strerror(errno));
+	file = spool_from_fd(area, fd, FILE_MAX_BYTES, error);
+	if (!standard)
+		close(fd);
+	if (file == NULL) {
+		g_prefix_error(error, "%s: ", path);
+		return NULL;
+	}
+	return as_message(area, file, error);
+}
+
+/* --- the report --- */
+
+static void
+layer_free(gpointer data)
+{
+	struct message_layer *layer = data;
+
+	g_free(layer->content_type);
+	g_free(layer->algorithm);
+	g_ptr_array_unref(layer->recipients);
+	g_free(layer);
+}
+
+static void
+signer_free(gpointer data)
+{
+	struct message_signer *signer = data;
+
+	g_free(signer->subject);
+	g_ptr_array_unref(signer->emails);
+	g_free(signer->digest);
+	g_free(signer->algorithm);
+	g_free(signer->reason);
+	g_free(signer);
+}
+
+static void
+part_row_free(gpointer data)
+{
+	struct message_part *part = data;
+
+	g_free(part->type);
+	g_free(part->encoding);
+	g_free(part->name);
+	g_free(part);
+}
+
+void
+message_report_free(struct message_report *report)
+{
+	if (report == NULL)
+		return;
+	g_ptr_array_unref(report->layers);
+	g_ptr_array_unref(report->signers);
+	g_ptr_array_unref(report->parts);
+	g_free(report->from);
+	g_free(report->reason);
+	spool_unref(report->content);
+	g_free(report);
+}
+
+static struct message_report *
+report_new(void)
+{
+	struct message_report *report = g_new0(struct message_report, 1);
+
+	report->layers = g_ptr_array_new_with_free_func(layer_free);
+	report->signers = g_ptr_array_new_with_free_func(signer_free);
+	report->parts = g_ptr_array_new_with_free_func(part_row_free);
+	return report;
+}
+
+/* Signers of parts alone may say that something is wrong, never that all is right. */
+static void
+conclude(struct reading *reading)
+{
+	struct message_report *report = reading->report;
+	g_autoptr(GArray) findings = g_array_new(FALSE, TRUE, sizeof(struct signer_finding));
+	gboolean covering = FALSE;
+	const char *reason = NULL;
+	struct verdict_input input = { 0 };
+
+	for (guint i = 0; i < report->signers->len; i++) {
+		const struct message_signer *signer = report->signers->pdata[i];
+		struct signer_finding finding = { signer->signature, signer->trust,
+						  signer->from_matches && signer->covers,
+						  signer->reason };
+
+		covering |= signer->covers;
+		g_array_append_val(findings, finding);
+	}
+	input.malformed = reading->malformed;
+	input.undecryptable = reading->undecryptable;
+	input.partial = reading->partial;
+	input.is_signed = covering || findings->len > 0;
+	input.single_author = reading->author != NULL && !reading->author_differs;
+	input.signers = (const struct signer_finding *)(void *)findings->data;
+	input.signer_count = findings->len;
+	report->verdict = verdict_decide(&input, &reason);
+	report->reason = g_strdup(reason);
+}
+
+static struct message_report *
+read_message(struct spool_area *area, struct spool *message, const struct message_options *options,
+	     gboolean decrypted, GError **error)
+{
+	CLEANUP(message_report) struct message_report *report = report_new();
+	CLEANUP(headers) struct headers *headers = NULL;
+	struct reading reading = { .area = area, .options = options, .report = report };
+	guint64 body = 0;
+	GError *failure = NULL;
+
+	headers = headers_parse(message, 0, spool_size(message), &body, &failure);
+	if (headers == NULL) {
+		if (failure->code != PS_ERROR_INVALID) {
+			g_propagate_error(error, failure);
+			return NULL;
+		}
+		report->verdict = MAIL_MALFORMED;
+		report->reason = g_strdup(failure->message);
+		g_error_free(failure);
+		return g_steal_pointer(&report);
+	}
+	reading.author = author_find(headers, NULL);
+	if (reading.author != NULL)
+		report->from = g_strdup(mailaddr_text(reading.author));
+	layers_read(&reading, headers, message, body, spool_size(message));
+	if (reading.error == NULL)
+		conclude(&reading);
+	if (decrypted) {
+		spool_unref(report->content);
+		report->content = g_steal_pointer(&reading.decrypted);
+	}
+	mailaddr_unref(reading.author);
+	spool_unref(reading.decrypted);
+	g_free(reading.malformed);
+	g_free(reading.undecryptable);
+	g_free(reading.partial);
+	if (reading.error != NULL) {
+		g_propagate_error(error, reading.error);
+		return NULL;
+	}
+	return g_steal_pointer(&report);
+}
+
+struct message_report *
+message_show(struct spool_area *area, struct spool *message, GError **error)
+{
+	return read_message(area, message, NULL, FALSE, error);
+}
+
+struct message_report *
+message_verify(struct spool_area *area, struct spool *message,
+	       const struct message_options *options, GError **error)
+{
+	return read_message(area, message, options, FALSE, error);
+}
+
+struct message_report *
+message_decrypt(struct spool_area *area, struct spool *message,
+		const struct message_options *options, GError **error)
+{
+	return read_message(area, message, options, TRUE, error);
+}
+
+/* --- making messages --- */
+
+struct source_message {
+	struct headers *headers;
+	struct mime_tree *tree;
+};
+
+static void
+source_message_clear(struct source_message *source)
+{
+	mime_tree_free(source->tree);
+	headers_unref(source->headers);
+}
+
+static gboolean
+source_message_read(struct source_message *source, struct spool *message, GError **error)
+{
+	guint64 body = 0;
+
+	memset(source, 0, sizeof *source);
+	source->headers = headers_parse(message, 0, spool_size(message), &body, error);
+	if (source->headers == NULL)
+		return FALSE;
+	source->tree = scan_message(source->headers, message, body, spool_size(message), error);
+	return source->tree != NULL;
+}
+
+static struct spool *
+write_message(struct spool_area *area, const struct source_message *source,
+	      const struct wrapped *wrapped, GError **error)
+{
+	CLEANUP(edits) struct edits *edits = edits_new();
+	CLEANUP(spool) struct spool *out = spool_new(area);
+
+	wrapped_edit(wrapped, source->headers, edits);
+	if (!edits_apply_to_message(edits, source->headers, source->tree->spool, spool_sink(out),
+				    error) ||
+	    !spool_seal(out, error))
+		return NULL;
+	return g_steal_pointer(&out);
+}
+
+static struct wrapped *
+sign_clear(struct spool_area *area, struct spool *entity, struct cms_signer *signer,
+	   const struct message_sign_options *options, GError **error)
+{
+	CLEANUP(cms_sign) struct cms_sign *sign = cms_sign_detached(signer, options->signing_time);
+	g_autoptr(GBytes) der = NULL;
+
+	if (!spool_write(entity, cms_sign_sink(sign), error))
+		return NULL;
+	der = cms_sign_finish_detached(sign, error);
+	if (der == NULL)
+		return NULL;
+	return wrap_clear_signed(area, entity, der, cms_digest_name(cms_signer_digest(signer)),
+				 error);
+}
+
+static struct wrapped *
+sign_opaque(struct spool_area *area, struct spool *entity, struct cms_signer *signer,
+	    const struct message_sign_options *options, GError **error)
+{
+	CLEANUP(wrap_cms) struct wrap_cms *wrap = wrap_cms_new(area, WRAP_SIGNED_DATA);
+	CLEANUP(cms_sign)
+	struct cms_sign *sign =
+	    cms_sign_opaque(signer, options->signing_time, spool_size(entity), wrap_cms_sink(wrap));
+
+	if (!spool_write(entity, cms_sign_sink(sign), error) ||
+	    !cms_sign_finish_opaque(sign, error))
+		return NULL;
+	return wrap_cms_finish(wrap, error);
+}
+
+static struct wrapped *
+sign_entity(struct spool_area *area, const struct canonical *canonical,
+	    const struct message_sign_options *options, GError **error)
+{
+	struct cms_signer_options how = {
+		.digest = CMS_DIGEST_SHA256,
+		.scheme = options->pss ? CMS_SCHEME_PSS : CMS_SCHEME_PKCS1,
+		.chain = options->chain,
+	};
+	CLEANUP(cms_signer) struct cms_signer *signer = NULL;
+
+	if (options->digest != NULL && !cms_digest_from_name(options->digest, &how.digest))
+		return fail(error, PS_ERROR_INVALID,
+			    "unknown digest '%s', use sha256, sha384 or "
+			    "sha512",
+			    options->digest);
+	signer = cms_signer_new(options->cert, options->key, &how, error);
+	if (signer == NULL)
+		return NULL;
+	if (options->opaque || canonical->needs_opaque)
+		return sign_opaque(area, canonical->entity, signer, options, error);
+	return sign_clear(area, canonical->entity, signer, options, error);
+}
+
+struct spool *
+message_sign(struct spool_area *area, struct spool *message,
+	     const struct message_sign_options *options, GError **error)
+{
+	struct source_message source;
+	CLEANUP(canonical) struct canonical *canonical = NULL;
+	CLEANUP(wrapped) struct wrapped *wrapped = NULL;
+	struct spool *out = NULL;
+
+	if (source_message_read(&source, message, error) &&
+	    (canonical = canonical_for_signing(source.tree, area, error)) != NULL &&
+	    (wrapped = sign_entity(area, canonical, options, error)) != NULL)
+		out = write_message(area, &source, wrapped, error);
+	source_message_clear(&source);
+	return out;
+}
+
+static struct wrapped *
+encrypt_entity(struct spool_area *area, struct spool *entity,
+	       const struct message_encrypt_options *options, GError **error)
+{
+	g_autofree struct cms_recipient *recipients = NULL;
+	struct cms_encrypt_options how = { .cipher = CMS_CIPHER_AES_256_CBC,
+					   .content_size = spool_size(entity) };
+	CLEANUP(wrap_cms) struct wrap_cms *wrap = NULL;
+	CLEANUP(cms_encrypt) struct cms_encrypt *encrypt = NULL;
+
+	if (options->cipher != NULL && !cms_cipher_from_name(options->cipher, &how.cipher))
+		return fail(error, PS_ERROR_INVALID,
+			    "unknown cipher '%s', use aes-256-gcm, "
+			    "aes-128-gcm, aes-256-cbc or aes-128-cbc",
+			    options->cipher);
+	recipients = g_new0(struct cms_recipient, options->recipients->len);
+	for (guint i = 0; i < options->recipients->len; i++) {
+		recipients[i].cert = options->recipients->pdata[i];
+		recipients[i].transport =
+		    options->oaep ? CMS_TRANSPORT_OAEP_SHA256 : CMS_TRANSPORT_PKCS1;
+	}
+	wrap = wrap_cms_new(area, cms_cipher_is_aead(how.cipher) ? WRAP_AUTH_ENVELOPED_DATA
+								 : WRAP_ENVELOPED_DATA);
+	encrypt =
+	    cms_encrypt_new(recipients, options->recipients->len, &how, wrap_cms_sink(wrap), error);
+	if (encrypt == NULL || !spool_write(entity, cms_encrypt_sink(encrypt), error) ||
+	    !cms_encrypt_finish(encrypt, error))
+		return NULL;
+	return wrap_cms_finish(wrap, error);
+}
+
+struct spool *
+message_encrypt(struct spool_area *area, struct spool *message,
+		const struct message_encrypt_options *options, GError **error)
+{
+	struct source_message source;
+	CLEANUP(canonical) struct canonical *canonical = NULL;
+	CLEANUP(wrapped) struct wrapped *wrapped = NULL;
+	struct spool *out = NULL;
+
+	if (source_message_read(&source, message, error) &&
+	    (canonical = canonical_for_encryption(source.tree, area, error)) != NULL &&
+	    (wrapped = encrypt_entity(area, canonical->entity, options, error)) != NULL)
+		out = write_message(area, &source, wrapped, error);
+	source_message_clear(&source);
+	return out;
+}
