@@ -3,4 +3,4 @@ include %D%/api/module.mk
 include %D%/jobs/module.mk
 include %D%/cli/module.mk
 
-libadmin_a_SOURCES +=
+EXTRA_DIST += %D%/main.c

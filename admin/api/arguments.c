@@ -74,8 +74,7 @@ check_value(const struct argument *argument, const json_t *value, enum arguments
 	    GError **error)
 {
 	gint64 seconds;
-	gboolean is_path =
-	    argument->type == ARGUMENT_PATH || argument->type == ARGUMENT_PATHS;
+	gboolean is_path = argument->type == ARGUMENT_PATH || argument->type == ARGUMENT_PATHS;
 
 	if (!type_fits(argument, value))
 		return fail_false(error, PS_ERROR_INVALID, "--%s has a value of the wrong kind",
@@ -103,8 +102,8 @@ fail_unknown(const struct operation *operation, const char *name, GError **error
 
 	if (nearest == NULL)
 		return fail_false(error, PS_ERROR_INVALID, "unknown option '--%s'", safe);
-	return fail_false(error, PS_ERROR_INVALID,
-			  "unknown option '--%s', did you mean '--%s'?", safe, nearest);
+	return fail_false(error, PS_ERROR_INVALID, "unknown option '--%s', did you mean '--%s'?",
+			  safe, nearest);
 }
 
 gboolean
@@ -116,7 +115,8 @@ arguments_check(const struct operation *operation, const json_t *arguments,
 
 	if (!json_is_object(arguments))
 		return fail_false(error, PS_ERROR_INVALID, "the arguments are no JSON object");
-	json_object_foreach((json_t *)arguments, name, value) {
+	json_object_foreach((json_t *)arguments, name, value)
+	{
 		const struct argument *argument = operation_argument(operation, name);
 
 		if (argument == NULL)
@@ -126,8 +126,8 @@ arguments_check(const struct operation *operation, const json_t *arguments,
 	}
 	for (const struct argument *a = operation->arguments; a->name != NULL; a++) {
 		value = json_object_get(arguments, a->name);
-		if (a->required && (value == NULL || (json_is_array(value) &&
-						      json_array_size(value) == 0)))
+		if (a->required &&
+		    (value == NULL || (json_is_array(value) && json_array_size(value) == 0)))
 			return fail_false(error, PS_ERROR_INVALID, "%s is missing",
 					  a->place == ARGUMENT_OPTION ? a->name : a->meta);
 	}
@@ -212,7 +212,8 @@ arguments_without_secrets(const struct operation *operation, const json_t *argum
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)arguments, name, value) {
+	json_object_foreach((json_t *)arguments, name, value)
+	{
 		const struct argument *argument = operation_argument(operation, name);
 
 		if (argument != NULL && argument->type != ARGUMENT_PASSWORD)

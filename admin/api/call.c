@@ -107,6 +107,22 @@ call_file(const struct call *call, const char *name, gsize index, const char **n
 	return g_bytes_new_take(bytes, length);
 }
 
+gboolean
+call_is_sure(struct call *call, json_t **answer, const char *format, ...)
+{
+	va_list arguments;
+
+	if (call_flag(call, "yes"))
+		return TRUE;
+	va_start(arguments, format);
+	g_autofree char *question = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	*answer = json_object();
+	json_object_set_new(*answer, "confirm", answer_text(question));
+	call->exit_status = 1;
+	return FALSE;
+}
+
 json_t *
 answer_list(json_t *items, const char *next_or_null)
 {

@@ -25,13 +25,15 @@ struct call {
 	const char *actor;       /* "alice (uid 1000)" */
 	gint64 actor_uid;
 	enum role role;
-	json_t *arguments; /* an object, checked */
-	int exit_status;   /* 0; 1 for a negative verdict beside a good answer */
+	json_t *arguments;  /* an object, checked */
+	const char *id;     /* of a change over the socket, else NULL */
+	const char *digest; /* of what is asked, with id */
+	int exit_status;    /* 0; 1 for a negative verdict beside a good answer */
 };
 
 typedef json_t *(*operation_handler)(struct call *call, GError **error);
 
-/* The handler of a row; NULL for what the client does alone. */
+/* The handler of a row; never NULL. */
 operation_handler handler_of(enum operation_id id);
 
 const char *call_text(const struct call *call, const char *name); /* NULL when absent */
@@ -48,6 +50,10 @@ gsize call_file_count(const struct call *call, const char *name);
 /* The content; *name_out is the call's. NULL with *error when it is not base64. */
 GBytes *call_file(const struct call *call, const char *name, gsize index, const char **name_out,
 		  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* "Are you sure": FALSE unless --yes was given; then *answer asks back, and is what to return. */
+gboolean call_is_sure(struct call *call, json_t **answer, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
 
 /* Pieces of answers. Foreign text is made printable where people see it, not here. */
 json_t *answer_list(json_t *items, const char *next_or_null);

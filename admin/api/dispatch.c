@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "admin/api/answers.h"
 #include "admin/api/call.h"
+#include "admin/api/change.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
 #include "store/base/printable.h"
@@ -52,7 +52,8 @@ arguments_of(const struct dispatch_request *request, GError **error)
 		return json_object();
 	json_t *arguments = json_loadb(text, length, JSON_REJECT_DUPLICATES, &where);
 	if (arguments == NULL)
-		return fail(error, PS_ERROR_INVALID, "the request is not JSON: line %d", where.line);
+		return fail(error, PS_ERROR_INVALID, "the request is not JSON: line %d",
+			    where.line);
 	return arguments;
 }
 
@@ -66,6 +67,13 @@ check_role(const struct dispatch_request *request, GError **error)
 	return fail_false(error, PS_ERROR_DENIED,
 			  "%s: %s may not do this: it needs the role '%s' (a group, see doctor)",
 			  name, request->actor, role_name(request->operation->role));
+}
+
+static gboolean
+needs_id(const struct dispatch_request *request)
+{
+	return request->operation->method == METHOD_CHANGE &&
+	       request->source == ARGUMENTS_FROM_SOCKET;
 }
 
 static void
@@ -85,10 +93,16 @@ run_handler(struct gateway *gateway, const char *config_path,
 		.role = request->role,
 		.arguments = arguments,
 	};
+	g_autofree char *digest = NULL;
 
-	json_t *result = handler != NULL ? handler(&call, &problem)
-					 : fail(&problem, PS_ERROR_INVALID,
-						"%s is done by the client alone", name);
+	if (needs_id(request)) {
+		digest = change_digest(request->operation, arguments);
+		call.id = request->id;
+		call.digest = digest;
+	}
+	json_t *result = change_repeated(&call, &problem);
+	if (result == NULL && problem == NULL)
+		result = handler(&call, &problem);
 	if (result == NULL) {
 		if (problem == NULL)
 			fail(&problem, PS_ERROR_BUG, "%s: failed without a reason", name);
@@ -105,34 +119,6 @@ run_handler(struct gateway *gateway, const char *config_path,
 		log_info("operation done", "operation", name, "actor", request->actor);
 }
 
-/* A change is done once for each id: a repetition is answered with what was answered then. */
-static void
-run_once(struct gateway *gateway, const char *config_path, const struct dispatch_request *request,
-	 json_t *arguments, struct dispatch_answer *answer)
-{
-	g_autoptr(GError) problem = NULL;
-	g_autofree char *digest = answers_digest(request->operation, arguments);
-
-	switch (answers_find(gateway, request->uid, request->id, digest, answer, &problem)) {
-	case ANSWER_STORED:
-		return;
-	case ANSWER_FAILED:
-		dispatch_fail(problem, answer);
-		return;
-	case ANSWER_NEW:
-		break;
-	}
-	run_handler(gateway, config_path, request, arguments, answer);
-	answers_store(gateway, request->uid, request->id, digest, answer);
-}
-
-static gboolean
-needs_id(const struct dispatch_request *request)
-{
-	return request->operation->method == METHOD_CHANGE &&
-	       request->source == ARGUMENTS_FROM_SOCKET;
-}
-
 void
 dispatch(struct gateway *gateway, const char *config_path, const struct dispatch_request *request,
 	 struct dispatch_answer *answer)
@@ -144,8 +130,8 @@ dispatch(struct gateway *gateway, const char *config_path, const struct dispatch
 		dispatch_fail(problem, answer);
 		return;
 	}
-	if (needs_id(request) && (request->id == NULL || *request->id == '\0' ||
-				  strlen(request->id) > ID_MAX_BYTES)) {
+	if (needs_id(request) &&
+	    (request->id == NULL || *request->id == '\0' || strlen(request->id) > ID_MAX_BYTES)) {
 		fail(&problem, PS_ERROR_INVALID, "a change needs an id (header Postseal-Request)");
 		dispatch_fail(problem, answer);
 		return;
@@ -154,8 +140,6 @@ dispatch(struct gateway *gateway, const char *config_path, const struct dispatch
 	if (arguments == NULL ||
 	    !arguments_check(request->operation, arguments, request->source, &problem))
 		dispatch_fail(problem, answer);
-	else if (needs_id(request))
-		run_once(gateway, config_path, request, arguments, answer);
 	else
 		run_handler(gateway, config_path, request, arguments, answer);
 	json_decref(arguments);

@@ -23,8 +23,8 @@ struct global_option {
 };
 
 static const struct global_option global_options[] = {
-	{ "config", 'c', TRUE },   { "socket", 0, TRUE }, { "json", 0, FALSE },
-	{ "csv", 0, FALSE },       { "help", 'h', FALSE }, { "version", 0, FALSE },
+	{ "config", 'c', TRUE }, { "socket", 0, TRUE },  { "json", 0, FALSE },
+	{ "csv", 0, FALSE },     { "help", 'h', FALSE }, { "version", 0, FALSE },
 };
 
 static const struct global_option *
@@ -57,8 +57,7 @@ apply_global(struct command_line *line, const struct global_option *option, cons
 	}
 }
 
-static gboolean
-fail_usage(const struct command_line *line, GError **error, const char *format, ...)
+static gboolean fail_usage(const struct command_line *line, GError **error, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
 /* Always FALSE; the text begins with the command as far as it is known. */
@@ -132,9 +131,8 @@ fail_unknown_option(const struct command_line *line, const char *name, GError **
 	g_autofree char *safe = printable(name);
 
 	if (argument != NULL && argument->type == ARGUMENT_PASSWORD)
-		return fail_usage(line, error,
-				  "a password is no argument: use --%s-file or --%s-fd", name,
-				  name);
+		return fail_usage(
+		    line, error, "a password is no argument: use --%s-file or --%s-fd", name, name);
 	if (nearest != NULL)
 		return fail_usage(line, error, "unknown option '--%s', did you mean '--%s'?", safe,
 				  nearest);
@@ -167,7 +165,8 @@ take_option(struct parser *parser, const char *word, GError **error)
 	if (global != NULL) {
 		const char *value = "";
 
-		if (global->takes_value && (value = option_value(parser, name, equals, error)) == NULL)
+		if (global->takes_value &&
+		    (value = option_value(parser, name, equals, error)) == NULL)
 			return FALSE;
 		apply_global(line, global, value);
 		return TRUE;
@@ -316,8 +315,7 @@ parse_all(struct parser *parser, GError **error)
 	if (line->noun == NULL)
 		return fail_usage(line, error, "no command given; see postseal --help");
 	if (line->operation == NULL)
-		return fail_usage(line, error, "no verb given; see postseal %s --help",
-				  line->noun);
+		return fail_usage(line, error, "no verb given; see postseal %s --help", line->noun);
 	return place_positions(parser, error) && check_required(line, error);
 }
 

@@ -20,9 +20,9 @@ struct command_line {
 	gboolean help;
 	gboolean version;
 	enum output_format format;
-	char *config_path; /* NULL: the default */
-	char *socket_path; /* NULL: as the settings say */
-	GHashTable *texts; /* argument name -> GPtrArray of texts as typed */
+	char *config_path;          /* NULL: the default */
+	char *socket_path;          /* NULL: as the settings say */
+	GHashTable *texts;          /* argument name -> GPtrArray of texts as typed */
 	GHashTable *password_files; /* argument name -> path of --NAME-file */
 	GHashTable *password_fds;   /* argument name -> number of --NAME-fd, as text */
 };

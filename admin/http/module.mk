@@ -1,1 +1,2 @@
-libadmin_a_SOURCES += %D%/server.h %D%/router.h %D%/peer.h
+libadmin_a_SOURCES += \
+	%D%/server.c %D%/server.h %D%/router.c %D%/router.h %D%/peer.c %D%/peer.h

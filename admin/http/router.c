@@ -14,9 +14,35 @@
 struct router {
 	struct gateway *gateway;
 	char *config_path;
-	struct role_groups groups;
-	char *group_names[3];
+	GMutex lock;
+	struct role_groups *groups; /* replaced as a whole */
+	GPtrArray *retired;         /* those of before: requests may still be reading them */
 };
+
+static void
+groups_free(gpointer data)
+{
+	struct role_groups *groups = data;
+
+	g_free((char *)groups->view);
+	g_free((char *)groups->operate);
+	g_free((char *)groups->keys);
+	g_free(groups);
+}
+
+void
+router_set_groups(struct router *router, const struct role_groups *groups)
+{
+	struct role_groups *copy = g_new0(struct role_groups, 1);
+
+	copy->view = g_strdup(groups->view);
+	copy->operate = g_strdup(groups->operate);
+	copy->keys = g_strdup(groups->keys);
+	g_mutex_lock(&router->lock);
+	g_ptr_array_add(router->retired, copy);
+	g_atomic_pointer_set(&router->groups, copy);
+	g_mutex_unlock(&router->lock);
+}
 
 struct router *
 router_new(struct gateway *gateway, const char *config_path, const struct role_groups *groups)
@@ -25,12 +51,9 @@ router_new(struct gateway *gateway, const char *config_path, const struct role_g
 
 	router->gateway = gateway;
 	router->config_path = g_strdup(config_path);
-	router->group_names[0] = g_strdup(groups->view);
-	router->group_names[1] = g_strdup(groups->operate);
-	router->group_names[2] = g_strdup(groups->keys);
-	router->groups.view = router->group_names[0];
-	router->groups.operate = router->group_names[1];
-	router->groups.keys = router->group_names[2];
+	router->retired = g_ptr_array_new_with_free_func(groups_free);
+	g_mutex_init(&router->lock);
+	router_set_groups(router, groups);
 	return router;
 }
 
@@ -39,8 +62,8 @@ router_free(struct router *router)
 {
 	if (router == NULL)
 		return;
-	for (gsize i = 0; i < G_N_ELEMENTS(router->group_names); i++)
-		g_free(router->group_names[i]);
+	g_ptr_array_unref(router->retired);
+	g_mutex_clear(&router->lock);
 	g_free(router->config_path);
 	g_free(router);
 }
@@ -105,7 +128,7 @@ router_handle(const struct request *request, struct response *response, gpointer
 		.id = request->id,
 		.uid = (gint64)request->uid,
 		.actor = actor,
-		.role = peer_role(request->uid, &router->groups),
+		.role = peer_role(request->uid, g_atomic_pointer_get(&router->groups)),
 		.source = ARGUMENTS_FROM_SOCKET,
 	};
 	dispatch(router->gateway, router->config_path, &asked, &answer);

@@ -18,6 +18,8 @@ struct router;
 struct router *router_new(struct gateway *gateway, const char *config_path,
 			  const struct role_groups *groups);
 void router_free(struct router *router);
+/* After a reload. */
+void router_set_groups(struct router *router, const struct role_groups *groups);
 /* A server_handler; data is the router. */
 void router_handle(const struct request *request, struct response *response, gpointer data);
 

@@ -193,8 +193,7 @@ leave(struct server *server, const struct exchange *exchange)
 	guint count = GPOINTER_TO_UINT(
 	    g_hash_table_lookup(server->users, GUINT_TO_POINTER((guint)exchange->peer.uid)));
 	if (count <= 1)
-		g_hash_table_remove(server->users,
-				    GUINT_TO_POINTER((guint)exchange->peer.uid));
+		g_hash_table_remove(server->users, GUINT_TO_POINTER((guint)exchange->peer.uid));
 	else
 		g_hash_table_insert(server->users, GUINT_TO_POINTER((guint)exchange->peer.uid),
 				    GUINT_TO_POINTER(count - 1));
@@ -245,8 +244,8 @@ exchange_new(struct server *server, struct MHD_Connection *connection)
 	exchange->body = g_byte_array_new();
 	exchange->started_us = g_get_monotonic_time();
 	exchange->peer.uid = (uid_t)-1;
-	if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &exchange->peer,
-				       &length) != 0) {
+	if (info == NULL ||
+	    getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &exchange->peer, &length) != 0) {
 		exchange->peer.uid = (uid_t)-1;
 		exchange->refusal = MHD_HTTP_FORBIDDEN;
 	}
@@ -287,15 +286,16 @@ add_query(void *data, enum MHD_ValueKind kind, const char *name, const char *val
 static void
 refuse(unsigned int status, struct response *response)
 {
-	const char *code = status == MHD_HTTP_FORBIDDEN ? "denied"
+	const char *code = status == MHD_HTTP_FORBIDDEN           ? "denied"
 			   : status == MHD_HTTP_CONTENT_TOO_LARGE ? "invalid"
 								  : "temporary";
 	const char *text = status == MHD_HTTP_CONTENT_TOO_LARGE ? "the request is too large"
 			   : status == MHD_HTTP_REQUEST_TIMEOUT ? "the request came too slowly"
-			   : status == MHD_HTTP_FORBIDDEN ? "the user of the connection is unknown"
-							  : "too many requests at a time, try again";
-	char *body = g_strdup_printf("{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", code,
-				     text);
+			   : status == MHD_HTTP_FORBIDDEN
+			       ? "the user of the connection is unknown"
+			       : "too many requests at a time, try again";
+	char *body =
+	    g_strdup_printf("{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n", code, text);
 
 	response->status = status;
 	response->content_type = "application/json";

@@ -1,1 +1,1 @@
-# sources of this folder
+libadmin_a_SOURCES += %D%/scheduler.c %D%/scheduler.h %D%/runners.c

@@ -1,0 +1,195 @@
+/*
+ * cert_text - certificates as JSON and as files.
+ */
+#include "admin/api/cert_text.h"
+
+#include <string.h>
+
+#include "milter/gateway.h"
+#include "pki/crypto/bundle.h"
+#include "store/base/error.h"
+#include "store/roots.h"
+
+static json_t *
+texts(const char *const *list)
+{
+	json_t *array = json_array();
+
+	for (; list != NULL && *list != NULL; list++)
+		json_array_append_new(array, answer_text(*list));
+	return array;
+}
+
+void
+cert_text_verdict(json_t *object, const struct verdict *verdict)
+{
+	json_object_set_new(object, "verdict", json_string(verdict_state_name(verdict->state)));
+	json_object_set_new(object, "reason", answer_text(verdict->reason));
+	if (verdict->ctl == CTL_MARK_NONE)
+		return;
+	json_object_set_new(object, "ctl", json_string(ctl_mark_name(verdict->ctl)));
+	if (verdict->ctl_subject != NULL)
+		json_object_set_new(object, "ctl_through", answer_text(verdict->ctl_subject));
+	if (verdict->ctl_thumbprint != NULL)
+		json_object_set_new(object, "ctl_entry", answer_text(verdict->ctl_thumbprint));
+}
+
+static void
+add_verdict(struct call *call, json_t *object, GBytes *der)
+{
+	g_autoptr(GError) problem = NULL;
+	CLEANUP(cert) struct cert *cert = cert_parse(der, &problem);
+	struct verdict *verdict =
+	    cert != NULL ? trust_judge(call->gateway->trust, cert, TRUST_ANY, &problem) : NULL;
+
+	if (verdict == NULL) {
+		json_object_set_new(object, "verdict", json_string("unknown"));
+		json_object_set_new(object, "reason", answer_text(problem->message));
+		return;
+	}
+	cert_text_verdict(object, verdict);
+	verdict_unref(verdict);
+}
+
+json_t *
+cert_text_row(struct call *call, const struct cert_row *row, GBytes *der)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "thumbprint", answer_text(row->thumbprint));
+	json_object_set_new(object, "email", texts((const char *const *)row->emails));
+	json_object_set_new(object, "subject", answer_text(row->subject));
+	json_object_set_new(object, "issuer", answer_text(row->issuer));
+	json_object_set_new(object, "serial", answer_text(row->serial));
+	json_object_set_new(object, "not_before", answer_time(row->not_before));
+	json_object_set_new(object, "not_after", answer_time(row->not_after));
+	json_object_set_new(object, "is_ca", json_boolean(row->is_ca));
+	json_object_set_new(object, "key", json_boolean(row->has_key));
+	json_object_set_new(object, "pending", json_boolean(row->pending));
+	json_object_set_new(object, "origin", answer_text(row->origin));
+	json_object_set_new(object, "ctl", json_string(row->ctl != NULL ? row->ctl : ""));
+	if (der != NULL)
+		add_verdict(call, object, der);
+	return object;
+}
+
+json_t *
+cert_text_facts(GPtrArray *facts)
+{
+	json_t *object = json_object();
+
+	for (guint i = 0; i < facts->len; i++) {
+		const struct fact *fact = g_ptr_array_index(facts, i);
+		g_autofree char *name = g_strdelimit(g_strdup(fact->name), "-", '_');
+		json_t *present = json_object_get(object, name);
+
+		if (!fact->many) {
+			json_object_set_new(object, name, answer_text(fact->value));
+			continue;
+		}
+		if (present == NULL) {
+			present = json_array();
+			json_object_set_new(object, name, present);
+		}
+		json_array_append_new(present, answer_text(fact->value));
+	}
+	return object;
+}
+
+struct cert *
+cert_text_find(struct call *call, const char *thumbprint, GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+	g_autofree char *lower = g_ascii_strdown(thumbprint, -1);
+	CLEANUP(cert_row)
+	struct cert_row *row = certs_find(call->gateway->db, lower, &problem);
+
+	if (row != NULL)
+		return cert_parse(row->der, error);
+	if (!g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND)) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return NULL;
+	}
+	CLEANUP(root_row) struct root_row *root = roots_find(call->gateway->db, lower, error);
+	return root != NULL ? cert_parse(root->der, error) : NULL;
+}
+
+GPtrArray *
+cert_text_find_all(struct call *call, const char *argument, GError **error)
+{
+	g_auto(GStrv) names = call_list(call, argument);
+	g_autoptr(GPtrArray) certs = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+
+	for (char **name = names; *name != NULL; name++) {
+		struct cert *cert = cert_text_find(call, *name, error);
+
+		if (cert == NULL)
+			return NULL;
+		g_ptr_array_add(certs, cert);
+	}
+	return g_steal_pointer(&certs);
+}
+
+static GBytes *
+write_format(GPtrArray *certs, const char *format, GError **error)
+{
+	if (strcmp(format, "pkcs7") == 0)
+		return bundle_write_pkcs7(certs, FALSE, error);
+	if (strcmp(format, "pem") == 0)
+		return bundle_write_pem(certs, error);
+	if (certs->len > 1)
+		return fail(error, PS_ERROR_INVALID,
+			    "der holds one certificate, and these are %u: take pem or pkcs7",
+			    certs->len);
+	return g_bytes_ref(cert_der(g_ptr_array_index(certs, 0)));
+}
+
+json_t *
+cert_text_file(GPtrArray *certs, const char *format, const char *base, GError **error)
+{
+	const char *extension = strcmp(format, "pkcs7") == 0 ? "p7b"
+				: strcmp(format, "der") == 0 ? "cer"
+							     : "pem";
+
+	if (certs->len == 0)
+		return fail(error, PS_ERROR_NOT_FOUND, "there is nothing to export");
+	g_autoptr(GBytes) bytes = write_format(certs, format, error);
+	if (bytes == NULL)
+		return NULL;
+	g_autofree char *name = g_strdup_printf("%s.%s", base, extension);
+	json_t *answer = json_object();
+	json_t *files = json_array();
+	json_array_append_new(files, answer_file(name, bytes));
+	json_object_set_new(answer, "files", files);
+	return answer;
+}
+
+static gboolean
+has_cert(const GPtrArray *certs, const struct cert *cert)
+{
+	for (guint i = 0; i < certs->len; i++)
+		if (cert_equal(g_ptr_array_index(certs, i), cert))
+			return TRUE;
+	return FALSE;
+}
+
+/* Whatever is known of the path goes along: an incomplete chain is better than none. */
+void
+cert_text_add_chain(struct call *call, GPtrArray *certs)
+{
+	guint count = certs->len;
+
+	for (guint i = 0; i < count; i++) {
+		struct verdict *verdict =
+		    trust_judge(call->gateway->trust, g_ptr_array_index(certs, i), TRUST_ANY, NULL);
+
+		for (guint k = 0; verdict != NULL && k < verdict->path->len; k++) {
+			struct cert *cert = g_ptr_array_index(verdict->path, k);
+
+			if (!has_cert(certs, cert))
+				g_ptr_array_add(certs, cert_ref(cert));
+		}
+		if (verdict != NULL)
+			verdict_unref(verdict);
+	}
+}

@@ -1,0 +1,30 @@
+/*
+ * cert_text - certificates, verdicts and marks as JSON, the same wherever they are shown.
+ */
+#ifndef ADMIN_API_CERT_TEXT_H
+#define ADMIN_API_CERT_TEXT_H
+
+#include "admin/api/call.h"
+#include "pki/crypto/cert.h"
+#include "pki/trust.h"
+#include "store/certs.h"
+
+/* A row of a list (K8): with verdict and marks; judged with the certificate of der. */
+json_t *cert_text_row(struct call *call, const struct cert_row *row, GBytes *der);
+/* All facts of K1 that the certificate itself has. */
+json_t *cert_text_facts(GPtrArray *facts);
+/* Adds verdict, reason, ctl to an object. */
+void cert_text_verdict(json_t *object, const struct verdict *verdict);
+/* By thumbprint or a prefix of it; certificate store, then root store. NOT_FOUND. */
+struct cert *cert_text_find(struct call *call, const char *thumbprint,
+			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All of them, or NULL with *error; struct cert *. */
+GPtrArray *cert_text_find_all(struct call *call, const char *argument,
+			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* {"name": …} of the file written in a format ("pem", "der", "pkcs7"); certs: of struct cert. */
+json_t *cert_text_file(GPtrArray *certs, const char *format, const char *base,
+		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The issuers of certs in the stores, appended to it, without repeats. */
+void cert_text_add_chain(struct call *call, GPtrArray *certs);
+
+#endif

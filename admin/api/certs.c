@@ -1,0 +1,383 @@
+/*
+ * certs - the noun cert: list, show, import, export, delete (K1, K5 to K8).
+ */
+#include "admin/api/cert_text.h"
+#include "admin/api/change.h"
+#include "admin/api/handlers.h"
+#include "admin/api/importing.h"
+#include "admin/api/paging.h"
+
+#include <string.h>
+
+#include "milter/gateway.h"
+#include "pki/crypto/bundle.h"
+#include "pki/keyring.h"
+#include "pki/select.h"
+#include "store/base/error.h"
+#include "store/db/tx.h"
+#include "store/selections.h"
+
+/* --- list --- */
+
+static void
+filter_by_field(const struct call *call, struct cert_filter *filter)
+{
+	static const char *const fields[] = { "email", "subject", "issuer", "serial",
+					      "thumbprint" };
+
+	filter->text = call_text(call, "text");
+	for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
+		if (call_text(call, fields[i]) == NULL)
+			continue;
+		filter->field = fields[i];
+		filter->text = call_text(call, fields[i]);
+	}
+}
+
+static void
+filter_of(const struct call *call, const struct page *page, struct cert_filter *filter)
+{
+	const char *expired = call_text(call, "expired");
+
+	memset(filter, 0, sizeof *filter);
+	filter_by_field(call, filter);
+	filter->now = clock_now(call->gateway->clock);
+	if (expired != NULL && strcmp(expired, "no") == 0)
+		filter->expired = CERT_EXPIRED_ONLY_UNEXPIRED;
+	else if (expired != NULL && strcmp(expired, "only") == 0)
+		filter->expired = CERT_EXPIRED_ONLY;
+	filter->with_key = call_flag(call, "with-key") ? CERT_KEY_ONLY : CERT_KEY_ANY;
+	filter->only_pending = call_flag(call, "pending");
+	filter->limit = page->limit;
+	filter->after = page->after;
+}
+
+/* thumbprint -> DER of a page, in one query. */
+static GHashTable *
+ders_of(struct call *call, const GPtrArray *rows, GError **error)
+{
+	g_autofree const char **names = g_new0(const char *, rows->len + 1);
+	GHashTable *ders =
+	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_bytes_unref);
+
+	for (guint i = 0; i < rows->len; i++)
+		names[i] = ((const struct cert_row *)g_ptr_array_index(rows, i))->thumbprint;
+	g_autoptr(GPtrArray) whole =
+	    certs_by_thumbprints(call->gateway->db, names, rows->len, error);
+	if (whole == NULL) {
+		g_hash_table_unref(ders);
+		return NULL;
+	}
+	for (guint i = 0; i < whole->len; i++) {
+		const struct cert_row *row = g_ptr_array_index(whole, i);
+
+		if (row->der != NULL)
+			g_hash_table_insert(ders, g_strdup(row->thumbprint), g_bytes_ref(row->der));
+	}
+	return ders;
+}
+
+json_t *
+cert_list(struct call *call, GError **error)
+{
+	struct cert_filter filter;
+	struct page page;
+	json_t *items;
+
+	if (!page_of(call, &page, error))
+		return NULL;
+	filter_of(call, &page, &filter);
+	g_autoptr(GPtrArray) rows = certs_list(call->gateway->db, &filter, error);
+	if (rows == NULL)
+		return NULL;
+	g_autoptr(GHashTable) ders = ders_of(call, rows, error);
+	if (ders == NULL)
+		return NULL;
+	items = json_array();
+	for (guint i = 0; i < rows->len; i++) {
+		const struct cert_row *row = g_ptr_array_index(rows, i);
+
+		json_array_append_new(
+		    items, cert_text_row(call, row, g_hash_table_lookup(ders, row->thumbprint)));
+		page_seen(&page, row->id);
+	}
+	return page_answer(&page, items);
+}
+
+/* --- show --- */
+
+static void
+add_selections(struct call *call, json_t *object, const char *thumbprint)
+{
+	g_autoptr(GPtrArray) rows = selections_by_thumbprint(call->gateway->db, thumbprint, NULL);
+	json_t *array = json_array();
+
+	for (guint i = 0; rows != NULL && i < rows->len; i++) {
+		const struct selection_row *row = g_ptr_array_index(rows, i);
+		g_autofree char *scope = scope_text(row->scope);
+		g_autofree char *text =
+		    g_strdup_printf("%s for %s", selection_kind_name(row->kind), scope);
+
+		json_array_append_new(array, answer_text(text));
+	}
+	json_object_set_new(object, "selected", array);
+}
+
+static void
+add_origin(json_t *object, const struct cert_row *row)
+{
+	g_autofree char *origin = row->origin_detail != NULL && *row->origin_detail != '\0'
+				      ? g_strdup_printf("%s (%s)", row->origin, row->origin_detail)
+				      : g_strdup(row->origin);
+
+	json_object_set_new(object, "private_key", json_string(row->has_key ? "held" : "not held"));
+	json_object_set_new(object, "origin", answer_text(origin));
+	json_object_set_new(object, "came", answer_time(row->created));
+	if (row->request_id != 0)
+		json_object_set_new(object, "request", json_integer(row->request_id));
+	if (row->issued != 0)
+		json_object_set_new(object, "issued", answer_time(row->issued));
+	if (row->pending)
+		json_object_set_new(object, "pending", json_string("waits for an administrator"));
+}
+
+/* The verdict for each thing that it may be wanted for. */
+static void
+add_verdicts(struct call *call, json_t *object, struct cert *cert)
+{
+	static const struct {
+		enum trust_purpose purpose;
+		const char *name;
+	} purposes[] = {
+		{ TRUST_ENCRYPT, "to_encrypt" },
+		{ TRUST_SIGN, "to_sign" },
+		{ TRUST_VERIFY, "to_verify" },
+	};
+	g_autoptr(GError) problem = NULL;
+	struct verdict *verdict = trust_judge(call->gateway->trust, cert, TRUST_ANY, &problem);
+
+	if (verdict == NULL) {
+		json_object_set_new(object, "verdict", json_string("unknown"));
+		json_object_set_new(object, "reason", answer_text(problem->message));
+		return;
+	}
+	cert_text_verdict(object, verdict);
+	verdict_unref(verdict);
+	for (gsize i = 0; i < G_N_ELEMENTS(purposes) && !cert_is_ca(cert); i++) {
+		verdict = trust_judge(call->gateway->trust, cert, purposes[i].purpose, NULL);
+		if (verdict == NULL)
+			continue;
+		g_autofree char *text =
+		    *verdict->reason != '\0'
+			? g_strdup_printf("%s: %s", verdict_state_name(verdict->state),
+					  verdict->reason)
+			: g_strdup(verdict_state_name(verdict->state));
+		json_object_set_new(object, purposes[i].name, answer_text(text));
+		verdict_unref(verdict);
+	}
+}
+
+static json_t *
+show_one(struct call *call, const char *name, GError **error)
+{
+	CLEANUP(cert) struct cert *cert = cert_text_find(call, name, error);
+
+	if (cert == NULL)
+		return NULL;
+	g_autoptr(GPtrArray) facts = cert_facts(cert);
+	json_t *object = cert_text_facts(facts);
+	CLEANUP(cert_row)
+	struct cert_row *row = certs_find(call->gateway->db, cert_thumbprint(cert), NULL);
+	if (row != NULL)
+		add_origin(object, row);
+	add_selections(call, object, cert_thumbprint(cert));
+	add_verdicts(call, object, cert);
+	return object;
+}
+
+json_t *
+cert_show(struct call *call, GError **error)
+{
+	g_auto(GStrv) names = call_list(call, "certs");
+	json_t *array = json_array();
+
+	for (char **name = names; *name != NULL; name++) {
+		json_t *object = show_one(call, *name, error);
+
+		if (object == NULL) {
+			json_decref(array);
+			return NULL;
+		}
+		json_array_append_new(array, object);
+	}
+	json_t *answer = json_object();
+	json_object_set_new(answer, "certificates", array);
+	return answer;
+}
+
+/* --- import, export --- */
+
+json_t *
+cert_import(struct call *call, GError **error)
+{
+	return importing_run(
+	    call, call_flag(call, "roots") ? IMPORTING_WITH_ROOTS : IMPORTING_STORE, error);
+}
+
+/* The valid ones of an address: what a selection would use. */
+static gboolean
+add_by_email(struct call *call, GPtrArray *certs, gboolean only_with_key, GError **error)
+{
+	CLEANUP(mailaddr) struct mailaddr *address = call_address(call, "email", error);
+
+	if (address == NULL)
+		return FALSE;
+	const char *keys[] = { mailaddr_key(address) };
+	g_autoptr(GPtrArray) rows = certs_by_emails(call->gateway->db, keys, 1, error);
+	if (rows == NULL)
+		return FALSE;
+	for (guint i = 0; i < rows->len; i++) {
+		const struct cert_row *row = g_ptr_array_index(rows, i);
+		CLEANUP(cert) struct cert *cert = NULL;
+
+		if ((only_with_key && !row->has_key) ||
+		    row->not_after < clock_now(call->gateway->clock))
+			continue;
+		cert = cert_parse(row->der, error);
+		if (cert == NULL)
+			return FALSE;
+		g_ptr_array_add(certs, cert_ref(cert));
+	}
+	return TRUE;
+}
+
+static void
+entries_clear(GArray *entries)
+{
+	for (guint i = 0; i < entries->len; i++)
+		key_unref((struct key *)g_array_index(entries, struct pkcs12_entry, i).key);
+	g_array_unref(entries);
+}
+
+/* Certificates whose key is held become entries, all others go along as chain. */
+static gboolean
+collect_entries(struct call *call, GPtrArray *certs, GArray *entries, GPtrArray *chain,
+		GError **error)
+{
+	for (guint i = 0; i < certs->len; i++) {
+		struct cert *cert = g_ptr_array_index(certs, i);
+		struct pkcs12_entry entry = { .cert = cert };
+		gboolean held = FALSE;
+
+		if (!cert_is_ca(cert) &&
+		    !keyring_holds(call->gateway->keyring, cert_spki_sha256(cert), &held, error))
+			return FALSE;
+		if (!held) {
+			g_ptr_array_add(chain, cert);
+			continue;
+		}
+		entry.key = keyring_find(call->gateway->keyring, cert_spki_sha256(cert), error);
+		if (entry.key == NULL)
+			return FALSE;
+		entry.label = cert_common_name(cert);
+		g_array_append_val(entries, entry);
+	}
+	if (entries->len == 0)
+		return fail_false(error, PS_ERROR_NOT_FOUND,
+				  "no private key of these certificates is held here");
+	return TRUE;
+}
+
+static json_t *
+export_with_keys(struct call *call, GPtrArray *certs, GError **error)
+{
+	GArray *entries = g_array_new(FALSE, TRUE, sizeof(struct pkcs12_entry));
+	g_autoptr(GPtrArray) chain = g_ptr_array_new();
+	CLEANUP(secret) struct secret *password = call_password(call, "password");
+	g_autoptr(GBytes) bytes = NULL;
+	json_t *answer = NULL;
+
+	if (collect_entries(call, certs, entries, chain, error))
+		bytes = bundle_write_pkcs12(
+		    (const struct pkcs12_entry *)(gpointer)entries->data, entries->len, chain,
+		    password, call_flag(call, "compatible") ? PKCS12_COMPATIBLE : PKCS12_MODERN,
+		    error);
+	if (bytes != NULL) {
+		const struct pkcs12_entry *first = &g_array_index(entries, struct pkcs12_entry, 0);
+
+		answer = json_pack("{s:[o]}", "files", answer_file("keys.p12", bytes));
+		if (!change_record(call, cert_thumbprint(first->cert), "exported with private key",
+				   answer, error))
+			g_clear_pointer(&answer, json_decref);
+	}
+	entries_clear(entries);
+	return answer;
+}
+
+json_t *
+cert_export(struct call *call, GError **error)
+{
+	const char *format = call_text(call, "format") != NULL ? call_text(call, "format") : "pem";
+	gboolean with_keys = strcmp(format, "pkcs12") == 0;
+	g_autoptr(GPtrArray) certs = cert_text_find_all(call, "certs", error);
+
+	if (certs == NULL)
+		return NULL;
+	if (call_text(call, "email") != NULL && !add_by_email(call, certs, with_keys, error))
+		return NULL;
+	if (certs->len == 0)
+		return fail(error, PS_ERROR_NOT_FOUND,
+			    "no certificate: give thumbprints, or --email of one that has any");
+	if (with_keys && call->role < ROLE_KEYS)
+		return fail(error, PS_ERROR_DENIED, "private keys leave only with the role 'keys'");
+	if (with_keys && call_text(call, "password") == NULL)
+		return fail(error, PS_ERROR_INVALID,
+			    "pkcs12 needs a password: use --password-file or --password-fd");
+	if (call_flag(call, "chain") || (with_keys && !call_flag(call, "no-chain")))
+		cert_text_add_chain(call, certs);
+	return with_keys ? export_with_keys(call, certs, error)
+			 : cert_text_file(certs, format, "certificates", error);
+}
+
+/* --- delete --- */
+
+static json_t *
+delete_certs(struct change *change, struct tx *tx, gpointer data, GError **error)
+{
+	const GPtrArray *certs = data;
+	g_autoptr(GString) object = g_string_new(NULL);
+
+	for (guint i = 0; i < certs->len; i++) {
+		const struct cert *cert = g_ptr_array_index(certs, i);
+
+		if (!certs_delete(tx, cert_thumbprint(cert), error))
+			return NULL;
+		g_string_append_printf(object, "%s%s", i > 0 ? " " : "", cert_thumbprint(cert));
+	}
+	if (certs->len == 1)
+		change->detail = g_strdup(cert_subject(g_ptr_array_index(certs, 0)));
+	change->object = g_strdup(object->str);
+	return json_pack("{s:i}", "deleted", (int)certs->len);
+}
+
+json_t *
+cert_delete(struct call *call, GError **error)
+{
+	json_t *answer = NULL;
+	g_autoptr(GPtrArray) certs = cert_text_find_all(call, "certs", error);
+	if (certs == NULL)
+		return NULL;
+	for (guint i = 0; i < certs->len; i++) {
+		const struct cert *cert = g_ptr_array_index(certs, i);
+		g_autoptr(GPtrArray) selected =
+		    selections_by_thumbprint(call->gateway->db, cert_thumbprint(cert), error);
+
+		if (selected == NULL)
+			return NULL;
+		if (selected->len > 0 &&
+		    !call_is_sure(call, &answer, "%s is selected for %u scopes", cert_subject(cert),
+				  selected->len))
+			return answer;
+	}
+	return change_run(call, delete_certs, certs, error);
+}

@@ -1,0 +1,270 @@
+/*
+ * doctor_store - database, schema, sealed values, CAs, certificates about to expire, roll-out.
+ */
+#include "admin/api/doctor.h"
+
+#include <string.h>
+
+#include "admin/api/cert_text.h"
+#include "milter/gateway.h"
+#include "pki/keyring.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/cas.h"
+#include "store/config/settings.h"
+#include "store/db/db.h"
+#include "store/db/embedded.h"
+#include "store/db/migrate.h"
+#include "store/jobs.h"
+#include "store/preferences.h"
+#include "store/roots.h"
+#include "store/selections.h"
+
+#define SOON_SECONDS (30 * 86400)
+#define SCOPES_MAX 1000
+
+void
+doctor_check_database(struct doctor *doctor)
+{
+	g_autoptr(GError) problem = NULL;
+	gboolean embedded = embedded_wanted(doctor->settings);
+
+	if (embedded && !embedded_exists(doctor->settings)) {
+		doctor_add(doctor, FINDING_BAD, "database", "run 'postseal setup'",
+			   "the embedded database has not been made");
+		return;
+	}
+	/* Without keys there is no gateway, but there may be a database. */
+	CLEANUP(db)
+	struct db *own = doctor->gateway == NULL
+			     ? db_open(doctor->settings, DB_ROLE_DAEMON, clock_system(), &problem)
+			     : NULL;
+	struct db *db = doctor->gateway != NULL ? doctor->gateway->db : own;
+	if (db != NULL && db_ping(db, &problem)) {
+		doctor->database_answers = TRUE;
+		doctor_add(doctor, FINDING_OK, "database", NULL, "answers");
+		return;
+	}
+	doctor_add(doctor, FINDING_BAD, "database",
+		   embedded ? "start postseal-db; its log says why it ended"
+			    : "start the database, or correct the setting 'database'",
+		   "%s", problem->message);
+}
+
+void
+doctor_check_schema(struct doctor *doctor)
+{
+	g_autoptr(GError) problem = NULL;
+
+	if (doctor->gateway == NULL || !doctor->database_answers)
+		return;
+	if (migrate_check(doctor->gateway->db, &problem))
+		doctor_add(doctor, FINDING_OK, "schema", NULL, "fits this program");
+	else
+		doctor_add(doctor, FINDING_BAD, "schema", "run 'postseal db migrate'", "%s",
+			   problem->message);
+}
+
+void
+doctor_check_sealed(struct doctor *doctor)
+{
+	g_autoptr(GError) problem = NULL;
+	gint64 checked = 0;
+
+	if (doctor->gateway == NULL || !doctor->database_answers)
+		return;
+	if (keyring_verify_all(doctor->gateway->keyring, &checked, &problem))
+		doctor_add(doctor, FINDING_OK, "private keys", NULL,
+			   "%" G_GINT64_FORMAT " sealed values, all open", checked);
+	else
+		doctor_add(doctor, FINDING_BAD, "private keys",
+			   "put the master key of this database in its place", "%s",
+			   problem->message);
+}
+
+/* --- CAs, roots, certificates that end --- */
+
+static void
+check_cas(struct doctor *doctor)
+{
+	g_autoptr(GPtrArray) cas = cas_list(doctor->gateway->db, NULL);
+	gint64 now = clock_now(doctor->gateway->clock);
+
+	if (cas != NULL && cas->len == 0)
+		doctor_add(doctor, FINDING_NOTE, "CA",
+			   "create one with 'postseal ca create --make-default', or request "
+			   "certificates elsewhere",
+			   "there is no CA: the built-in handler cannot issue");
+	for (guint i = 0; cas != NULL && i < cas->len; i++) {
+		const struct ca_row *row = g_ptr_array_index(cas, i);
+		CLEANUP(cert)
+		struct cert *cert = row->thumbprint != NULL
+					? cert_text_find(doctor->call, row->thumbprint, NULL)
+					: NULL;
+
+		if (cert == NULL)
+			doctor_add(doctor, FINDING_WARNING, "CA",
+				   "upload the certificate of the external root",
+				   "'%s' has no certificate yet", row->name);
+		else if (cert_not_after(cert) < now + SOON_SECONDS)
+			doctor_add(doctor, FINDING_WARNING, "CA", "create a new CA in time",
+				   "'%s' ends within 30 days", row->name);
+		else if (row->crl_next != 0 && row->crl_next + 3600 < now)
+			doctor_add(doctor, FINDING_BAD, "CA",
+				   "see 'postseal job list --kind issue-crls'",
+				   "the CRL of '%s' is overdue", row->name);
+		else
+			doctor_add(doctor, FINDING_OK, "CA", NULL, "'%s' is in order", row->name);
+	}
+}
+
+static void
+check_roots(struct doctor *doctor)
+{
+	gint64 count = roots_count(doctor->gateway->db, NULL);
+
+	if (count == 0)
+		doctor_add(doctor, FINDING_WARNING, "trust",
+			   "import roots: 'postseal root import' or 'root import-system'",
+			   "there is no root: no certificate can be valid");
+	else if (count > 0)
+		doctor_add(doctor, FINDING_OK, "trust", NULL, "%" G_GINT64_FORMAT " roots", count);
+}
+
+static void
+check_selection(struct doctor *doctor, const struct selection_row *row)
+{
+	g_autofree char *scope = scope_text(row->scope);
+	g_autoptr(GError) problem = NULL;
+	CLEANUP(cert)
+	struct cert *cert = cert_text_find(doctor->call, row->thumbprint, &problem);
+	gint64 now = clock_now(doctor->gateway->clock);
+	const char *kind =
+	    row->kind == SELECTION_ADDITIONAL ? "additional certificate" : "selected certificate";
+	struct verdict *verdict;
+
+	if (cert == NULL) {
+		doctor_add(doctor, FINDING_BAD, kind, "import it again, or take the choice back",
+			   "for %s: %s", scope, problem->message);
+		return;
+	}
+	verdict = trust_judge(doctor->gateway->trust, cert,
+			      row->kind == SELECTION_SIGN ? TRUST_SIGN : TRUST_ENCRYPT, NULL);
+	if (verdict != NULL && verdict->state != VERDICT_VALID)
+		doctor_add(doctor, FINDING_BAD, kind, "choose a valid one with 'postseal select'",
+			   "'%s' for %s is not used: %s", cert_subject(cert), scope,
+			   verdict->reason);
+	else if (cert_not_after(cert) < now + SOON_SECONDS)
+		doctor_add(doctor, FINDING_WARNING, kind, "choose a newer one before it ends",
+			   "'%s' for %s ends within 30 days", cert_subject(cert), scope);
+	if (verdict != NULL)
+		verdict_unref(verdict);
+}
+
+/* Choices of global scope and of domains: those of single users are too many to look at. */
+static void
+check_selections(struct doctor *doctor)
+{
+	g_autoptr(GPtrArray) scopes = g_ptr_array_new_with_free_func((GDestroyNotify)scope_free);
+	g_autoptr(GPtrArray) domains =
+	    scopes_list(doctor->gateway->db, SCOPE_DOMAIN, NULL, NULL, SCOPES_MAX, NULL);
+	g_autoptr(GPtrArray) rows = NULL;
+
+	g_ptr_array_add(scopes, scope_new(SCOPE_GLOBAL, ""));
+	for (guint i = 0; domains != NULL && i < domains->len; i++) {
+		const struct scope_row *row = g_ptr_array_index(domains, i);
+
+		if (row->selections > 0)
+			g_ptr_array_add(scopes, scope_new(SCOPE_DOMAIN, row->scope->name));
+	}
+	rows = selections_by_scopes(doctor->gateway->db, scopes, NULL);
+	for (guint i = 0; rows != NULL && i < rows->len; i++)
+		check_selection(doctor, g_ptr_array_index(rows, i));
+}
+
+static void
+check_jobs(struct doctor *doctor)
+{
+	g_autoptr(GPtrArray) jobs = jobs_list(doctor->gateway->db, NULL, TRUE, 0, 1000, NULL);
+
+	for (guint i = 0; jobs != NULL && i < jobs->len; i++) {
+		const struct job_row *row = g_ptr_array_index(jobs, i);
+		g_autofree char *remedy = NULL;
+
+		if (row->attempts < 3 || row->error == NULL)
+			continue;
+		remedy = g_strdup_printf("when its cause is mended: postseal job retry "
+					 "%" G_GINT64_FORMAT,
+					 row->id);
+		doctor_add(doctor, FINDING_WARNING, "jobs", remedy, "'%s' failed %d times: %s",
+			   row->kind, row->attempts, row->error);
+	}
+}
+
+void
+doctor_check_pki(struct doctor *doctor)
+{
+	struct gateway *before = doctor->call->gateway;
+
+	if (doctor->gateway == NULL || !doctor->database_answers)
+		return;
+	doctor->call->gateway = doctor->gateway;
+	check_roots(doctor);
+	check_cas(doctor);
+	check_selections(doctor);
+	check_jobs(doctor);
+	doctor->call->gateway = before;
+}
+
+/* --- roll-out --- */
+
+static gboolean
+is_internal(const struct preference_set *set)
+{
+	return preference_choice(set, PREF_LOCALITY) == VALUE_LOCALITY_INTERNAL;
+}
+
+static void
+check_scope(struct doctor *doctor, const struct scope *scope, gboolean *any_internal)
+{
+	g_autoptr(GPtrArray) rows = preferences_own(doctor->gateway->db, scope, NULL);
+	g_autofree char *text = scope_text(scope);
+
+	for (guint i = 0; rows != NULL && i < rows->len; i++) {
+		const struct preference_row *row = g_ptr_array_index(rows, i);
+
+		if (row->preference == PREF_MODE && strcmp(row->value, "observe") == 0)
+			doctor_add(doctor, FINDING_WARNING, "observe mode",
+				   "when the roll-out is over, unset the preference 'mode'",
+				   "mail of %s is only watched: nothing is signed, encrypted or "
+				   "enforced",
+				   text);
+		if (row->preference == PREF_LOCALITY && strcmp(row->value, "internal") == 0)
+			*any_internal = TRUE;
+	}
+}
+
+void
+doctor_check_preferences(struct doctor *doctor)
+{
+	CLEANUP(scope) struct scope *global = scope_new(SCOPE_GLOBAL, "");
+	CLEANUP(preference_set) struct preference_set *set = NULL;
+	g_autoptr(GPtrArray) domains = NULL;
+	gboolean any_internal = FALSE;
+
+	if (doctor->gateway == NULL || !doctor->database_answers)
+		return;
+	domains = scopes_list(doctor->gateway->db, SCOPE_DOMAIN, NULL, NULL, SCOPES_MAX, NULL);
+	check_scope(doctor, global, &any_internal);
+	for (guint i = 0; domains != NULL && i < domains->len; i++)
+		check_scope(doctor,
+			    ((const struct scope_row *)g_ptr_array_index(domains, i))->scope,
+			    &any_internal);
+	set = preferences_resolve(doctor->gateway->preferences, NULL, NULL);
+	if (any_internal || (set != NULL && is_internal(set)))
+		doctor_add(doctor, FINDING_OK, "locality", NULL, "internal domains are named");
+	else if (domains != NULL)
+		doctor_add(doctor, FINDING_WARNING, "locality",
+			   "postseal domain set YOUR.DOMAIN locality internal",
+			   "no domain is internal: nothing is signed for anybody");
+}

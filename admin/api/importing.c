@@ -1,0 +1,254 @@
+/*
+ * importing - pki/import for each file of a call.
+ */
+#include "admin/api/importing.h"
+
+#include "admin/api/change.h"
+#include "milter/gateway.h"
+#include "pki/crypto/bundle.h"
+#include "pki/import.h"
+#include "store/base/error.h"
+
+struct batch {
+	struct call *call;
+	enum importing_mode mode;
+	const char *root_source;
+	struct secret *password;
+	json_t *items;
+	guint added, present, rejected;
+	GString *changed; /* ids of what is new, for the audit row */
+};
+
+static void
+add_line(struct batch *batch, const char *file, const char *kind, const char *outcome,
+	 const char *subject, const char *note, const char *id)
+{
+	json_t *item = json_object();
+
+	json_object_set_new(item, "file", answer_text(file));
+	json_object_set_new(item, "kind", answer_text(kind));
+	json_object_set_new(item, "outcome", answer_text(outcome));
+	json_object_set_new(item, "subject", answer_text(subject));
+	json_object_set_new(item, "note", answer_text(note != NULL ? note : ""));
+	json_object_set_new(item, "id", answer_text(id));
+	json_array_append_new(batch->items, item);
+}
+
+static void
+add_rejected(struct batch *batch, const char *file, const char *kind, const char *why)
+{
+	add_line(batch, file, kind, import_outcome_name(IMPORT_REJECTED), "", why, NULL);
+	batch->rejected++;
+}
+
+static void
+add_report(struct batch *batch, const char *file, const struct import_report *report)
+{
+	for (guint i = 0; i < report->items->len; i++) {
+		const struct import_item *item = g_ptr_array_index(report->items, i);
+
+		add_line(batch, file, import_kind_name(item->kind),
+			 import_outcome_name(item->outcome), item->subject, item->note, item->id);
+		if (item->outcome == IMPORT_NEW && item->id != NULL && batch->changed->len < 4096)
+			g_string_append_printf(batch->changed, "%s%s",
+					       batch->changed->len > 0 ? " " : "", item->id);
+	}
+	batch->added += report->added;
+	batch->present += report->present;
+	batch->rejected += report->rejected;
+}
+
+/* What of the file may come in by this command; NULL: all of it. FALSE: nothing. */
+static gboolean
+check_content(struct batch *batch, const char *file, const struct bundle *bundle, GBytes *bytes,
+	      GBytes **instead, GError **error)
+{
+	gboolean keys_allowed = batch->call->role >= ROLE_KEYS;
+
+	*instead = NULL;
+	if (batch->mode == IMPORTING_CRLS_ONLY &&
+	    (bundle->certs->len > 0 || bundle->keys->len > 0)) {
+		add_rejected(batch, file, "file", "is no CRL: take 'cert import' for it");
+		return FALSE;
+	}
+	if (batch->mode == IMPORTING_ROOTS_ONLY &&
+	    (bundle->keys->len > 0 || bundle->crls->len > 0)) {
+		add_rejected(batch, file, "file",
+			     "holds more than certificates: take 'cert import' for it");
+		return FALSE;
+	}
+	if (bundle->keys->len == 0 || keys_allowed)
+		return TRUE;
+	add_rejected(batch, file, "key", "private keys come in only with the role 'keys'");
+	if (bundle->certs->len == 0)
+		return FALSE;
+	*instead = bundle_write_pem(bundle->certs, error);
+	(void)bytes;
+	return *instead != NULL;
+}
+
+/* A file that does not become a root must be no end user's. */
+static gboolean
+reject_others(struct batch *batch, const char *file, const struct bundle *bundle)
+{
+	gboolean any = FALSE;
+
+	for (guint i = 0; i < bundle->certs->len; i++) {
+		const struct cert *cert = g_ptr_array_index(bundle->certs, i);
+
+		if (cert_is_ca(cert) && cert_is_self_signed(cert)) {
+			any = TRUE;
+			continue;
+		}
+		add_line(batch, file, import_kind_name(IMPORT_CERT),
+			 import_outcome_name(IMPORT_REJECTED), cert_subject(cert),
+			 "is no self-signed CA certificate: take 'cert import', or 'ctl add' to "
+			 "trust it alone",
+			 cert_thumbprint(cert));
+		batch->rejected++;
+	}
+	return any;
+}
+
+/* Only the self-signed CA certificates of a bundle. */
+static GBytes *
+roots_of(const struct bundle *bundle, GError **error)
+{
+	g_autoptr(GPtrArray) roots = g_ptr_array_new();
+
+	for (guint i = 0; i < bundle->certs->len; i++) {
+		struct cert *cert = g_ptr_array_index(bundle->certs, i);
+
+		if (cert_is_ca(cert) && cert_is_self_signed(cert))
+			g_ptr_array_add(roots, cert);
+	}
+	return bundle_write_pem(roots, error);
+}
+
+static gboolean
+import_file(struct batch *batch, GBytes *bytes, const char *file, GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+	g_autoptr(GBytes) instead = NULL;
+	struct gateway *gateway = batch->call->gateway;
+	struct import_options options = {
+		.name = file,
+		.password = batch->password,
+		.as_roots =
+		    batch->mode == IMPORTING_WITH_ROOTS || batch->mode == IMPORTING_ROOTS_ONLY,
+		.root_source = batch->root_source,
+	};
+	CLEANUP(bundle)
+	struct bundle *bundle = bundle_read(bytes, file, batch->password, &problem);
+
+	if (bundle == NULL) {
+		/* The text begins with the name of the file, which has a column of its own. */
+		const char *why = g_str_has_prefix(problem->message, file) &&
+					  problem->message[strlen(file)] == ':'
+				      ? problem->message + strlen(file) + 2
+				      : problem->message;
+		add_rejected(batch, file, "file", why);
+		return TRUE;
+	}
+	if (!check_content(batch, file, bundle, bytes, &instead, error))
+		return error == NULL || *error == NULL;
+	if (batch->mode == IMPORTING_ROOTS_ONLY) {
+		if (!reject_others(batch, file, bundle))
+			return TRUE;
+		instead = roots_of(bundle, error);
+		if (instead == NULL)
+			return FALSE;
+	}
+	CLEANUP(import_report)
+	struct import_report *report = import_bytes(
+	    gateway->db, gateway->keyring, instead != NULL ? instead : bytes, &options, error);
+	if (report == NULL)
+		return FALSE;
+	add_report(batch, file, report);
+	return TRUE;
+}
+
+static json_t *
+batch_answer(struct batch *batch, GError **error)
+{
+	g_autofree char *detail = g_strdup_printf("%u new, %u already there, %u rejected",
+						  batch->added, batch->present, batch->rejected);
+	json_t *answer = json_pack("{s:O, s:{s:i, s:i, s:i}}", "items", batch->items, "total",
+				   "new", (int)batch->added, "already_there", (int)batch->present,
+				   "rejected", (int)batch->rejected);
+
+	if (batch->rejected > 0)
+		batch->call->exit_status = 1;
+	if (batch->added == 0 && batch->call->id == NULL)
+		return answer;
+	if (!change_record(batch->call, batch->changed->str, detail, answer, error))
+		g_clear_pointer(&answer, json_decref);
+	return answer;
+}
+
+static void
+batch_start(struct batch *batch, struct call *call, enum importing_mode mode,
+	    const char *root_source)
+{
+	*batch = (struct batch){ .call = call, .mode = mode, .root_source = root_source };
+	batch->password = call_password(call, "password");
+	batch->items = json_array();
+	batch->changed = g_string_new(NULL);
+}
+
+static void
+batch_clear(struct batch *batch)
+{
+	secret_unref(batch->password);
+	json_decref(batch->items);
+	g_string_free(batch->changed, TRUE);
+}
+
+/* A single file that is refused as a whole is an error, in words that name it. */
+static gboolean
+fail_single(const struct batch *batch, GError **error)
+{
+	const json_t *item = json_array_get(batch->items, 0);
+
+	if (json_array_size(batch->items) != 1 || batch->rejected != 1 ||
+	    call_file_count(batch->call, "files") != 1)
+		return FALSE;
+	fail(error, PS_ERROR_INVALID, "%s: %s", json_string_value(json_object_get(item, "file")),
+	     json_string_value(json_object_get(item, "note")));
+	return TRUE;
+}
+
+json_t *
+importing_run(struct call *call, enum importing_mode mode, GError **error)
+{
+	gsize count = call_file_count(call, "files");
+	gboolean good = TRUE;
+	json_t *answer = NULL;
+	struct batch batch;
+
+	batch_start(&batch, call, mode, NULL);
+	for (gsize i = 0; good && i < count; i++) {
+		const char *name;
+		g_autoptr(GBytes) bytes = call_file(call, "files", i, &name, error);
+
+		good = bytes != NULL && import_file(&batch, bytes, name, error);
+	}
+	if (good && !fail_single(&batch, error))
+		answer = batch_answer(&batch, error);
+	batch_clear(&batch);
+	return answer;
+}
+
+json_t *
+importing_bytes(struct call *call, enum importing_mode mode, GBytes *bytes, const char *name,
+		const char *root_source, GError **error)
+{
+	struct batch batch;
+	json_t *answer = NULL;
+
+	batch_start(&batch, call, mode, root_source);
+	if (import_file(&batch, bytes, name, error))
+		answer = batch_answer(&batch, error);
+	batch_clear(&batch);
+	return answer;
+}

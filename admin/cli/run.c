@@ -1,0 +1,371 @@
+/*
+ * run - calls with their files and passwords; answers with their files.
+ */
+#include "admin/cli/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin/api/arguments.h"
+#include "admin/cli/output.h"
+#include "admin/cli/upload.h"
+#include "store/base/error.h"
+#include "store/base/printable.h"
+
+/* Below the daemon's limit on requests, base64 included. */
+#define PIECE_MAX_BYTES (16 * 1024 * 1024)
+#define PIECE_FILES_MAX 500
+
+/* --- arguments --- */
+
+static gboolean
+is_upload(const struct argument *argument)
+{
+	return argument->type == ARGUMENT_FILE || argument->type == ARGUMENT_FILES;
+}
+
+/* A path that only we use: --output of an operation that the daemon carries out. */
+static gboolean
+stays_here(const struct operation *operation, const struct argument *argument)
+{
+	return (argument->type == ARGUMENT_PATH || argument->type == ARGUMENT_PATHS) &&
+	       !client_is_local(operation);
+}
+
+/* Paths are told to another process: make them absolute. */
+static void
+add_absolute(GPtrArray *texts)
+{
+	for (guint i = 0; i < texts->len; i++) {
+		char *path = g_ptr_array_index(texts, i);
+
+		if (strcmp(path, "-") == 0 || g_path_is_absolute(path))
+			continue;
+		texts->pdata[i] = g_canonicalize_filename(path, NULL);
+		g_free(path);
+	}
+}
+
+static json_t *
+plain_arguments(const struct command_line *line, GError **error)
+{
+	g_autoptr(GHashTable) texts = g_hash_table_new(g_str_hash, g_str_equal);
+	GHashTableIter at;
+	gpointer name;
+	gpointer values;
+
+	g_hash_table_iter_init(&at, line->texts);
+	while (g_hash_table_iter_next(&at, &name, &values)) {
+		const struct argument *argument = operation_argument(line->operation, name);
+
+		if (is_upload(argument) || stays_here(line->operation, argument))
+			continue;
+		if (argument->type == ARGUMENT_PATH || argument->type == ARGUMENT_PATHS)
+			add_absolute(values);
+		g_hash_table_insert(texts, name, values);
+	}
+	return arguments_from_texts(line->operation, texts, error);
+}
+
+/* A key file without a password option: worth asking for, if somebody is there. */
+static gboolean
+may_want_password(const struct command_line *line)
+{
+	g_autofree const char **files = command_line_texts(line, "files");
+
+	if (!isatty(STDIN_FILENO))
+		return FALSE;
+	for (gsize i = 0; files[i] != NULL; i++)
+		if (g_str_has_suffix(files[i], ".p12") || g_str_has_suffix(files[i], ".pfx"))
+			return TRUE;
+	return FALSE;
+}
+
+static gboolean
+add_passwords(const struct command_line *line, json_t *arguments, GError **error)
+{
+	for (const struct argument *a = line->operation->arguments; a->name != NULL; a++) {
+		g_autoptr(GError) problem = NULL;
+		enum upload_ask ask = UPLOAD_ASK_NEVER;
+
+		if (a->type != ARGUMENT_PASSWORD)
+			continue;
+		if (a->required)
+			ask = UPLOAD_ASK_TWICE;
+		else if (may_want_password(line))
+			ask = UPLOAD_ASK_ONCE;
+		g_autofree char *prompt =
+		    g_strdup_printf("%c%s: ", g_ascii_toupper(a->name[0]), a->name + 1);
+		CLEANUP(secret)
+		struct secret *secret = upload_password(line, a->name, prompt, ask, &problem);
+		if (problem != NULL) {
+			g_propagate_error(error, g_steal_pointer(&problem));
+			return FALSE;
+		}
+		if (secret != NULL)
+			json_object_set_new(arguments, a->name, json_string(secret_text(secret)));
+	}
+	return TRUE;
+}
+
+static gboolean
+add_single_files(const struct command_line *line, json_t *arguments, GError **error)
+{
+	for (const struct argument *a = line->operation->arguments; a->name != NULL; a++) {
+		const char *path = command_line_text(line, a->name);
+
+		if (a->type != ARGUMENT_FILE || path == NULL)
+			continue;
+		json_t *file = upload_file(path, error);
+		if (file == NULL)
+			return FALSE;
+		json_object_set_new(arguments, a->name, file);
+	}
+	return TRUE;
+}
+
+/* --- calls --- */
+
+static void
+fail_run(struct client_answer *answer, const GError *problem)
+{
+	answer->problem = g_strdup(problem->message);
+	answer->exit_status = (enum client_exit)error_exit_status(problem);
+}
+
+/* Does the answer ask back, and is the reply yes? */
+static gboolean
+confirmed(const struct client_answer *answer)
+{
+	const char *question = json_string_value(json_object_get(answer->document, "confirm"));
+	char reply[16];
+
+	if (question == NULL || !isatty(STDIN_FILENO))
+		return FALSE;
+	g_autofree char *safe = printable_bytes(question, strlen(question), 4096);
+	fprintf(stderr, "%s\nGo on? [y/N] ", safe);
+	return fgets(reply, sizeof reply, stdin) != NULL && (reply[0] == 'y' || reply[0] == 'Y');
+}
+
+static void
+call_once(struct client *client, const struct command_line *line, json_t *arguments,
+	  struct client_answer *answer)
+{
+	client_call(client, line->operation, arguments, answer);
+	if (answer->document == NULL || json_object_get(answer->document, "confirm") == NULL)
+		return;
+	if (!confirmed(answer)) {
+		const char *question =
+		    json_string_value(json_object_get(answer->document, "confirm"));
+		char *problem = g_strdup_printf("%s; add --yes to do it all the same", question);
+
+		client_answer_clear(answer);
+		answer->problem = problem;
+		answer->exit_status = CLIENT_EXIT_FAILED;
+		return;
+	}
+	client_answer_clear(answer);
+	json_object_set_new(arguments, "yes", json_true());
+	client_call(client, line->operation, arguments, answer);
+}
+
+/* Joins the answer of a further piece: items are appended, totals added. */
+static void
+join_answers(struct client_answer *whole, struct client_answer *piece)
+{
+	json_t *total = json_object_get(whole->document, "total");
+	const char *name;
+	json_t *value;
+
+	if (whole->document == NULL) {
+		*whole = *piece;
+		memset(piece, 0, sizeof *piece);
+		return;
+	}
+	json_array_extend(json_object_get(whole->document, "items"),
+			  json_object_get(piece->document, "items"));
+	json_object_foreach(json_object_get(piece->document, "total"), name, value)
+	{
+		json_int_t sum =
+		    json_integer_value(json_object_get(total, name)) + json_integer_value(value);
+		json_object_set_new(total, name, json_integer(sum));
+	}
+	whole->exit_status = MAX(whole->exit_status, piece->exit_status);
+	client_answer_clear(piece);
+}
+
+/* Takes files from paths until the piece is full; *next is where to go on. */
+static json_t *
+next_piece(GStrv paths, gsize *next, gsize named, GError **error)
+{
+	json_t *files = json_array();
+	gsize bytes = 0;
+
+	while (paths[*next] != NULL && bytes < PIECE_MAX_BYTES &&
+	       json_array_size(files) < PIECE_FILES_MAX) {
+		g_autoptr(GError) problem = NULL;
+		json_t *file = upload_file(paths[*next], &problem);
+
+		(*next)++;
+		if (file == NULL && named == 1) {
+			g_propagate_error(error, g_steal_pointer(&problem));
+			json_decref(files);
+			return NULL;
+		}
+		if (file == NULL) {
+			fprintf(stderr, "postseal: skipped: %s\n", problem->message);
+			continue;
+		}
+		bytes += json_string_length(json_object_get(file, "content"));
+		json_array_append_new(files, file);
+	}
+	return files;
+}
+
+static void
+call_with_files(struct client *client, const struct command_line *line,
+		const struct argument *argument, json_t *arguments, struct client_answer *answer)
+{
+	g_autofree const char **named = command_line_texts(line, argument->name);
+	g_autoptr(GError) problem = NULL;
+	g_auto(GStrv) paths = upload_expand(named, &problem);
+	struct progress progress;
+	gsize next = 0;
+
+	if (paths == NULL) {
+		fail_run(answer, problem);
+		return;
+	}
+	progress_start(&progress);
+	do {
+		struct client_answer piece = { 0 };
+		json_t *files = next_piece(paths, &next, g_strv_length(paths), &problem);
+
+		if (files == NULL) {
+			fail_run(answer, problem);
+			break;
+		}
+		json_object_set_new(arguments, argument->name, files);
+		call_once(client, line, arguments, &piece);
+		if (piece.problem != NULL) {
+			client_answer_clear(answer);
+			*answer = piece;
+			break;
+		}
+		join_answers(answer, &piece);
+		progress_show(&progress, "sent", next, g_strv_length(paths));
+	} while (paths[next] != NULL);
+	progress_end(&progress);
+}
+
+void
+run_call(struct client *client, const struct command_line *line, struct client_answer *answer)
+{
+	g_autoptr(GError) problem = NULL;
+	const struct argument *files = NULL;
+	json_t *arguments = plain_arguments(line, &problem);
+
+	memset(answer, 0, sizeof *answer);
+	for (const struct argument *a = line->operation->arguments; a->name != NULL; a++)
+		if (a->type == ARGUMENT_FILES && command_line_text(line, a->name) != NULL)
+			files = a;
+	if (arguments == NULL || !add_passwords(line, arguments, &problem) ||
+	    !add_single_files(line, arguments, &problem))
+		fail_run(answer, problem);
+	else if (files != NULL)
+		call_with_files(client, line, files, arguments, answer);
+	else
+		call_once(client, line, arguments, answer);
+	json_decref(arguments);
+}
+
+/* --- output --- */
+
+/* Private keys may be in it: nobody else reads it. A file that is there is replaced. */
+static gboolean
+write_file(const char *path, const json_t *file, GError **error)
+{
+	const char *text = json_string_value(json_object_get(file, "content"));
+	gsize length;
+	guchar *bytes = g_base64_decode(text != NULL ? text : "", &length);
+	gboolean written;
+
+	if (path == NULL || strcmp(path, "-") == 0)
+		written = fwrite(bytes, 1, length, stdout) == length && fflush(stdout) == 0;
+	else
+		written = g_file_set_contents_full(
+		    path, (const char *)bytes, (gssize)length,
+		    G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, NULL);
+	wipe(bytes, length);
+	g_free(bytes);
+	if (!written)
+		return fail_false(error, PS_ERROR_TEMPORARY, "%s: cannot be written: %s",
+				  path != NULL ? path : "standard output", g_strerror(errno));
+	return TRUE;
+}
+
+static gboolean
+write_files(const json_t *files, const char *output, GError **error)
+{
+	gboolean is_folder = output != NULL && g_file_test(output, G_FILE_TEST_IS_DIR);
+
+	if (json_array_size(files) > 1 && !is_folder)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "there are %zu files: --output must name a folder",
+				  json_array_size(files));
+	for (gsize i = 0; i < json_array_size(files); i++) {
+		const json_t *file = json_array_get(files, i);
+		g_autofree char *name =
+		    g_path_get_basename(json_string_value(json_object_get(file, "name")));
+		g_autofree char *path =
+		    is_folder ? g_build_filename(output, name, NULL) : g_strdup(output);
+
+		if (!write_file(path, file, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static void
+print_total(const json_t *total)
+{
+	GString *out = g_string_new(NULL);
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)total, name, value)
+	{
+		g_autofree char *label = g_strdup(name);
+
+		g_string_append_printf(out, "%s%" JSON_INTEGER_FORMAT " %s",
+				       out->len > 0 ? ", " : "", json_integer_value(value),
+				       g_strdelimit(label, "_", ' '));
+	}
+	printf("%s\n", out->str);
+	g_string_free(out, TRUE);
+}
+
+gboolean
+run_print(const struct command_line *line, const json_t *answer, GError **error)
+{
+	const json_t *files = json_object_get(answer, "files");
+	const json_t *total = json_object_get(answer, "total");
+	const char *next = json_string_value(json_object_get(answer, "next"));
+	const char *output = operation_argument(line->operation, "output") != NULL
+				 ? command_line_text(line, "output")
+				 : NULL;
+
+	if (json_is_array(files) && (line->format != OUTPUT_JSON || output != NULL))
+		return write_files(files, output, error);
+	if (!output_print(line->operation->columns, answer, line->format))
+		return fail_false(error, PS_ERROR_TEMPORARY, "standard output: %s",
+				  g_strerror(errno));
+	if (line->format == OUTPUT_TABLE && json_is_object(total))
+		print_total(total);
+	if (line->format == OUTPUT_TABLE && next != NULL)
+		fprintf(stderr, "there are more: --after %s\n", next);
+	return TRUE;
+}

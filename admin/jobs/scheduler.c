@@ -1,0 +1,234 @@
+/*
+ * scheduler - workers over the rows of jobs.
+ */
+#include "admin/jobs/scheduler.h"
+
+#include <unistd.h>
+
+#include "milter/gateway.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/log.h"
+#include "store/db/tx.h"
+#include "store/jobs.h"
+
+#define LEASE_SECONDS 120
+#define IDLE_SECONDS 2
+#define BACKOFF_MIN_SECONDS 10
+#define BACKOFF_MAX_SECONDS 3600
+#define KINDS_MAX 32
+
+struct scheduler {
+	struct gateway *gateway;
+	char *name;
+	const char *kinds[KINDS_MAX];
+	GPtrArray *threads;
+	GMutex lock;
+	GCond wake;
+	gboolean stopping;
+	gboolean duties_listed;
+};
+
+static gboolean
+is_stopping(struct scheduler *scheduler)
+{
+	g_mutex_lock(&scheduler->lock);
+	gboolean stopping = scheduler->stopping;
+	g_mutex_unlock(&scheduler->lock);
+	return stopping;
+}
+
+static void
+sleep_a_while(struct scheduler *scheduler)
+{
+	gint64 until = g_get_monotonic_time() + IDLE_SECONDS * G_USEC_PER_SEC;
+
+	g_mutex_lock(&scheduler->lock);
+	while (!scheduler->stopping && g_cond_wait_until(&scheduler->wake, &scheduler->lock, until))
+		;
+	g_mutex_unlock(&scheduler->lock);
+}
+
+static gboolean
+context_stopping(const struct job_context *context)
+{
+	return is_stopping(context->scheduler);
+}
+
+static gboolean
+context_extend(const struct job_context *context)
+{
+	struct gateway *gateway = context->gateway;
+
+	return jobs_extend(gateway->db, context->job, clock_now(gateway->clock) + LEASE_SECONDS,
+			   NULL);
+}
+
+/* --- duties --- */
+
+static gboolean
+list_duties(struct tx *tx, gpointer data, GError **error)
+{
+	(void)data;
+	for (gsize i = 0; i < job_runner_count; i++)
+		if (job_runners[i].interval_seconds > 0 &&
+		    !jobs_enqueue(tx, job_runners[i].kind, "duty", NULL, tx_now(tx), error))
+			return FALSE;
+	return TRUE;
+}
+
+/* The rows are made when the database is first there; those that exist keep their place. */
+static void
+ensure_duties(struct scheduler *scheduler)
+{
+	g_mutex_lock(&scheduler->lock);
+	if (!scheduler->duties_listed)
+		scheduler->duties_listed =
+		    db_transaction(scheduler->gateway->db, list_duties, NULL, NULL);
+	g_mutex_unlock(&scheduler->lock);
+}
+
+/* --- one job --- */
+
+struct ending {
+	const struct job_row *job;
+	const struct job_runner *runner;
+	enum job_result result;
+	const char *reason;
+};
+
+static gint64
+backoff(gint attempts)
+{
+	gint64 seconds = BACKOFF_MIN_SECONDS;
+
+	for (gint i = 1; i < attempts && seconds < BACKOFF_MAX_SECONDS; i++)
+		seconds *= 2;
+	return MIN(seconds, BACKOFF_MAX_SECONDS);
+}
+
+static gboolean
+write_end(struct tx *tx, gpointer data, GError **error)
+{
+	const struct ending *ending = data;
+	gint64 now = tx_now(tx);
+
+	switch (ending->result) {
+	case JOB_RESULT_DONE:
+		if (!jobs_finish(tx, ending->job, error))
+			return FALSE;
+		return ending->runner->interval_seconds == 0 ||
+		       jobs_enqueue(tx, ending->job->kind, ending->job->key, NULL,
+				    now + ending->runner->interval_seconds, error);
+	case JOB_RESULT_AGAIN:
+		return jobs_postpone(tx, ending->job, now, NULL, error);
+	case JOB_RESULT_FAILED:
+		break;
+	}
+	return jobs_postpone(tx, ending->job, now + backoff(ending->job->attempts), ending->reason,
+			     error);
+}
+
+static const struct job_runner *
+runner_of(const char *kind)
+{
+	for (gsize i = 0; i < job_runner_count; i++)
+		if (g_str_equal(job_runners[i].kind, kind))
+			return &job_runners[i];
+	return NULL;
+}
+
+static void
+run_job(struct scheduler *scheduler, const struct job_row *job)
+{
+	const struct job_runner *runner = runner_of(job->kind);
+	g_autoptr(GError) problem = NULL;
+	g_autoptr(GError) unwritten = NULL;
+	struct job_context context = {
+		.gateway = scheduler->gateway,
+		.job = job,
+		.stopping = context_stopping,
+		.extend = context_extend,
+		.scheduler = scheduler,
+	};
+	struct ending ending = { .job = job, .runner = runner };
+
+	ending.result = runner->run(&context, &problem);
+	ending.reason = problem != NULL ? problem->message : NULL;
+	if (ending.result == JOB_RESULT_FAILED)
+		log_warning("a job failed and is tried again", "kind", job->kind, "key", job->key,
+			    "error", ending.reason);
+	if (!db_transaction(scheduler->gateway->db, write_end, &ending, &unwritten))
+		log_warning("the end of a job could not be recorded, it runs again", "kind",
+			    job->kind, "error", unwritten->message);
+}
+
+static gpointer
+work(gpointer data)
+{
+	struct scheduler *scheduler = data;
+	gboolean was_away = FALSE;
+
+	while (!is_stopping(scheduler)) {
+		g_autoptr(GError) problem = NULL;
+		CLEANUP(job_row) struct job_row *job = NULL;
+
+		ensure_duties(scheduler);
+		gboolean asked = jobs_take(
+		    scheduler->gateway->db, scheduler->kinds, job_runner_count, scheduler->name,
+		    clock_now(scheduler->gateway->clock), LEASE_SECONDS, &job, &problem);
+		if (!asked && !was_away)
+			log_warning("jobs wait for the database", "error", problem->message);
+		was_away = !asked;
+		if (job != NULL)
+			run_job(scheduler, job);
+		else
+			sleep_a_while(scheduler);
+	}
+	return NULL;
+}
+
+/* --- life --- */
+
+struct scheduler *
+scheduler_start(struct gateway *gateway, guint workers, GError **error)
+{
+	struct scheduler *scheduler = g_new0(struct scheduler, 1);
+
+	g_assert(job_runner_count <= KINDS_MAX);
+	scheduler->gateway = gateway;
+	scheduler->name = g_strdup_printf("%s/%d", g_get_host_name(), (int)getpid());
+	scheduler->threads = g_ptr_array_new();
+	g_mutex_init(&scheduler->lock);
+	g_cond_init(&scheduler->wake);
+	for (gsize i = 0; i < job_runner_count; i++)
+		scheduler->kinds[i] = job_runners[i].kind;
+	for (guint i = 0; i < workers; i++) {
+		GThread *thread = g_thread_try_new("job", work, scheduler, error);
+
+		if (thread == NULL) {
+			scheduler_stop(scheduler);
+			return NULL;
+		}
+		g_ptr_array_add(scheduler->threads, thread);
+	}
+	return scheduler;
+}
+
+void
+scheduler_stop(struct scheduler *scheduler)
+{
+	if (scheduler == NULL)
+		return;
+	g_mutex_lock(&scheduler->lock);
+	scheduler->stopping = TRUE;
+	g_cond_broadcast(&scheduler->wake);
+	g_mutex_unlock(&scheduler->lock);
+	for (guint i = 0; i < scheduler->threads->len; i++)
+		g_thread_join(g_ptr_array_index(scheduler->threads, i));
+	g_ptr_array_unref(scheduler->threads);
+	g_mutex_clear(&scheduler->lock);
+	g_cond_clear(&scheduler->wake);
+	g_free(scheduler->name);
+	g_free(scheduler);
+}
