@@ -25,3 +25,4 @@ tests_fuzz_fuzz_settings_LDADD = $(STORE_LIBS)
 tests_fuzz_fuzz_settings_LDFLAGS = $(FUZZ_LINK)
 
 include %D%/mime.mk
+include %D%/cms.mk

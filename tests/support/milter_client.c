@@ -264,8 +264,12 @@ reply_take(struct milter_client *client, struct milter_reply *reply)
 {
 	milter_reply_clear(reply);
 	reply->code = (char)client->packet->data[0];
-	if (reply->code == 'y')
-		reply->text = g_strdup((const char *)client->packet->data + 1);
+	if (reply->code == 'y') {
+		/* A percent sign travels doubled. */
+		g_auto(GStrv) parts = g_strsplit((const char *)client->packet->data + 1, "%%", -1);
+
+		reply->text = g_strjoinv("%", parts);
+	}
 }
 
 /* One step with its macros; the answer, or 'c' at once when none is to come. */

@@ -279,10 +279,11 @@ test_wrong_type(void)
 	/* CBC in AuthEnvelopedData. */
 	cbc->data[find(cbc, aes256_gcm, sizeof aes256_gcm) + 8] = 0x2a;
 	g_assert_cmpint(outcome_of(cbc, NULL), ==, CMS_UNSUPPORTED);
-	/* A nonce of 11 bytes, and a longer rest that nobody expects. */
+	/* A nonce of 10 bytes, and a NULL behind it. */
 	at = find(nonce, aes256_gcm, sizeof aes256_gcm) + sizeof aes256_gcm;
 	g_assert_cmpuint(nonce->data[at + 3], ==, 12);
-	nonce->data[at + 3] = 11;
+	nonce->data[at + 3] = 10;
+	memcpy(nonce->data + at + 4 + 10, "\x05", 2);
 	g_assert_cmpint(outcome_of(nonce, NULL), ==, CMS_UNSUPPORTED);
 	unknown->data[find(unknown, aes256_gcm, sizeof aes256_gcm) + 8] = 0x7f;
 	g_assert_cmpint(outcome_of(unknown, NULL), ==, CMS_UNSUPPORTED);
