@@ -92,10 +92,11 @@ open_pki(struct gateway *gateway, GError **error)
 	    daemon ? settings->master_key_file : settings->milter_master_key_file, 0, error);
 	if (gateway->keyring == NULL)
 		return FALSE;
-	gateway->trust =
-	    trust_new(gateway->db, gateway->changelog, gateway->clock, settings->cache_grace);
+	gateway->trust = trust_new(gateway->db, gateway->changelog, gateway->clock,
+				   gateway->preferences, settings->cache_grace);
 	gateway->select = select_new(gateway->db, gateway->changelog, gateway->clock,
-				     gateway->trust, gateway->keyring, settings->cache_grace);
+				     gateway->trust, gateway->keyring, gateway->preferences,
+				     *settings->recipient_delimiter, settings->cache_grace);
 	return TRUE;
 }
 

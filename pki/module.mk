@@ -6,7 +6,7 @@ libpki_a_SOURCES += \
 	%D%/file_verify.c %D%/file_verify.h \
 	%D%/issuer_pool.c %D%/issuer_pool.h \
 	%D%/revocation.c %D%/revocation.h \
-	%D%/select.h \
+	%D%/select.c %D%/select.h \
 	%D%/trust.c %D%/trust.h
 libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/ca.h %D%/enroll.h
 libpki_a_SOURCES += \

@@ -21,6 +21,7 @@
 
 struct db;
 struct changelog;
+struct preference_cache;
 struct select;
 
 enum candidate_origin {
@@ -48,8 +49,10 @@ struct selection {
 	char *why; /* why nothing is used, for logs and replies; NULL when something is */
 };
 
+/* delimiter: of "+tag" in addresses of ours, 0 for none. All arguments stay the caller's. */
 struct select *select_new(struct db *db, struct changelog *changelog, struct clock *clock,
-			  struct trust *trust, struct keyring *keyring, gint64 cache_grace);
+			  struct trust *trust, struct keyring *keyring,
+			  struct preference_cache *preferences, char delimiter, gint64 cache_grace);
 void select_free(struct select *select);
 
 /* Never NULL without *error: an empty selection is an answer, not a failure. Unref. */
@@ -68,6 +71,8 @@ struct selection *select_additional(struct select *select, const struct mailaddr
 /* S8: what would make a certificate valid, for one that is chosen and is not; NULL when it is
  * valid. Owned by the caller. */
 char *select_advice(const struct verdict *verdict, const struct cert *cert);
+
+void select_stats(struct select *select, guint64 *hits, guint64 *misses);
 
 struct selection *selection_ref(struct selection *selection);
 void selection_unref(struct selection *selection);

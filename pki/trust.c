@@ -48,7 +48,8 @@ remembered_free(gpointer p)
 }
 
 struct trust *
-trust_new(struct db *db, struct changelog *changelog, struct clock *clock, gint64 cache_grace)
+trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
+	  struct preference_cache *preferences, gint64 cache_grace)
 {
 	struct trust *trust = g_new0(struct trust, 1);
 
@@ -58,7 +59,7 @@ trust_new(struct db *db, struct changelog *changelog, struct clock *clock, gint6
 	trust->cache_grace = cache_grace;
 	trust->issuers = issuer_pool_new(db, changelog);
 	trust->revocation = revocation_new(db, changelog);
-	trust->preferences = preference_cache_new(db, changelog, 0, cache_grace);
+	trust->preferences = preferences;
 	trust->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, remembered_free);
 	g_mutex_init(&trust->lock);
 	return trust;
@@ -72,7 +73,6 @@ trust_free(struct trust *trust)
 	g_hash_table_unref(trust->verdicts);
 	issuer_pool_free(trust->issuers);
 	revocation_free(trust->revocation);
-	preference_cache_free(trust->preferences);
 	g_mutex_clear(&trust->lock);
 	g_free(trust);
 }
@@ -299,6 +299,7 @@ verdict_new(void)
 
 	verdict->references = 1;
 	verdict->state = VERDICT_INVALID;
+	verdict->fault = CHAIN_FAULTS;
 	verdict->expires = CLOCK_NEVER;
 	return verdict;
 }
@@ -351,6 +352,7 @@ judge_report(const struct chain_report *report, struct verdict *verdict)
 		}
 		verdict->state = fault == CHAIN_FAULT_REVOKED ? VERDICT_REVOKED : VERDICT_INVALID;
 		verdict->reason = g_strdup(report->faults[fault]);
+		verdict->fault = (enum chain_fault)fault;
 		verdict->by_ctl_allow = FALSE;
 		return;
 	}

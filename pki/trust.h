@@ -19,6 +19,7 @@
 
 struct db;
 struct changelog;
+struct preference_cache;
 struct preference_set;
 struct trust;
 
@@ -47,15 +48,17 @@ struct verdict {
 	GPtrArray *path; /* struct cert, end certificate first; as far as found */
 	gint64 expires;  /* the earliest moment at which the answer may change */
 	enum ctl_mark ctl;
-	char *ctl_thumbprint;  /* of the entry that speaks, or NULL */
-	char *ctl_subject;     /* whose entry it is, or NULL */
-	gboolean unchecked;    /* revocation could not be checked, which is not fatal */
-	gboolean by_ctl_allow; /* valid only because of an allow entry */
+	char *ctl_thumbprint;   /* of the entry that speaks, or NULL */
+	char *ctl_subject;      /* whose entry it is, or NULL */
+	enum chain_fault fault; /* CHAIN_FAULTS when it is valid or denied */
+	gboolean unchecked;     /* revocation could not be checked, which is not fatal */
+	gboolean by_ctl_allow;  /* valid only because of an allow entry */
 };
 
-/* changelog may be NULL (tests): nothing ever changes then but by trust_forget. */
+/* changelog may be NULL (tests): nothing ever changes then but by trust_forget. All arguments
+ * stay the caller's and live longer. */
 struct trust *trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
-			gint64 cache_grace);
+			struct preference_cache *preferences, gint64 cache_grace);
 void trust_free(struct trust *trust);
 /* Never NULL without *error set. Unref the verdict. */
 struct verdict *trust_judge(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
