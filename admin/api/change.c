@@ -8,6 +8,7 @@
 
 #include "admin/api/arguments.h"
 #include "milter/gateway.h"
+#include "admin/api/json_memory.h"
 #include "store/base/error.h"
 #include "store/db/tx.h"
 #include "store/posts.h"
@@ -42,8 +43,7 @@ change_digest(const struct operation *operation, const json_t *arguments)
 	g_checksum_update(checksum, (const guchar *)operation->verb, -1);
 	g_checksum_update(checksum, (const guchar *)"\n", 1);
 	g_checksum_update(checksum, (const guchar *)text, (gssize)strlen(text));
-	wipe(text, strlen(text));
-	free(text);
+	json_memory_free(text);
 	json_decref(open);
 	return g_strdup(g_checksum_get_string(checksum));
 }
@@ -100,7 +100,7 @@ store_answer(const struct call *call, struct tx *tx, const json_t *answer, GErro
 	char *text = json_dumps(whole, JSON_COMPACT);
 	gboolean stored = posts_finish(tx, call->actor, call->id, call->exit_status, text, error);
 
-	free(text);
+	json_memory_free(text);
 	json_decref(whole);
 	return stored;
 }

@@ -7,6 +7,7 @@
 
 #include "admin/api/call.h"
 #include "admin/api/change.h"
+#include "admin/api/json_memory.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
 #include "store/base/printable.h"
@@ -22,8 +23,7 @@ dump(const json_t *document)
 		return g_bytes_new_static("{}", 2);
 	gsize length = strlen(text);
 	GBytes *bytes = g_bytes_new(text, length);
-	wipe(text, length);
-	free(text);
+	json_memory_free(text);
 	return bytes;
 }
 

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/base/secret.h"
 
@@ -39,4 +40,16 @@ void
 json_memory_start(void)
 {
 	json_set_alloc_funcs(allocate, release);
+}
+
+void
+json_memory_free(char *text)
+{
+	json_free_t free_text;
+
+	if (text == NULL)
+		return;
+	wipe(text, strlen(text));
+	json_get_alloc_funcs(NULL, &free_text);
+	free_text(text);
 }

@@ -7,5 +7,7 @@
 #define ADMIN_API_JSON_MEMORY_H
 
 void json_memory_start(void);
+/* Wipes and frees what json_dumps gave. NULL is fine. */
+void json_memory_free(char *text);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "pki/net/http.h"
+#include "admin/api/json_memory.h"
 #include "store/base/error.h"
 #include "store/base/secret.h"
 
@@ -133,8 +134,7 @@ url_of(const struct operation *operation, const json_t *arguments)
 static void
 free_body(gpointer text)
 {
-	wipe(text, strlen(text));
-	free(text);
+	json_memory_free(text);
 }
 
 static GBytes *

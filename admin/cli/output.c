@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/api/json_memory.h"
 #include "store/base/printable.h"
 #include "store/base/secret.h"
 
@@ -67,8 +68,7 @@ cell_text(const json_t *value)
 	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	char *copy = g_strdup(text);
 
-	wipe(text, strlen(text));
-	free(text);
+	json_memory_free(text);
 	return copy;
 }
 
@@ -318,8 +318,7 @@ json_text(const json_t *answer)
 	char *text = json_dumps(answer, JSON_INDENT(2) | JSON_ENCODE_ANY);
 	char *line = g_strconcat(text, "\n", NULL);
 
-	wipe(text, strlen(text));
-	free(text);
+	json_memory_free(text);
 	return line;
 }
 
