@@ -84,7 +84,7 @@ judge_signers(struct gateway *gateway, const struct cms_verify_report *report,
 		const struct cms_signer_report *signer = report->signers->pdata[i];
 		enum able able;
 
-		if (signer->signature != CMS_SIGNATURE_GOOD)
+		if (signer->signature != CMS_SIGNATURE_GOOD || signer->legacy)
 			return ABLE_NO;
 		if (!cert_has_email(signer->cert, author))
 			continue;

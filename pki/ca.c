@@ -76,9 +76,6 @@ ca_serial_normalise(const char *text, GError **error)
 			    "'%s' is not a serial number: hex digits, also with colons", shown);
 	}
 	g_string_erase(hex, 0, (gssize)zeros);
-	/* DER puts a zero octet before a first bit that is set; whole octets as cert_serial_hex. */
-	if (hex->len % 2 != 0)
-		g_string_prepend_c(hex, '0');
 	return g_string_free(g_steal_pointer(&hex), FALSE);
 }
 

@@ -23,7 +23,7 @@ struct cert_row {
 	char *subject, *issuer; /* as shown to people */
 	char *subject_key,
 	    *issuer_key; /* SHA-256 hex of the canonical name: compared, never shown */
-	char *serial;    /* hex as the certificate gives it */
+	char *serial;    /* hex as the certificate gives it, without leading zeros */
 	gint64 not_before, not_after;
 	char *spki_sha256;
 	char *ski, *aki; /* hex, or NULL */

@@ -57,7 +57,9 @@ hkdf(const struct secret *key, gconstpointer salt, gsize salt_length, const char
 		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)secret_bytes(key),
 						  secret_length(key)),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_length),
+		/* A NULL pointer fails, even for no bytes. */
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT,
+						  (void *)(salt != NULL ? salt : ""), salt_length),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, strlen(info)),
 		OSSL_PARAM_construct_end(),
 	};

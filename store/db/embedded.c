@@ -55,12 +55,15 @@ embedded_conninfo(const struct settings *settings, enum db_role role)
 			       EMBEDDED_DATABASE, users[role]);
 }
 
+/* An empty folder, as a service manager makes it, is no cluster; a closed one is. */
 gboolean
 embedded_exists(const struct settings *settings)
 {
 	g_autofree char *data_dir = embedded_data_dir(settings);
+	g_autofree char *version = g_build_filename(data_dir, "PG_VERSION", NULL);
+	struct stat status;
 
-	return g_file_test(data_dir, G_FILE_TEST_IS_DIR);
+	return stat(version, &status) == 0 || errno == EACCES;
 }
 
 int
@@ -71,7 +74,7 @@ embedded_cluster_major(const struct settings *settings, GError **error)
 	g_autofree char *text = NULL;
 	g_autoptr(GError) local = NULL;
 
-	if (!g_file_test(data_dir, G_FILE_TEST_IS_DIR)) {
+	if (!embedded_exists(settings)) {
 		fail(error, PS_ERROR_NOT_FOUND,
 		     "there is no database cluster in %s: run 'postseal setup'", data_dir);
 		return 0;
@@ -113,17 +116,16 @@ remove_one(const char *path, const struct stat *status, int type, struct FTW *wa
 	return remove(path);
 }
 
-static void
-remove_tree(const char *path)
+void
+embedded_remove_tree(const char *path)
 {
 	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
-/* An empty folder that belongs to the server's user; what a crash left there is removed. */
-static gboolean
-make_folder(const char *path, const struct os_user *user, GError **error)
+gboolean
+embedded_make_folder(const char *path, const struct os_user *user, GError **error)
 {
-	remove_tree(path);
+	embedded_remove_tree(path);
 	if (mkdir(path, 0700) != 0 || (user->change && lchown(path, user->uid, user->gid) != 0))
 		return fail_false(error, PS_ERROR_TEMPORARY, "could not make %s: %s", path,
 				  g_strerror(errno));
@@ -131,15 +133,16 @@ make_folder(const char *path, const struct os_user *user, GError **error)
 }
 
 /* jit: our queries are points, for which compiling costs more than it gains. */
+static const char tuning_sql[] = "ALTER SYSTEM SET max_connections = 100\n"
+				 "ALTER SYSTEM SET shared_buffers = '64MB'\n"
+				 "ALTER SYSTEM SET max_wal_size = '1GB'\n"
+				 "ALTER SYSTEM SET checkpoint_timeout = '15min'\n"
+				 "ALTER SYSTEM SET jit = off\n"
+				 "ALTER SYSTEM SET timezone = 'UTC'\n"
+				 "ALTER SYSTEM SET log_timezone = 'UTC'\n"
+				 "ALTER SYSTEM SET log_line_prefix = '%q%u: '\n";
+
 static const char cluster_sql[] =
-    "ALTER SYSTEM SET max_connections = 100\n"
-    "ALTER SYSTEM SET shared_buffers = '64MB'\n"
-    "ALTER SYSTEM SET max_wal_size = '1GB'\n"
-    "ALTER SYSTEM SET checkpoint_timeout = '15min'\n"
-    "ALTER SYSTEM SET jit = off\n"
-    "ALTER SYSTEM SET timezone = 'UTC'\n"
-    "ALTER SYSTEM SET log_timezone = 'UTC'\n"
-    "ALTER SYSTEM SET log_line_prefix = '%q%u: '\n"
     "CREATE ROLE postseal_daemon LOGIN\n"
     "CREATE ROLE postseal_milter LOGIN\n"
     "CREATE ROLE postseal_readonly LOGIN\n"
@@ -151,21 +154,21 @@ static const char cluster_sql[] =
 static const char schema_sql[] = "REVOKE CREATE ON SCHEMA public FROM PUBLIC\n"
 				 "ALTER SCHEMA public OWNER TO postseal_daemon\n";
 
-static gboolean
-single_user(const struct os_user *user, const char *bin_dir, const char *data_dir,
-	    const char *database, const char *sql, GError **error)
+gboolean
+embedded_single_user(const struct os_user *user, const char *bin_dir, const char *data_dir,
+		     const char *database, const char *sql, GError **error)
 {
 	g_autofree char *program = g_build_filename(bin_dir, "postgres", NULL);
 	const char *argv[] = {
 		program, "--single", "-D", data_dir, "-c", "exit_on_error=true", database, NULL,
 	};
 
-	return program_run(user, argv, sql, NULL, "preparing the database cluster", error);
+	return program_run(user, NULL, argv, sql, NULL, "preparing the database cluster", error);
 }
 
-static gboolean
-fill_cluster(const struct settings *settings, const struct os_user *user, const char *bin_dir,
-	     const char *data_dir, GError **error)
+gboolean
+embedded_initdb(const struct settings *settings, const struct os_user *user, const char *bin_dir,
+		const char *data_dir, const char *login, GError **error)
 {
 	g_autofree char *initdb = g_build_filename(bin_dir, "initdb", NULL);
 	/* Small WAL segments: 31 MB instead of 39 on disk for a cluster at rest. */
@@ -176,7 +179,7 @@ fill_cluster(const struct settings *settings, const struct os_user *user, const 
 		"-U",
 		EMBEDDED_ADMIN,
 		"-A",
-		"peer",
+		login,
 		"--no-locale",
 		"-E",
 		"UTF8",
@@ -186,11 +189,20 @@ fill_cluster(const struct settings *settings, const struct os_user *user, const 
 		NULL,
 	};
 
-	if (!program_run(user, argv, NULL, NULL, "initdb", error) ||
-	    !single_user(user, bin_dir, data_dir, "postgres", cluster_sql, error))
+	return embedded_make_folder(data_dir, user, error) &&
+	       program_run(user, NULL, argv, NULL, NULL, "initdb", error) &&
+	       embedded_single_user(user, bin_dir, data_dir, "postgres", tuning_sql, error);
+}
+
+static gboolean
+fill_cluster(const struct settings *settings, const struct os_user *user, const char *bin_dir,
+	     const char *data_dir, GError **error)
+{
+	if (!embedded_initdb(settings, user, bin_dir, data_dir, "peer", error) ||
+	    !embedded_single_user(user, bin_dir, data_dir, "postgres", cluster_sql, error))
 		return FALSE;
 	return embedded_bin_major(bin_dir) >= 15 ||
-	       single_user(user, bin_dir, data_dir, EMBEDDED_DATABASE, schema_sql, error);
+	       embedded_single_user(user, bin_dir, data_dir, EMBEDDED_DATABASE, schema_sql, error);
 }
 
 gboolean
@@ -212,10 +224,8 @@ embedded_create(const struct settings *settings, GError **error)
 	if (g_mkdir_with_parents(settings->state_dir, 0755) != 0)
 		return fail_false(error, PS_ERROR_TEMPORARY, "could not make %s: %s",
 				  settings->state_dir, g_strerror(errno));
-	if (!make_folder(new_dir, &user, error))
-		return FALSE;
 	if (!fill_cluster(settings, &user, bin_dir, new_dir, error)) {
-		remove_tree(new_dir);
+		embedded_remove_tree(new_dir);
 		return FALSE;
 	}
 	if (rename(new_dir, data_dir) != 0)

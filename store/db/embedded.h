@@ -3,8 +3,8 @@
  *
  * Data in STATE_DIR/database, owned by database_user; one unix socket in RUN_DIR/database; no
  * TCP. Peer authentication with a map: root and daemon_user are postseal_daemon, root and
- * milter_user postseal_milter, root and database_user the superuser. Who does not run as root
- * is all of them (development).
+ * milter_user postseal_milter, root and database_user the superuser. Somebody else who
+ * starts it is all of them (development).
  * A lock on the data directory is inherited by every server process, so that there is never a
  * second server on it, also while processes of a killed one still end.
  */
@@ -30,6 +30,13 @@ gboolean embedded_exists(const struct settings *settings);
  * postgres' smart shutdown; a supervisor stops it with SIGINT (fast).
  */
 gboolean embedded_exec(const struct settings *settings, GError **error);
+/*
+ * Brings a stopped cluster to a newer major version (pg_upgrade, by copy); the programs of both
+ * must be installed. NULL takes the newest ones. The old cluster stays beside it, in
+ * STATE_DIR/database.VERSION, until somebody removes it.
+ */
+gboolean embedded_upgrade(const struct settings *settings, const char *new_bin_dir,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 char *embedded_conninfo(const struct settings *settings, enum db_role role);
 char *embedded_data_dir(const struct settings *settings);
 char *embedded_socket_dir(const struct settings *settings);

@@ -83,10 +83,10 @@ recorded_pid(const char *path)
 	return pid < 0 ? (pid_t)-pid : (pid_t)pid;
 }
 
-/* The descriptor, open over exec; -1 with *error. */
-static int
-take_lock(const char *data_dir, const char *pid_path, GError **error)
+int
+embedded_lock(const char *data_dir, GError **error)
 {
+	g_autofree char *pid_path = g_build_filename(data_dir, "postmaster.pid", NULL);
 	gint64 until = clock_monotonic_us() + LOCK_WAIT_US;
 	int fd = open(data_dir, O_RDONLY | O_DIRECTORY);
 
@@ -191,9 +191,11 @@ embedded_write_access(const struct settings *settings, const struct os_user *use
 	g_autofree char *hba = g_build_filename(data_dir, "pg_hba.conf", NULL);
 	g_autofree char *ident = g_build_filename(data_dir, "pg_ident.conf", NULL);
 	g_autoptr(GString) map = g_string_new("# written at each start, from the settings\n");
+	/* Development: everything belongs to the one who starts it. */
+	gboolean alone = !user->change && strcmp(user->name, settings->database_user) != 0;
 
 	map_user(map, "root", TRUE, TRUE, TRUE);
-	map_user(map, user->name, TRUE, !user->change, !user->change);
+	map_user(map, user->name, TRUE, alone, alone);
 	map_user(map, settings->daemon_user, FALSE, TRUE, FALSE);
 	map_user(map, settings->milter_user, FALSE, FALSE, TRUE);
 	return write_when_new(hba,
@@ -291,7 +293,7 @@ embedded_exec(const struct settings *settings, GError **error)
 	bin_dir = embedded_bin_dir(settings, major, error);
 	if (bin_dir == NULL || !make_socket_folder(socket_dir, &user, error))
 		return FALSE;
-	lock_fd = take_lock(data_dir, pid_path, error);
+	lock_fd = embedded_lock(data_dir, error);
 	if (lock_fd < 0)
 		return FALSE;
 	/* From here on as the server's user: nothing is written for root in a folder of his. */

@@ -26,14 +26,28 @@ gboolean os_user_find(const struct settings *settings, struct os_user *user, GEr
 int os_user_become(const struct os_user *user);
 
 /*
- * A program to its end, as that user, without a shell, with our own environment. The input may
- * be NULL; the output (both streams) is in the error when it fails, and in *output if wanted.
+ * A program to its end, as that user (NULL: as we are), without a shell, with an environment of
+ * our own, in a folder (NULL: the root). The input may be NULL; the output (both streams) is in
+ * the error when it fails, and in *output if wanted.
  */
-gboolean program_run(const struct os_user *user, const char *const *argv, const char *input,
-		     char **output, const char *what, GError **error);
+gboolean program_run(const struct os_user *user, const char *folder, const char *const *argv,
+		     const char *input, char **output, const char *what, GError **error);
 /* Waits for a child; error_fd is a memory file with what it wrote. */
 gboolean program_await(pid_t pid, int error_fd, const char *what, GError **error);
 extern const char *const program_environment[];
+
+/* Of making a cluster; login is the method of initdb -A. */
+gboolean embedded_initdb(const struct settings *settings, const struct os_user *user,
+			 const char *bin_dir, const char *data_dir, const char *login,
+			 GError **error);
+/* SQL, one statement a line, by a server that nobody else can reach. */
+gboolean embedded_single_user(const struct os_user *user, const char *bin_dir, const char *data_dir,
+			      const char *database, const char *sql, GError **error);
+/* An empty folder that belongs to the server's user; what a crash left there is removed. */
+gboolean embedded_make_folder(const char *path, const struct os_user *user, GError **error);
+void embedded_remove_tree(const char *path);
+/* The lock on the data directory: a descriptor that is open over exec; -1 with *error. */
+int embedded_lock(const char *data_dir, GError **error);
 
 /* pg_hba.conf and pg_ident.conf of the settings; called as the server's user. */
 gboolean embedded_write_access(const struct settings *settings, const struct os_user *user,

@@ -150,14 +150,14 @@ program_await(pid_t pid, int error_fd, const char *what, GError **error)
 
 /* Files in memory for input and output: nothing can block on anything. */
 static gboolean
-run_with_files(const struct os_user *user, const char *const *argv, int input_fd, int output_fd,
-	       const char *what, GError **error)
+run_with_files(const struct os_user *user, const char *folder, const char *const *argv,
+	       int input_fd, int output_fd, const char *what, GError **error)
 {
 	g_autoptr(GError) local = NULL;
 	GPid pid = 0;
 
 	if (!g_spawn_async_with_pipes_and_fds(
-		"/", argv, program_environment, G_SPAWN_DO_NOT_REAP_CHILD,
+		folder, argv, program_environment, G_SPAWN_DO_NOT_REAP_CHILD,
 		user != NULL ? child_setup : NULL, (gpointer)user, input_fd, output_fd, output_fd,
 		NULL, NULL, 0, &pid, NULL, NULL, NULL, &local))
 		return fail_false(error, PS_ERROR_TEMPORARY, "could not run %s: %s", argv[0],
@@ -166,8 +166,8 @@ run_with_files(const struct os_user *user, const char *const *argv, int input_fd
 }
 
 gboolean
-program_run(const struct os_user *user, const char *const *argv, const char *input, char **output,
-	    const char *what, GError **error)
+program_run(const struct os_user *user, const char *folder, const char *const *argv,
+	    const char *input, char **output, const char *what, GError **error)
 {
 	int input_fd = memfd_create("input", MFD_CLOEXEC);
 	int output_fd = memfd_create("output", MFD_CLOEXEC);
@@ -178,7 +178,8 @@ program_run(const struct os_user *user, const char *const *argv, const char *inp
 	    lseek(input_fd, 0, SEEK_SET) != 0)
 		fail(error, PS_ERROR_TEMPORARY, "%s: no memory file: %s", what, g_strerror(errno));
 	else
-		good = run_with_files(user, argv, input_fd, output_fd, what, error);
+		good = run_with_files(user, folder != NULL ? folder : "/", argv, input_fd,
+				      output_fd, what, error);
 	if (good && output != NULL)
 		*output = file_text(output_fd);
 	if (input_fd >= 0)
@@ -205,7 +206,7 @@ embedded_bin_major(const char *bin_dir)
 	const char *number;
 
 	if (!has_program(bin_dir, "postgres") || !has_program(bin_dir, "initdb") ||
-	    !program_run(NULL, argv, NULL, &output, "postgres --version", NULL))
+	    !program_run(NULL, NULL, argv, NULL, &output, "postgres --version", NULL))
 		return 0;
 	/* "postgres (PostgreSQL) 15.20 (Debian ...)" */
 	number = strchr(output, ')');
@@ -252,7 +253,7 @@ add_pg_config(GPtrArray *folders)
 	const char *argv[] = { program, "--bindir", NULL };
 	char *output = NULL;
 
-	if (program != NULL && program_run(NULL, argv, NULL, &output, "pg_config", NULL))
+	if (program != NULL && program_run(NULL, NULL, argv, NULL, &output, "pg_config", NULL))
 		add_folder(folders, g_strstrip(output));
 }
 

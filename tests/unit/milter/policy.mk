@@ -20,3 +20,4 @@ tests/unit/milter/reasons_produced.log: tests/unit/milter/test_decide.log \
 clean-local: clean-reasons-seen
 clean-reasons-seen:
 	rm -rf tests/reasons-seen
+EXTRA_DIST += %D%/test_gather.c %D%/site_fixture.c %D%/site_fixture.h

@@ -23,3 +23,7 @@ EXTRA_DIST += \
 	tests/vectors/cms/ec256b.crt.pem tests/vectors/cms/ec256b.key.pem \
 	tests/vectors/cms/ec384.crt.pem tests/vectors/cms/ec384.key.pem \
 	tests/vectors/cms/ec521.crt.pem tests/vectors/cms/ec521.key.pem
+
+check_PROGRAMS += tests/unit/pki/test_ca
+tests_unit_pki_test_ca_SOURCES = %D%/test_ca.c %D%/pki_fixture.h
+tests_unit_pki_test_ca_LDADD = $(TEST_LIBS) $(PKI_LIBS)

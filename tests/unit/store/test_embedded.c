@@ -347,19 +347,6 @@ test_no_such_user(void)
 	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
 }
 
-static void
-test_no_programs(void)
-{
-	g_autofree char *folder = g_dir_make_tmp("postseal-XXXXXX", NULL);
-	CLEANUP(settings) struct settings *settings = other_settings(folder);
-	g_autoptr(GError) error = NULL;
-
-	g_assert_true(settings_set(settings, "postgres_bin", "/nonexistent", NULL));
-	g_assert_null(embedded_bin_dir(settings, 0, &error));
-	g_assert_cmpstr(error->message, ==, "postgres_bin does not hold postgres and initdb");
-	g_rmdir(folder);
-}
-
 /* TRUE when somebody with that user id gets in with that role. */
 static gboolean
 gets_in(const char *os_user, enum db_role role)
@@ -380,6 +367,56 @@ gets_in(const char *os_user, enum db_role role)
 	waitpid(pid, &status, 0);
 	g_assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 3);
 	return WEXITSTATUS(status) == 0;
+}
+
+/* To the same version here, for lack of two: the way is the same. */
+static void
+test_upgrade(void)
+{
+	static const struct statement look = { "look", "SELECT a FROM kept" };
+	g_autoptr(GError) error = NULL;
+	g_autofree char *bin_dir = NULL;
+
+	if (scratch_pg_skip(pg))
+		return;
+	const struct settings *settings = scratch_pg_settings(pg);
+	scratch_pg_sql(pg, "CREATE TABLE kept AS SELECT 42 AS a;"
+			   "GRANT SELECT ON kept TO postseal_milter");
+	bin_dir = embedded_bin_dir(settings, 0, &error);
+	g_assert_no_error(error);
+
+	g_assert_false(embedded_upgrade(settings, NULL, &error));
+	g_assert_true(g_str_has_suffix(error->message, "and nothing newer is installed"));
+	g_clear_error(&error);
+	g_assert_false(embedded_upgrade(settings, bin_dir, &error));
+	g_assert_nonnull(strstr(error->message, "already runs on"));
+	g_clear_error(&error);
+
+	scratch_pg_kill(pg);
+	g_assert_true(embedded_upgrade(settings, bin_dir, &error));
+	g_assert_no_error(error);
+	scratch_pg_up(pg);
+	CLEANUP(db) struct db *db = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	CLEANUP(rows) struct rows *rows = db_query(db, &look, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(rows_int(rows, 0, 0), ==, 42);
+	g_assert_false(gets_in("nobody", DB_ROLE_ADMIN));
+
+	g_assert_false(embedded_upgrade(settings, bin_dir, &error));
+	g_assert_true(g_str_has_suffix(error->message, "is in the way: move it"));
+}
+
+static void
+test_no_programs(void)
+{
+	g_autofree char *folder = g_dir_make_tmp("postseal-XXXXXX", NULL);
+	CLEANUP(settings) struct settings *settings = other_settings(folder);
+	g_autoptr(GError) error = NULL;
+
+	g_assert_true(settings_set(settings, "postgres_bin", "/nonexistent", NULL));
+	g_assert_null(embedded_bin_dir(settings, 0, &error));
+	g_assert_cmpstr(error->message, ==, "postgres_bin does not hold postgres and initdb");
+	g_rmdir(folder);
 }
 
 static void
@@ -438,6 +475,7 @@ main(int argc, char **argv)
 	g_test_add_func("/embedded/no programs", test_no_programs);
 	g_test_add_func("/embedded/who gets in", test_who_gets_in);
 	g_test_add_func("/embedded/map", test_map);
+	g_test_add_func("/embedded/upgrade", test_upgrade);
 	status = g_test_run();
 	scratch_pg_stop(pg);
 	return status;

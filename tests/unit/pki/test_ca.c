@@ -1,0 +1,368 @@
+/*
+ * The built-in CA: what it makes, what it refuses, what it revokes.
+ */
+#include "tests/unit/pki/pki_fixture.h"
+
+#include "pki/crypto/chain.h"
+#include "pki/crypto/crl.h"
+#include "store/cas.h"
+#include "store/crls.h"
+#include "store/roots.h"
+
+static void
+assert_fact(const struct cert *cert, const char *name, const char *part)
+{
+	g_autoptr(GPtrArray) facts = cert_facts(cert);
+	gboolean found = FALSE;
+
+	for (guint i = 0; i < facts->len; i++) {
+		const struct fact *fact = g_ptr_array_index(facts, i);
+		if (strcmp(fact->name, name) == 0 && strstr(fact->value, part) != NULL)
+			found = TRUE;
+	}
+	if (!found)
+		g_test_message("no fact %s with %s", name, part);
+	g_assert_true(found);
+}
+
+static void
+test_create(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	g_assert_true(cert_is_ca(ca.root));
+	g_assert_true(cert_is_self_signed(ca.root));
+	g_assert_true(cert_is_issued_by(ca.intermediate, ca.root));
+	g_assert_cmpint(cert_path_length(ca.root), ==, -1);
+	g_assert_cmpint(cert_path_length(ca.intermediate), ==, 0);
+	g_assert_cmpint(cert_not_before(ca.root), ==, FIXTURE_NOW - 600);
+	g_assert_cmpint(cert_not_after(ca.intermediate), <=, cert_not_after(ca.root));
+	g_assert_cmpstr(cert_aki(ca.intermediate), ==, cert_ski(ca.root));
+	g_assert_cmpstr(cert_common_name(ca.root), ==, "Postseal Root CA 2027-01-15-1");
+	g_assert_cmpint(roots_count(f.db, &error), ==, 1);
+
+	CLEANUP(ca_row) struct ca_row *row = cas_find(f.db, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_true(row->is_default);
+	g_assert_cmpstr(row->thumbprint, ==, cert_thumbprint(ca.intermediate));
+	/* Empty lists of both are there at once. */
+	g_autoptr(GPtrArray) lists = crls_list(f.db, &error);
+	g_assert_cmpuint(lists->len, ==, 2);
+	g_autoptr(GPtrArray) chain = ca_chain(f.db, row, &error);
+	g_assert_cmpuint(chain->len, ==, 2);
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
+static void
+test_create_refuses(void)
+{
+	static const struct {
+		const char *what;
+		struct ca_create options;
+		const char *says;
+	} rows[] = {
+		{ "1024 bits", { .root = { .key = "rsa:1024" } }, "rsa:2048" },
+		{ "SHA-1", { .root = { .digest = "sha1", .key = "ec:P-256" } }, "sha256" },
+		{ "one name for both",
+		  { .root = { .common_name = "Our CA" },
+		    .intermediate = { .common_name = "our ca" } },
+		  "different common names" },
+		{ "an intermediate that outlives the root",
+		  { .root = { .days = 100 }, .intermediate = { .days = 101 } },
+		  "at most 100" },
+		{ "a name that is taken",
+		  { .root = { .common_name = "Taken", .key = "ec:P-256" },
+		    .intermediate = { .common_name = "Fresh", .key = "ec:P-256" } },
+		  "in the store already" },
+	};
+	struct fixture f = { 0 };
+	struct ca_create taken = {
+		.root = { .common_name = "Taken", .key = "ec:P-256" },
+		.intermediate = { .key = "ec:P-256" },
+	};
+	struct ca_created created;
+	g_autoptr(GError) error = NULL;
+
+	if (!fixture_up(&f))
+		return;
+	g_assert_true(fixture_ca_create(&f, &taken, &created, &error));
+	ca_created_clear(&created);
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autoptr(GError) why = NULL;
+		g_test_message("%s", rows[i].what);
+		g_assert_false(fixture_ca_create(&f, &rows[i].options, &created, &why));
+		g_assert_error(why, PS_ERROR, PS_ERROR_INVALID);
+		g_test_message("%s", why->message);
+		g_assert_nonnull(strstr(why->message, rows[i].says));
+	}
+	g_autoptr(GPtrArray) cas = cas_list(f.db, &error);
+	g_assert_cmpuint(cas->len, ==, 1);
+	/* The first is the default although nobody said so; its root was not trusted. */
+	g_assert_cmpint(roots_count(f.db, &error), ==, 0);
+	fixture_down(&f);
+}
+
+static void
+test_issue(void)
+{
+	static const struct {
+		const char *what, *ca_key, *key, *email, *cn, *org, *policy;
+		unsigned int usage;
+	} rows[] = {
+		{ "RSA, dual use", "ec:P-256", "rsa:2048", "Bob@Example.com", "bob@example.com",
+		  NULL, "2.23.140.1.5.1.2",
+		  KEY_USAGE_DIGITAL_SIGNATURE | KEY_USAGE_KEY_ENCIPHERMENT },
+		{ "EC, dual use", "rsa:2048", "ec:P-256", "eve@example.com", "Eve Example", NULL,
+		  "2.23.140.1.5.4.2", KEY_USAGE_DIGITAL_SIGNATURE | KEY_USAGE_KEY_AGREEMENT },
+		{ "a non-ASCII local part", "ec:P-384", "ec:P-384", "j\xc3\xb6rg@example.com",
+		  "J\xc3\xb6rg", "Example", "2.23.140.1.5.3.2",
+		  KEY_USAGE_DIGITAL_SIGNATURE | KEY_USAGE_KEY_AGREEMENT },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct fixture f = { 0 };
+		g_autoptr(GError) error = NULL;
+		if (!fixture_up(&f))
+			return;
+		g_test_message("%s", rows[i].what);
+		struct ca_created ca = fixture_ca(&f, rows[i].ca_key);
+		struct enroll_order order = { .email = rows[i].email,
+					      .common_name = rows[i].cn,
+					      .organisation = rows[i].org,
+					      .key = rows[i].key };
+		CLEANUP(cert) struct cert *cert = fixture_issue(&f, &order);
+		g_assert_true(cert_is_issued_by(cert, ca.intermediate));
+		g_assert_cmphex(cert_key_usage(cert), ==, rows[i].usage);
+		g_assert_true(cert_has_email_purpose(cert));
+		g_assert_cmpint(cert_not_before(cert), ==, FIXTURE_NOW - 600);
+		g_assert_cmpint(cert_not_after(cert) - cert_not_before(cert) + 1, ==, 365 * 86400);
+		g_assert_cmpuint(strlen(cert_serial_hex(cert)), >=, 24);
+		g_assert_nonnull(cert_ski(cert));
+		g_assert_cmpstr(cert_aki(cert), ==, cert_ski(ca.intermediate));
+		assert_fact(cert, "policy", rows[i].policy);
+		CLEANUP(mailaddr) struct mailaddr *address = mailaddr_parse(rows[i].email, &error);
+		g_assert_true(cert_has_email(cert, address));
+
+		CLEANUP(cert_row)
+		struct cert_row *row = certs_find(f.db, cert_thumbprint(cert), &error);
+		g_assert_true(row->has_key);
+		g_assert_cmpstr(row->own_ca, ==, cert_thumbprint(ca.intermediate));
+		g_assert_cmpint(row->issued, ==, FIXTURE_NOW);
+
+		g_autoptr(GPtrArray) anchors = g_ptr_array_new();
+		g_autoptr(GPtrArray) others = g_ptr_array_new();
+		g_ptr_array_add(anchors, ca.root);
+		g_ptr_array_add(others, ca.intermediate);
+		struct chain_options options = { .anchors = anchors,
+						 .untrusted = others,
+						 .at = FIXTURE_NOW,
+						 .email = address,
+						 .purpose = CHAIN_PURPOSE_ENCRYPT };
+		CLEANUP(chain_report)
+		struct chain_report *report = chain_check(cert, &options, &error);
+		g_assert_cmpstr(report->reason, ==, "");
+		g_assert_cmpint(report->verdict, ==, CHAIN_VALID);
+		ca_created_clear(&ca);
+		fixture_down(&f);
+	}
+}
+
+struct act {
+	struct fixture *f;
+	const char *name, *value, *serial, *reason;
+	gboolean unknown;
+	struct ca_crl crl;
+	GBytes *der;
+};
+
+static gboolean
+set_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct act *act = data;
+
+	return ca_defaults_set(tx, act->name, act->value, error);
+}
+
+static gboolean
+revoke_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct act *act = data;
+
+	return ca_revoke(act->f->db, act->f->clock, NULL, act->serial, act->reason, act->unknown,
+			 tx, error);
+}
+
+static gboolean
+crl_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct act *act = data;
+
+	act->der =
+	    ca_make_crl(act->f->keyring, act->f->db, act->f->clock, NULL, &act->crl, tx, error);
+	return act->der != NULL;
+}
+
+static void
+test_crl_url(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!fixture_up(&f))
+		return;
+	struct act act = { .name = "crl_url", .value = "http://pki.example.com/%s.crl" };
+	g_assert_true(db_transaction(f.db, set_tx, &act, &error));
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	struct enroll_order order = {
+		.email = "bob@example.com", .common_name = "Bob", .key = "ec:P-256", .crl_url = TRUE
+	};
+	CLEANUP(cert) struct cert *with = fixture_issue(&f, &order);
+	g_autofree char *url =
+	    g_strdup_printf("http://pki.example.com/%s.crl", cert_ski(ca.intermediate));
+	g_assert_cmpstr(cert_crl_urls(with)[0], ==, url);
+	order.crl_url = FALSE;
+	CLEANUP(cert) struct cert *without = fixture_issue(&f, &order);
+	g_assert_null(cert_crl_urls(without)[0]);
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
+static void
+test_defaults(void)
+{
+	static const struct {
+		const char *name, *value, *says;
+	} rows[] = {
+		{ "validity_dais", "10", "did you mean 'validity_days'" },
+		{ "validity_days", "0", "1 to 825" },
+		{ "validity_days", "10x", "1 to 825" },
+		{ "key", "rsa:1024", "rsa:2048" },
+		{ "digest", "sha1", "sha256" },
+		{ "crl_url", "https://x/", "http://" },
+		{ "crl_url", "http://x/%s%n", "at most one %s" },
+		{ "policy", "1..2", "object identifier" },
+		{ "store_password", "maybe", "on or off" },
+	};
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!fixture_up(&f))
+		return;
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct act act = { .name = rows[i].name, .value = rows[i].value };
+		g_autoptr(GError) why = NULL;
+		g_assert_false(db_transaction(f.db, set_tx, &act, &why));
+		g_assert_error(why, PS_ERROR, PS_ERROR_INVALID);
+		g_test_message("%s", why->message);
+		g_assert_nonnull(strstr(why->message, rows[i].says));
+	}
+	struct act act = { .name = "validity_days", .value = "90" };
+	g_assert_true(db_transaction(f.db, set_tx, &act, &error));
+	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(f.db, &error);
+	g_assert_cmpint(defaults->validity_days, ==, 90);
+	g_assert_cmpstr(defaults->key, ==, "rsa:3072");
+	g_autoptr(GPtrArray) texts = ca_defaults_describe(defaults);
+	g_assert_cmpuint(texts->len % 3, ==, 0);
+	fixture_down(&f);
+}
+
+static void
+test_serials(void)
+{
+	static const struct {
+		const char *text, *serial;
+	} rows[] = {
+		{ "0A:bc", "abc" }, { "0xABC", "abc" }, { "ab c", "abc" }, { "00ab", "ab" },
+		{ "", NULL },        { "0", NULL },       { "xyz", NULL },    { "-1-", "1" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *serial = ca_serial_normalise(rows[i].text, NULL);
+		g_assert_cmpstr(serial, ==, rows[i].serial);
+	}
+}
+
+static void
+test_revoke(void)
+{
+	struct fixture f = { 0 };
+	struct revoked_row entry;
+	gboolean found;
+	g_autoptr(GError) error = NULL;
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	struct enroll_order order = { .email = "bob@example.com",
+				      .common_name = "Bob",
+				      .key = "ec:P-256" };
+	CLEANUP(cert) struct cert *cert = fixture_issue(&f, &order);
+	g_autofree char *spelt = g_ascii_strup(cert_serial_hex(cert), -1);
+
+	struct act act = { .f = &f, .serial = "1234" };
+	g_assert_false(db_transaction(f.db, revoke_tx, &act, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_DENIED);
+	g_clear_error(&error);
+	act = (struct act){ .f = &f, .serial = spelt, .reason = "stolen" };
+	g_assert_false(db_transaction(f.db, revoke_tx, &act, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	g_clear_error(&error);
+	act.reason = "keyCompromise";
+	g_assert_true(db_transaction(f.db, revoke_tx, &act, &error));
+	g_assert_false(db_transaction(f.db, revoke_tx, &act, &error)); /* twice */
+	g_clear_error(&error);
+
+	clock_set(f.clock, FIXTURE_NOW + 3600);
+	g_assert_true(db_transaction(f.db, crl_tx, &act, &error));
+	g_assert_no_error(error);
+	CLEANUP(crl) struct crl *crl = crl_parse(act.der, &error);
+	g_bytes_unref(act.der);
+	g_assert_true(crl_is_signed_by(crl, ca.intermediate));
+	g_assert_cmpuint(crl_entry_count(crl), ==, 1);
+	g_assert_cmpstr(crl_number(crl), ==, "2");
+	g_assert_cmpint(crl_next_update(crl), ==, FIXTURE_NOW + 3600 + 7 * 86400);
+	g_assert_true(crls_revoked(f.db, cert_issuer_key(cert), cert_serial_hex(cert), &found,
+				   &entry, &error));
+	g_assert_true(found);
+	g_assert_cmpint(entry.reason, ==, REVOCATION_KEY_COMPROMISE);
+	g_assert_cmpint(entry.revoked_at, ==, FIXTURE_NOW);
+	/* The newer list took the empty one's place. */
+	g_autoptr(GPtrArray) lists = crls_list(f.db, &error);
+	g_assert_cmpuint(lists->len, ==, 2);
+
+	act.crl.anew = TRUE;
+	g_assert_false(db_transaction(f.db, crl_tx, &act, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_DENIED);
+	g_assert_nonnull(strstr(error->message, cert_serial_hex(cert)));
+	g_clear_error(&error);
+	act.crl.confirmed = TRUE;
+	g_assert_true(db_transaction(f.db, crl_tx, &act, &error));
+	g_bytes_unref(act.der);
+	g_assert_true(crls_revoked(f.db, cert_issuer_key(cert), cert_serial_hex(cert), &found,
+				   &entry, &error));
+	g_assert_false(found);
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	pg = scratch_pg_start();
+	g_test_add_func("/ca/root and intermediate in one step", test_create);
+	g_test_add_func("/ca/refuses what must not be made", test_create_refuses);
+	g_test_add_func("/ca/issues to the profiles", test_issue);
+	g_test_add_func("/ca/CRL distribution point", test_crl_url);
+	g_test_add_func("/ca/defaults are checked", test_defaults);
+	g_test_add_func("/ca/spellings of serials", test_serials);
+	g_test_add_func("/ca/revokes and makes CRLs", test_revoke);
+	int status = g_test_run();
+	scratch_pg_stop(pg);
+	return status;
+}
