@@ -3,6 +3,4 @@ include %D%/api/module.mk
 include %D%/jobs/module.mk
 include %D%/cli/module.mk
 
-sbin_PROGRAMS += postseald
-postseald_SOURCES = %D%/main.c
-postseald_LDADD = $(ADMIN_LIBS)
+EXTRA_DIST += %D%/main.c
