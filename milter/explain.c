@@ -79,26 +79,36 @@ has_line(const char *const *lines, const char *name)
 	return FALSE;
 }
 
+static gboolean
+add_lines(struct headers *headers, const struct explain_question *question, GError **error)
+{
+	const char *const *lines = question->header_lines;
+
+	for (guint i = 0; lines != NULL && lines[i] != NULL; i++) {
+		if (!add_line(headers, lines[i], error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static struct headers *
 question_headers(const struct explain_question *question, GError **error)
 {
 	CLEANUP(headers) struct headers *headers = headers_new();
 	const char *from = question->from != NULL ? question->from : question->sender;
-	const char *const *lines = question->header_lines;
 	g_autofree char *subject = NULL;
 
 	if (question->subject != NULL)
 		subject = subject_encode(question->subject);
 	if (from != NULL && *from != '\0' && !add_field(headers, "From", from, error))
 		return NULL;
-	if (!has_line(lines, "To") && !add_to(headers, question->recipients, error))
+	if (!has_line(question->header_lines, "To") &&
+	    !add_to(headers, question->recipients, error))
 		return NULL;
 	if (subject != NULL && !headers_add(headers, "Subject", subject, strlen(subject), error))
 		return NULL;
-	for (guint i = 0; lines != NULL && lines[i] != NULL; i++) {
-		if (!add_line(headers, lines[i], error))
-			return NULL;
-	}
+	if (!add_lines(headers, question, error))
+		return NULL;
 	if (question->content_type != NULL &&
 	    (!add_field(headers, "MIME-Version", "1.0", error) ||
 	     !add_field(headers, "Content-Type", question->content_type, error)))
@@ -119,7 +129,7 @@ ask_message(const struct explain_question *question, struct spool_area *area, st
 	}
 	asked->headers =
 	    headers_parse(question->message, 0, spool_size(question->message), &start, error);
-	return asked->headers != NULL &&
+	return asked->headers != NULL && add_lines(asked->headers, question, error) &&
 	       spool_append_range(asked->body, question->message, start,
 				  spool_size(question->message), error) &&
 	       spool_seal(asked->body, error);
@@ -151,9 +161,9 @@ char *
 explain_question(struct gateway *gateway, const struct explain_question *question, GError **error)
 {
 	CLEANUP(spool_area)
-	struct spool_area *area = question->area != NULL
-				      ? spool_area_ref(question->area)
-				      : spool_area_new_memory(QUESTION_SPOOL_MAX_BYTES);
+	struct spool_area *area =
+	    spool_area_new_memory(QUESTION_SPOOL_MAX_BYTES +
+				  (question->message != NULL ? spool_size(question->message) : 0));
 	struct asked asked = { NULL, NULL, NULL, NULL };
 	struct message_source source = { .look_up_all = TRUE };
 	CLEANUP(ruling) struct ruling *ruling = NULL;

@@ -12,7 +12,6 @@
 #include "milter/policy/ruling.h"
 
 struct spool;
-struct spool_area;
 
 /* What an operator asks about; strings are borrowed. */
 struct explain_question {

@@ -4,14 +4,15 @@
  */
 #include "admin/api/handlers.h"
 
-#include <string.h>
-
 #include "milter/explain.h"
 #include "milter/gateway.h"
+#include "milter/message/spool.h"
 #include "store/audit.h"
 #include "store/base/error.h"
 
-#define HEADER_MAX_BYTES (1024 * 1024)
+/* What reading a message of a size may take: the copy, and what is decoded of it. */
+#define SPOOL_FACTOR 4
+#define SPOOL_SPARE_BYTES (1024 * 1024)
 
 static json_t *
 parse_ruling(char *text, GError **error)
@@ -67,85 +68,42 @@ explain_recorded(struct call *call, GError **error)
 	return answer;
 }
 
-/* --- a message that is given --- */
+/* --- a message that is described or given --- */
 
-struct given {
-	char *from;
-	char *subject;
-	char *content_type;
-	GPtrArray *lines; /* "Name: value" of the other fields */
-	guint64 size;
-};
-
-static void
-given_clear(struct given *given)
-{
-	g_free(given->from);
-	g_free(given->subject);
-	g_free(given->content_type);
-	if (given->lines != NULL)
-		g_ptr_array_unref(given->lines);
-}
-
-static void
-take_field(struct given *given, const char *line)
-{
-	const char *colon = strchr(line, ':');
-	gsize length = colon != NULL ? (gsize)(colon - line) : 0;
-	char **slot = NULL;
-
-	if (length == 0 || line[0] == ' ' || line[0] == '\t')
-		return;
-	if (length == 4 && g_ascii_strncasecmp(line, "From", 4) == 0)
-		slot = &given->from;
-	else if (length == 7 && g_ascii_strncasecmp(line, "Subject", 7) == 0)
-		slot = &given->subject;
-	else if (length == 12 && g_ascii_strncasecmp(line, "Content-Type", 12) == 0)
-		slot = &given->content_type;
-	/* A second From is a question of its own: it stays a line. */
-	if (slot != NULL && *slot == NULL)
-		*slot = g_strstrip(g_strdup(colon + 1));
-	else
-		g_ptr_array_add(given->lines, g_strdup(line));
-}
-
-/* The header of a message as fields; folds are joined. */
-static gboolean
-read_given(struct call *call, struct given *given, GError **error)
+/* The given file as a sealed spool of an area of its own; NULL with *error. */
+static struct spool *
+given_message(struct call *call, GError **error)
 {
 	const char *name;
-	gsize length;
 	g_autoptr(GBytes) bytes = call_file(call, "message", 0, &name, error);
-	g_autoptr(GString) line = g_string_new(NULL);
 
 	if (bytes == NULL)
-		return FALSE;
-	const char *text = g_bytes_get_data(bytes, &length);
-	const char *end = text + MIN(length, HEADER_MAX_BYTES);
-	given->size = length;
-	while (text != NULL && text < end) {
-		const char *stop = memchr(text, '\n', (gsize)(end - text));
-		gsize n = (gsize)((stop != NULL ? stop : end) - text);
+		return NULL;
+	CLEANUP(spool_area)
+	struct spool_area *area =
+	    spool_area_new_memory(SPOOL_FACTOR * g_bytes_get_size(bytes) + SPOOL_SPARE_BYTES);
 
-		while (n > 0 && text[n - 1] == '\r')
-			n--;
-		if (n == 0)
-			break;
-		if (*text != ' ' && *text != '\t') {
-			take_field(given, line->str);
-			g_string_truncate(line, 0);
-		}
-		g_string_append_len(line, text, (gssize)n);
-		text = stop != NULL ? stop + 1 : NULL;
-	}
-	take_field(given, line->str);
-	return TRUE;
+	return spool_from_bytes(area, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+				error);
 }
 
-static const char *
-first_of(const char *said, const char *given)
+static gboolean
+question_check(struct call *call, const struct explain_question *question, GError **error)
 {
-	return said != NULL ? said : given;
+	static const char *const described[] = { "from", "subject", "content-type" };
+
+	if (question->recipients[0] == NULL)
+		return fail_false(error, PS_ERROR_INVALID, "--to is missing: to whom would it go?");
+	for (guint i = 0; question->message != NULL && i < G_N_ELEMENTS(described); i++) {
+		if (call_text(call, described[i]) != NULL)
+			return fail_false(error, PS_ERROR_INVALID,
+					  "--%s and --message: the message says it already",
+					  described[i]);
+	}
+	if (question->message == NULL && question->from == NULL && question->sender == NULL)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "--from or --sender is missing: who would send it?");
+	return TRUE;
 }
 
 json_t *
@@ -153,38 +111,31 @@ explain_run(struct call *call, GError **error)
 {
 	g_auto(GStrv) recipients = call_list(call, "to");
 	g_auto(GStrv) headers = call_list(call, "header");
-	struct given given = { .lines = g_ptr_array_new_with_free_func(g_free) };
-	char *text = NULL;
+	CLEANUP(spool) struct spool *message = NULL;
+	char *text;
 
-	if (call_text(call, "queue-id") != NULL) {
-		given_clear(&given);
+	if (call_text(call, "queue-id") != NULL)
 		return explain_recorded(call, error);
+	if (call_file_count(call, "message") > 0) {
+		message = given_message(call, error);
+		if (message == NULL)
+			return NULL;
 	}
-	if (call_file_count(call, "message") > 0 && !read_given(call, &given, error)) {
-		given_clear(&given);
-		return NULL;
-	}
-	for (char **header = headers; *header != NULL; header++)
-		g_ptr_array_add(given.lines, g_strdup(*header));
-	g_ptr_array_add(given.lines, NULL);
 	struct explain_question question = {
-		.from = first_of(call_text(call, "from"), given.from),
+		.from = call_text(call, "from"),
 		.sender = call_text(call, "sender"),
 		.recipients = (const char *const *)recipients,
 		.client_address = call_text(call, "client"),
 		.login = call_text(call, "auth"),
 		.daemon_name = call_text(call, "daemon"),
-		.subject = first_of(call_text(call, "subject"), given.subject),
-		.header_lines = (const char *const *)given.lines->pdata,
-		.content_type = first_of(call_text(call, "content-type"), given.content_type),
-		.size_bytes = (guint64)MAX(call_int(call, "size", (gint64)given.size), 0),
+		.subject = call_text(call, "subject"),
+		.header_lines = (const char *const *)headers,
+		.content_type = call_text(call, "content-type"),
+		.size_bytes = (guint64)MAX(call_int(call, "size", 0), 0),
+		.message = message,
 	};
-	if (*recipients == NULL)
-		fail(error, PS_ERROR_INVALID, "--to is missing: to whom would it go?");
-	else if (question.from == NULL && question.sender == NULL)
-		fail(error, PS_ERROR_INVALID, "--from or --sender is missing: who would send it?");
-	else
-		text = explain_question(call->gateway, &question, error);
-	given_clear(&given);
+	if (!question_check(call, &question, error))
+		return NULL;
+	text = explain_question(call->gateway, &question, error);
 	return text != NULL ? parse_ruling(text, error) : NULL;
 }

@@ -88,6 +88,18 @@ is_internal(const struct preference_set *set)
 	return preference_choice(set, PREF_LOCALITY) == VALUE_LOCALITY_INTERNAL;
 }
 
+/* A list's envelope sender is ours, its letters are not: with an author from outside they are
+ * relayed (decision 9). */
+static gboolean
+is_list_mail(const struct headers *headers)
+{
+	const char *precedence = headers_value(headers, "Precedence");
+	g_autofree char *word = precedence != NULL ? g_strstrip(g_strdup(precedence)) : NULL;
+
+	return headers_value(headers, "List-Id") != NULL ||
+	       (word != NULL && g_ascii_strcasecmp(word, "list") == 0);
+}
+
 /* Whose preferences speak for the sending side, and who of it is ours. */
 static gboolean
 gather_side(struct gathering *g, GError **error)
@@ -111,6 +123,9 @@ gather_side(struct gathering *g, GError **error)
 			return FALSE;
 		g->sender_internal = is_internal(sender);
 	}
+	if (found->facts.origin == ORIGIN_TRUSTED && author != NULL && !g->author_internal &&
+	    is_list_mail(g->source->headers))
+		g->sender_internal = FALSE;
 	found->facts.sender_internal = g->author_internal || g->sender_internal;
 	if (author != NULL)
 		found->side.sets[found->side.count++] = g_steal_pointer(&author);

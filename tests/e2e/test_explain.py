@@ -73,7 +73,7 @@ def explain(site, sender, recipients, message, how):
         arguments += ["--client", how.get("xclient", "127.0.0.1")]
         if "login" in how:
             arguments += ["--auth", how["login"]]
-        return json.loads(site.cli(*arguments).stdout)["ruling"]
+        return json.loads(site.cli(*arguments).stdout)["ruling"]["ruling"]
 
 
 def decided(site):
