@@ -274,6 +274,8 @@ code_of_state(const char *state)
 		{ "25006", PS_ERROR_TEMPORARY }, /* read_only_sql_transaction: a standby */
 		{ "55P03", PS_ERROR_TEMPORARY }, /* lock_not_available */
 		{ "0A000", PS_ERROR_TEMPORARY }, /* a plan of before a migration */
+		{ "42P01",
+		  PS_ERROR_TEMPORARY }, /* no such table: a restore or migration is under way */
 		{ "26000", PS_ERROR_TEMPORARY }, /* a prepared statement that is gone */
 		{ "08", PS_ERROR_TEMPORARY },    /* connection */
 		{ "22", PS_ERROR_INVALID },      /* data */

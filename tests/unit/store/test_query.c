@@ -165,7 +165,7 @@ static const struct failure_row failure_rows[] = {
 	{ "syntax error is a bug", { "f1", "SELEC 1" }, PS_ERROR_BUG, "f1: syntax error" },
 	{ "missing table names the remedy",
 	  { "f2", "SELECT 1 FROM no_such_table" },
-	  PS_ERROR_BUG,
+	  PS_ERROR_TEMPORARY,
 	  "run 'postseal db migrate'" },
 	{ "division by zero is the input's fault",
 	  { "f3", "SELECT 1/0" },
