@@ -3,4 +3,6 @@ include %D%/api/module.mk
 include %D%/jobs/module.mk
 include %D%/cli/module.mk
 
-EXTRA_DIST += %D%/main.c
+sbin_PROGRAMS += postseald
+postseald_SOURCES = %D%/main.c
+postseald_LDADD = $(ADMIN_LIBS)

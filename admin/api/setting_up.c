@@ -316,10 +316,10 @@ setup_run(struct call *call, GError **error)
 	} else if (settings_step(&setup, call_text(call, "database"), error) &&
 		   folders_step(&setup, error) && keys_step(&setup, error) &&
 		   database_step(&setup, error)) {
-		answer = json_pack("{s:O}", "steps", setup.steps);
+		answer = json_pack("{s:O}", "items", setup.steps);
 		if (setup.new_key)
 			say_what_to_keep(&setup, answer);
-		json_object_set_new(answer, "next",
+		json_object_set_new(answer, "then",
 				    json_string("start postseal-db, postseald and postseal-milter, "
 						"then run 'postseal doctor'"));
 	}

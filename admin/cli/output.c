@@ -310,6 +310,44 @@ append_document(GString *out, const json_t *document, gsize indent, enum output_
 	    append_pair(out, name, value, indent, width, colour);
 }
 
+/* What a list says beside its rows: remarks, remedies in order. */
+static void
+append_remarks(GString *out, const json_t *answer, enum output_colour colour)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)answer, name, value)
+	{
+		if (strcmp(name, "items") == 0 || strcmp(name, "next") == 0 ||
+		    strcmp(name, "total") == 0 ||
+		    (json_is_array(value) && json_array_size(value) == 0))
+			continue;
+		g_string_append_c(out, '\n');
+		if (!json_is_array(value)) {
+			append_pair(out, name, value, 0, text_width(name), colour);
+			continue;
+		}
+		g_string_append_printf(out, "%s:\n", name);
+		for (gsize i = 0; i < json_array_size(value); i++) {
+			g_autofree char *raw = cell_text(json_array_get(value, i));
+			g_autofree char *safe = printable_bytes(raw, strlen(raw), CELL_MAX_BYTES);
+
+			g_string_append_printf(out, "  %zu. %s\n", i + 1, safe);
+		}
+	}
+}
+
+static char *
+list_text(const char *columns, const json_t *answer, enum output_colour colour)
+{
+	g_autofree char *table = table_text(columns, json_object_get(answer, "items"), colour);
+	GString *out = g_string_new(table);
+
+	append_remarks(out, answer, colour);
+	return g_string_free(out, FALSE);
+}
+
 /* --- all --- */
 
 static char *
@@ -337,7 +375,7 @@ output_text(const char *columns, const json_t *answer, enum output_format format
 						    : g_strconcat(text, "\n", NULL);
 	if (*columns != '\0' && json_is_array(items))
 		return format == OUTPUT_CSV ? csv_text(columns, items)
-					    : table_text(columns, items, colour);
+					    : list_text(columns, answer, colour);
 	GString *out = g_string_new(NULL);
 	append_document(out, answer, 0, colour);
 	return g_string_free(out, FALSE);
