@@ -43,6 +43,7 @@ struct milter_client {
 	int fd;
 	guint timeout_seconds;
 	gboolean discard_body;
+	gboolean packing; /* packets are kept in out */
 	guint32 actions;
 	guint32 steps;
 	GByteArray *out;
@@ -203,7 +204,7 @@ packet_put(struct milter_client *client, char command, gconstpointer data, gsize
 	g_byte_array_append(client->out, &letter, 1);
 	if (length > 0)
 		g_byte_array_append(client->out, data, (guint)length);
-	return client->out->len < OUT_FLUSH_BYTES || out_flush(client, error);
+	return client->packing || client->out->len < OUT_FLUSH_BYTES || out_flush(client, error);
 }
 
 static gboolean
@@ -289,6 +290,9 @@ step_send(struct milter_client *client, char command, gconstpointer data, gsize 
 		return FALSE;
 	if (step != NULL && client->steps & step->silent)
 		return TRUE;
+	if (client->packing)
+		return fail_false(error, PS_ERROR_INVALID, "the filter answers to step %c",
+				  command);
 	do {
 		if (!packet_get(client, error))
 			return FALSE;
@@ -731,6 +735,8 @@ message_send(struct milter_client *client, gconstpointer message, gsize length,
 	milter_reply_clear(reply);
 	if (!macros_put(client, 'E', error) || !packet_put(client, 'E', NULL, 0, error))
 		return FALSE;
+	if (client->packing)
+		return TRUE;
 	do {
 		if (!packet_get(client, error))
 			return FALSE;
@@ -775,6 +781,38 @@ milter_client_send(struct milter_client *client, const char *from, const char *c
 	result->reply = reply;
 	result->step = step;
 	return TRUE;
+}
+
+GByteArray *
+milter_client_pack(struct milter_client *client, const char *from, const char *const *to,
+		   gconstpointer message, gsize length)
+{
+	struct milter_result result;
+	GByteArray *packets = NULL;
+
+	if (!out_flush(client, NULL))
+		return NULL;
+	client->packing = TRUE;
+	if (milter_client_send(client, from, to, message, length, &result, NULL)) {
+		milter_result_clear(&result);
+		packets = client->out;
+		client->out = g_byte_array_new();
+	}
+	client->packing = FALSE;
+	g_byte_array_set_size(client->out, 0);
+	return packets;
+}
+
+gboolean
+milter_client_flush(struct milter_client *client, GError **error)
+{
+	return out_flush(client, error);
+}
+
+int
+milter_client_fd(const struct milter_client *client)
+{
+	return client->fd;
 }
 
 static void

@@ -90,6 +90,13 @@ gboolean milter_client_send(struct milter_client *client, const char *from, cons
 			    gconstpointer message, gsize length, struct milter_result *result,
 			    GError **error);
 
+/* For the bench, which drives many connections at once: the packets of one whole message, when
+ * the filter answers to its end alone (else NULL), and the descriptor to send them to. */
+GByteArray *milter_client_pack(struct milter_client *client, const char *from,
+			       const char *const *to, gconstpointer message, gsize length);
+int milter_client_fd(const struct milter_client *client);
+gboolean milter_client_flush(struct milter_client *client, GError **error);
+
 void milter_reply_clear(struct milter_reply *reply);
 void milter_result_init(struct milter_result *result);
 void milter_result_clear(struct milter_result *result);
