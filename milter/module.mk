@@ -9,4 +9,6 @@ libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/s
 libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/layers.c %D%/layers.h
 libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/explain.c %D%/explain.h
 
-EXTRA_DIST += %D%/main.c %D%/libmilter_glue.c %D%/libmilter_glue.h
+sbin_PROGRAMS += postseal-milter
+postseal_milter_SOURCES = %D%/main.c %D%/libmilter_glue.c %D%/libmilter_glue.h
+postseal_milter_LDADD = $(MAIL_LIBS) $(MILTER_LIBS)

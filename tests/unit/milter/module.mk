@@ -14,3 +14,6 @@ tests_unit_milter_test_outbound_LDADD = $(MAIL_LIBS)
 check_PROGRAMS += tests/unit/milter/test_notify
 tests_unit_milter_test_notify_SOURCES = %D%/test_notify.c
 tests_unit_milter_test_notify_LDADD = $(MAIL_LIBS)
+check_PROGRAMS += tests/unit/milter/test_process
+tests_unit_milter_test_process_SOURCES = %D%/test_process.c %D%/reasons_seen.h
+tests_unit_milter_test_process_LDADD = $(TEST_LIBS) $(MAIL_LIBS)
