@@ -33,6 +33,8 @@ layer_type_name(enum layer_type type)
 		return "compressed";
 	case LAYER_CERTS_ONLY:
 		return "certs-only";
+	case LAYER_OTHER:
+		return "other";
 	}
 	return "signed";
 }
@@ -47,7 +49,8 @@ look_at(const guint8 *bytes, gsize length)
 {
 	const guint8 *lf = memchr(bytes, '\n', length);
 
-	if (length > 2 && bytes[0] == 0x30 && (bytes[1] >= 0x80 || bytes[1] < 0x20))
+	/* a SEQUENCE that begins with an object identifier; text may begin with "0", too */
+	if (length > 2 && bytes[0] == 0x30 && (bytes[1] >= 0x80 || bytes[2] == 0x06))
 		return FILE_DER;
 	if (length > 11 && memcmp(bytes, "-----BEGIN ", 11) == 0)
 		return FILE_PEM;

@@ -15,7 +15,13 @@ struct cert;
 struct chain_options;
 struct key;
 
-enum layer_type { LAYER_SIGNED, LAYER_ENCRYPTED, LAYER_COMPRESSED, LAYER_CERTS_ONLY };
+enum layer_type {
+	LAYER_SIGNED,
+	LAYER_ENCRYPTED,
+	LAYER_COMPRESSED,
+	LAYER_CERTS_ONLY,
+	LAYER_OTHER, /* shown, not opened: see content_type */
+};
 
 struct message_layer {
 	enum layer_type type;
@@ -28,8 +34,7 @@ struct message_layer {
 struct message_signer {
 	char *subject;
 	GPtrArray *emails; /* char * */
-	char *digest;
-	char *algorithm;
+	char *digest, *algorithm;
 	gint64 signing_time; /* CLOCK_NEVER: none */
 	enum signer_signature signature;
 	enum signer_trust trust;

@@ -413,6 +413,22 @@ read_compressed(struct reading *reading, const struct mime_tree *tree, enum leaf
 	return read_inner(reading, content);
 }
 
+/* CMS types that mail does not use: named, not opened. */
+static gboolean
+read_other(struct reading *reading, const struct cms_info *info)
+{
+	enum layer_type type = LAYER_OTHER;
+
+	if (info->type == CMS_TYPE_ENCRYPTED || info->type == CMS_TYPE_ENVELOPED ||
+	    info->type == CMS_TYPE_AUTH_ENVELOPED) {
+		type = LAYER_ENCRYPTED;
+		reading->report->is_encrypted = TRUE;
+		note(&reading->undecryptable, "no recipient is named");
+	}
+	add_layer(reading, type, cms_type_name(info->type))->algorithm = g_strdup(info->cipher);
+	return TRUE;
+}
+
 /* --- signed parts of an unsigned message --- */
 
 static gboolean
@@ -519,7 +535,8 @@ read_protected(struct reading *reading, struct mime_tree *tree, const struct det
 
 	if (detection->protection == PROTECTION_SIGNED)
 		object = tree->root->children->pdata[1];
-	if (!part_inspect_cms(tree, object, FALSE, &decoding, &info, &error))
+	if ((object != tree->root || part_may_be_cms(object)) &&
+	    !part_inspect_cms(tree, object, FALSE, &decoding, &info, &error))
 		return take_error(reading, &reading->malformed, error);
 	switch (detection->protection) {
 	case PROTECTION_SIGNED:
@@ -534,6 +551,9 @@ read_protected(struct reading *reading, struct mime_tree *tree, const struct det
 		add_layer(reading, LAYER_CERTS_ONLY, "certs-only");
 		return TRUE;
 	case PROTECTION_NONE:
+		if (info != NULL)
+			return read_other(reading, info);
+		break;
 	case PROTECTION_PGP_SIGNED:
 	case PROTECTION_PGP_ENCRYPTED:
 		break;
@@ -569,7 +589,7 @@ layers_read(struct reading *reading, struct headers *headers, struct spool *spoo
 	if (tree->malformed != NULL &&
 	    (tree->limit_exceeded || reading->depth > 1 || claims_protection(tree, detection)))
 		note(&reading->malformed, tree->malformed);
-	if (detection->differing_types && reading->depth == 1 && claims_protection(tree, detection))
+	if (detection->differing_types) /* which one a mail program goes by cannot be told */
 		note(&reading->malformed, "several Content-Type fields that differ");
 	if (reading->depth > 1)
 		compare_author(reading, tree->root);

@@ -2,6 +2,8 @@
 check_PROGRAMS += \
 	tests/unit/milter/test_author \
 	tests/unit/milter/test_canonical \
+	tests/unit/milter/test_detect \
+	tests/unit/milter/test_file_message \
 	tests/unit/milter/test_headers \
 	tests/unit/milter/test_scan \
 	tests/unit/milter/test_spool \
@@ -10,6 +12,10 @@ tests_unit_milter_test_author_SOURCES = %D%/test_author.c %D%/mime_sample.h
 tests_unit_milter_test_author_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_canonical_SOURCES = %D%/test_canonical.c %D%/mime_sample.h
 tests_unit_milter_test_canonical_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_detect_SOURCES = %D%/test_detect.c %D%/mime_sample.h
+tests_unit_milter_test_detect_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_file_message_SOURCES = %D%/test_file_message.c
+tests_unit_milter_test_file_message_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
 tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_scan_SOURCES = %D%/test_scan.c %D%/mime_sample.h
