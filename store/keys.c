@@ -109,8 +109,8 @@ keys_delete(struct tx *tx, const char *spki_sha256, GError **error)
 /* At most one write a day and key. */
 static const struct statement keys_touch_statement = {
 	"keys_touch",
-	"UPDATE private_key SET last_used = $2 WHERE spki_sha256 = $1"
-	" AND (last_used IS NULL OR last_used < $2 - interval '1 day')",
+	"UPDATE private_key SET last_used = $2::timestamptz WHERE spki_sha256 = $1"
+	" AND (last_used IS NULL OR last_used < $2::timestamptz - interval '1 day')",
 };
 
 gboolean

@@ -325,15 +325,19 @@ preferences_unset(struct tx *tx, const struct scope *scope, enum preference pref
 	return TRUE;
 }
 
+static const struct statement preferences_own_statement = {
+	"preferences_own",
+	"SELECT scope, name, value, changed FROM preference WHERE scope = $1 ORDER BY name",
+};
+
 GPtrArray *
 preferences_own(struct db *db, const struct scope *scope, GError **error)
 {
 	g_autofree char *key = scope_key(scope);
 	struct params *params = params_new();
 
-	params_text_array(params, (const char *const[]){ key }, 1);
-	CLEANUP(rows)
-	struct rows *rows = db_query(db, &preferences_by_scopes_statement, params, error);
+	params_text(params, key);
+	CLEANUP(rows) struct rows *rows = db_query(db, &preferences_own_statement, params, error);
 	if (rows == NULL)
 		return NULL;
 	GPtrArray *own = g_ptr_array_new_with_free_func((GDestroyNotify)preference_row_free);

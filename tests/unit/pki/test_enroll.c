@@ -1,0 +1,242 @@
+/*
+ * Requests: each step is saved, what cannot be done is a state with a reason.
+ */
+#include "tests/unit/pki/pki_fixture.h"
+
+#include "pki/crypto/csr.h"
+#include "pki/enroll_check.h"
+#include "pki/handlers/handler.h"
+#include "store/keys.h"
+
+static void
+test_refused(void)
+{
+	static const struct {
+		const char *what;
+		struct enroll_order order;
+		enum ps_error code;
+		const char *says;
+	} rows[] = {
+		{ "no CA",
+		  { .email = "a@b.example", .common_name = "A" },
+		  PS_ERROR_DENIED,
+		  "postseal ca create" },
+		{ "no name", { .email = "a@b.example" }, PS_ERROR_INVALID, "common name" },
+		{ "no address", { .common_name = "A" }, PS_ERROR_INVALID, "address" },
+		{ "bad address", { .email = "nobody", .common_name = "A" }, PS_ERROR_INVALID, "" },
+		{ "bad key",
+		  { .email = "a@b.example", .common_name = "A", .key = "rsa:512" },
+		  PS_ERROR_INVALID,
+		  "rsa:2048" },
+		{ "bad handler",
+		  { .email = "a@b.example", .common_name = "A", .handler = "bultin" },
+		  PS_ERROR_INVALID,
+		  "did you mean 'builtin'" },
+	};
+	struct fixture f = { 0 };
+
+	if (!fixture_up(&f))
+		return;
+	struct enroll enroll = fixture_enroll(&f);
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autoptr(GError) error = NULL;
+		gint64 id;
+		g_test_message("%s", rows[i].what);
+		g_assert_false(fixture_order(&enroll, &rows[i].order, &id, &error));
+		g_assert_error(error, PS_ERROR, (gint)rows[i].code);
+		g_assert_nonnull(strstr(error->message, rows[i].says));
+	}
+	fixture_down(&f);
+}
+
+static void
+test_issue(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+	guint worked;
+	gint64 id;
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	struct enroll enroll = fixture_enroll(&f);
+	struct enroll_order order = { .email = "Bob@Example.com",
+				      .common_name = "Bob",
+				      .key = "ec:P-256",
+				      .requester = "root" };
+	g_assert_true(fixture_order(&enroll, &order, &id, &error));
+	CLEANUP(request_row) struct request_row *fresh = requests_find(f.db, id, &error);
+	g_assert_cmpint(fresh->state, ==, REQUEST_NEW);
+	g_assert_cmpstr(fresh->email, ==, "bob@example.com");
+	g_assert_cmpint(fresh->validity_days, ==, 365);
+
+	g_assert_true(enroll_run_due(&enroll, 10, &worked, &error));
+	g_assert_cmpuint(worked, ==, 1);
+	CLEANUP(request_row) struct request_row *row = requests_find(f.db, id, &error);
+	g_assert_cmpint(row->state, ==, REQUEST_ISSUED);
+	g_assert_cmpint(row->attempts, ==, 1);
+	g_assert_cmpint(row->next_try, ==, CLOCK_NEVER);
+	CLEANUP(csr) struct csr *csr = csr_parse(row->csr, &error);
+	g_assert_cmpstr(csr_spki_sha256(csr), ==, row->spki_sha256);
+
+	/* Nothing is due any more, and a second go changes nothing. */
+	g_assert_true(enroll_run_due(&enroll, 10, &worked, &error));
+	g_assert_cmpuint(worked, ==, 0);
+	CLEANUP(request_row) struct request_row *again = NULL;
+	g_assert_true(enroll_advance(&enroll, id, &again, &error));
+	g_assert_cmpstr(again->thumbprint, ==, row->thumbprint);
+	g_autoptr(GPtrArray) certs = certs_by_spki(f.db, row->spki_sha256, &error);
+	g_assert_cmpuint(certs->len, ==, 1);
+	const struct cert_row *cert = g_ptr_array_index(certs, 0);
+	g_assert_cmpint(cert->request_id, ==, id);
+	CLEANUP(key_row) struct key_row *key = keys_find(f.db, row->spki_sha256, &error);
+	g_assert_cmpint(key->request_id, ==, id);
+	g_assert_false(enroll_advance(&enroll, 4711, NULL, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
+struct act {
+	const struct enroll *enroll;
+	gint64 id;
+	struct cert *cert;
+};
+
+static gboolean
+retry_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct act *act = data;
+
+	return enroll_retry(act->enroll, tx, act->id, error);
+}
+
+static gboolean
+take_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct act *act = data;
+
+	return enroll_take_cert(act->enroll, tx, act->cert, &act->id, error);
+}
+
+static void
+test_failure(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+	CLEANUP(request_row) struct request_row *failed = NULL;
+	CLEANUP(request_row) struct request_row *issued = NULL;
+	gint64 id;
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	struct enroll enroll = fixture_enroll(&f);
+	struct enroll_order order = { .email = "bob@example.com",
+				      .common_name = "Bob",
+				      .key = "ec:P-256",
+				      .ca = "Nobody's CA" };
+	g_assert_true(fixture_order(&enroll, &order, &id, &error));
+	g_assert_true(enroll_advance(&enroll, id, &failed, &error));
+	g_assert_cmpint(failed->state, ==, REQUEST_FAILED);
+	g_assert_cmpstr(failed->error_class, ==, "permanent-config");
+	g_assert_nonnull(strstr(failed->error_text, "Nobody's CA"));
+	g_assert_nonnull(failed->csr); /* the key that was made is not lost */
+
+	scratch_pg_sql(pg, "UPDATE request SET ca = NULL");
+	struct act act = { &enroll, id, NULL };
+	g_assert_true(db_transaction(f.db, retry_tx, &act, &error));
+	g_assert_true(enroll_advance(&enroll, id, &issued, &error));
+	g_assert_cmpint(issued->state, ==, REQUEST_ISSUED);
+	g_assert_cmpstr(issued->error_text, ==, NULL);
+	g_assert_cmpstr(issued->spki_sha256, ==, failed->spki_sha256);
+	g_assert_false(db_transaction(f.db, retry_tx, &act, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
+static void
+test_uploaded(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+	gint64 id;
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	struct enroll enroll = fixture_enroll(&f);
+	struct enroll_order order = { .email = "bob@example.com",
+				      .common_name = "Bob",
+				      .key = "ec:P-256" };
+	CLEANUP(cert) struct cert *cert = fixture_issue(&f, &order);
+
+	/* As if that certificate had come from elsewhere for a request that waits. */
+	scratch_pg_sql(pg, "UPDATE request SET state = 'pending', thumbprint = NULL");
+	struct act act = { &enroll, 0, cert };
+	g_assert_true(db_transaction(f.db, take_tx, &act, &error));
+	CLEANUP(request_row) struct request_row *row = requests_find(f.db, act.id, &error);
+	g_assert_cmpint(row->state, ==, REQUEST_ISSUED);
+	g_assert_cmpstr(row->thumbprint, ==, cert_thumbprint(cert));
+	g_assert_false(db_transaction(f.db, take_tx, &act, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
+	g_clear_error(&error);
+
+	/* What comes back must be what was asked for. */
+	g_assert_false(enroll_check(NULL, row, FIXTURE_NOW, NULL));
+	g_assert_true(enroll_check(cert, row, FIXTURE_NOW, &error));
+	g_assert_false(enroll_check(cert, row, FIXTURE_NOW + 400 * 86400, NULL));
+	g_assert_false(enroll_check(ca.intermediate, row, FIXTURE_NOW, NULL));
+	g_free(row->email);
+	row->email = g_strdup("eve@example.com");
+	g_assert_false(enroll_check(cert, row, FIXTURE_NOW, &error));
+	g_assert_nonnull(strstr(error->message, "eve@example.com"));
+	g_clear_error(&error);
+	g_assert_true(fixture_order(&enroll, &order, &id, &error));
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
+static void
+test_backoff(void)
+{
+	g_assert_cmpint(enroll_backoff(1), ==, 60);
+	g_assert_cmpint(enroll_backoff(2), ==, 120);
+	g_assert_cmpint(enroll_backoff(100), ==, 3600);
+	for (gint n = 1; n < 20; n++)
+		g_assert_cmpint(enroll_backoff(n), <=, enroll_backoff(n + 1));
+}
+
+static void
+test_handlers(void)
+{
+	gsize n;
+	const struct handler *const *all = handlers_all(&n);
+
+	g_assert_cmpuint(n, >=, 1);
+	for (gsize i = 0; i < n; i++) {
+		g_assert_true(handler_find(all[i]->name, NULL) == all[i]);
+		g_assert_nonnull(all[i]->lacks);
+		g_assert_nonnull(all[i]->submit);
+		g_assert_true(all[i]->capabilities.synchronous || all[i]->poll != NULL);
+		g_assert_true(!all[i]->capabilities.revokes || all[i]->revoke != NULL);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	pg = scratch_pg_start();
+	g_test_add_func("/enroll/refused before anything is made", test_refused);
+	g_test_add_func("/enroll/issued once", test_issue);
+	g_test_add_func("/enroll/a failure is a state, and can be tried again", test_failure);
+	g_test_add_func("/enroll/a certificate that a person brings", test_uploaded);
+	g_test_add_func("/enroll/back-off grows to a ceiling", test_backoff);
+	g_test_add_func("/enroll/handlers keep their contract", test_handlers);
+	int status = g_test_run();
+	scratch_pg_stop(pg);
+	return status;
+}
