@@ -4,6 +4,8 @@
  */
 #include <string.h>
 
+#include "milter/explain.h"
+#include "milter/mime/subject.h"
 #include "pki/keyring.h"
 #include "pki/select.h"
 #include "store/base/clock.h"
@@ -506,6 +508,155 @@ test_describe_is_stable(void)
 	g_assert_nonnull(strstr(first->str, "\"author\": \"alice@corp.example\""));
 }
 
+/* ---- explain and the filter ----------------------------------------------------------------- */
+
+#define GENERATED 500
+
+static const char *
+any_of(const char *const *texts, guint count)
+{
+	return texts[g_test_rand_int_range(0, (gint32)count)];
+}
+#define ANY(texts) any_of(texts, G_N_ELEMENTS(texts))
+
+static void
+prefer_at_random(void)
+{
+	static const char *const people[] = { "alice@corp.example",  "carol@corp.example",
+					      "bob@partner.example", "dora@partner.example",
+					      "partner.example",     "corp.example" };
+	static const struct {
+		const char *name, *values;
+	} choices[] = {
+		{ "encrypt_mode", "none allow opportunistic force" },
+		{ "sign_mode", "never when-encrypted if-possible required" },
+		{ "smime", "off on" },
+		{ "protect_internal", "off on" },
+		{ "calendar", "plain sign-only normal" },
+		{ "signing_format", "clear opaque" },
+		{ "signature_scheme", "pkcs1 pss" },
+		{ "cipher", "auto aes-256-gcm aes-128-cbc" },
+		{ "key_transport", "auto oaep-sha256" },
+		{ "key_kind", "rsa-first ec-first all" },
+		{ "trigger_when_off", "refuse ignore" },
+		{ "on_spoofed_internal", "inbound reject" },
+		{ "author_check", "login network none-signed" },
+		{ "mode", "active observe" },
+	};
+
+	usual_preferences();
+	for (guint i = 0; i < 12; i++) {
+		guint at = (guint)g_test_rand_int_range(0, G_N_ELEMENTS(choices));
+		g_auto(GStrv) values = g_strsplit(choices[at].values, " ", -1);
+
+		site_prefer(site, ANY(people), choices[at].name,
+			    any_of((const char *const *)values, g_strv_length(values)));
+	}
+}
+
+/* The ruling inside of what explain says. */
+static char *
+explained(const struct explain_question *question)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *text = explain_question(site_gateway(site), question, &error);
+	const char *start;
+
+	g_assert_no_error(error);
+	start = strstr(text, "\"ruling\": ");
+	g_assert_nonnull(start);
+	start += strlen("\"ruling\": ");
+	return g_strndup(start, strlen(start) - 1);
+}
+
+static void
+compare_generated(void)
+{
+	static const char *const authors[] = { "alice@corp.example", "carol@corp.example",
+					       "eve@evil.example",
+					       "alice@corp.example, carol@corp.example" };
+	static const char *const senders[] = { "alice@corp.example", "carol@corp.example", "",
+					       "eve@evil.example" };
+	static const char *const recipients[] = { "bob@partner.example",
+						  "dora@partner.example",
+						  "erik@partner.example",
+						  "carol@corp.example",
+						  "bob@partner.example erik@partner.example",
+						  "bob@partner.example dora@partner.example" };
+	static const char *const subjects[] = { "words", "[encrypt] words", "[sign] words",
+						"[encrypt][sign] gr\303\274\303\237e" };
+	static const char *const types[] = { NULL, "text/plain", "text/calendar; method=REQUEST",
+					     "application/pkcs7-mime; smime-type=enveloped-data" };
+	static const char *const logins[] = { NULL, "alice@corp.example", "carol@corp.example" };
+	static const char *const clients[] = { "127.0.0.1", "198.51.100.7" };
+	const char *type = ANY(types);
+	const char *login = ANY(logins);
+	g_auto(GStrv) to = g_strsplit(ANY(recipients), " ", -1);
+	struct explain_question question = {
+		.from = ANY(authors),
+		.sender = ANY(senders),
+		.recipients = (const char *const *)to,
+		.client_address = ANY(clients),
+		.login = login,
+		.subject = ANY(subjects),
+		.content_type = type,
+		.size_bytes = 5000,
+	};
+	g_autofree char *all = g_strjoinv(", ", to);
+	g_autofree char *joined = g_strjoinv(" ", to);
+	g_autofree char *subject = subject_encode(question.subject);
+	g_autofree char *headers = g_strdup_printf(
+	    "From: %s\nTo: %s\nSubject:%s%s%s", question.from, all, subject,
+	    type != NULL ? "\nMIME-Version: 1.0\nContent-Type: " : "", type != NULL ? type : "");
+	struct site_mail mail = {
+		.sender = question.sender,
+		.login = login != NULL ? login : "",
+		.client = question.client_address,
+		.recipients = joined,
+		.headers = headers,
+		.structure = { .size_bytes = 5000,
+			       .calendar = type != NULL && strstr(type, "calendar") != NULL },
+	};
+	CLEANUP(ruling) struct ruling *ruling = rule(&mail);
+	g_autoptr(GString) decided = g_string_new(NULL);
+	g_autofree char *asked = explained(&question);
+
+	ruling_describe(ruling, decided);
+	g_assert_cmpstr(decided->str, ==, asked);
+}
+
+/* explain looks up more to show it, and must come to the very same ruling. */
+static void
+test_explain_is_the_ruling(void)
+{
+	if (site_skip(site))
+		return;
+	for (guint i = 0; i < GENERATED; i++) {
+		if (i % 20 == 0)
+			prefer_at_random();
+		compare_generated();
+	}
+}
+
+/* ---- what it costs -------------------------------------------------------------------------- */
+
+static void
+test_cost(void)
+{
+	struct site_mail mail = { .recipients = "bob@partner.example" };
+	gint64 start;
+
+	if (site_skip(site))
+		return;
+	usual_preferences();
+	site_prefer(site, "partner.example", "encrypt_mode", "force");
+	ruling_free(rule(&mail));
+	start = clock_monotonic_us();
+	for (guint i = 0; i < 2000; i++)
+		ruling_free(rule(&mail));
+	g_test_message("%.1f us a ruling", (double)(clock_monotonic_us() - start) / 2000.0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -522,6 +673,8 @@ main(int argc, char **argv)
 	g_test_add_func("/gather/preferences", test_preferences);
 	g_test_add_func("/gather/no-round-trip", test_no_round_trip);
 	g_test_add_func("/gather/describe-is-stable", test_describe_is_stable);
+	g_test_add_func("/gather/explain-is-the-ruling", test_explain_is_the_ruling);
+	g_test_add_func("/gather/cost", test_cost);
 	g_test_add_func("/gather/database-down", test_database_down);
 	g_test_add_func("/gather/additional", test_additional_if_database);
 	status = g_test_run();
