@@ -83,7 +83,8 @@ take_document(struct client_answer *answer, json_t *document, int exit_status)
 	const json_t *error = json_object_get(document, "error");
 	const char *message = json_string_value(json_object_get(error, "message"));
 
-	if (error == NULL) {
+	/* A request or a job has an "error" too, but as text. */
+	if (!json_is_object(error)) {
 		answer->document = document;
 		answer->exit_status = (enum client_exit)exit_status;
 		return;

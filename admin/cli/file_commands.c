@@ -8,6 +8,7 @@
 
 #include "admin/api/call.h"
 #include "admin/cli/file_pieces.h"
+#include "admin/cli/message_commands.h"
 #include "admin/cli/upload.h"
 #include "pki/crypto/bundle.h"
 #include "pki/file_verify.h"
@@ -253,5 +254,5 @@ file_command_run(const struct command_line *line, int *exit_status, GError **err
 		return show_files(line, error);
 	if (id == OPERATION_CERT_VERIFY)
 		return verify_cert(line, exit_status, error);
-	return fail(error, PS_ERROR_BUG, "no command on files");
+	return message_command_run(line, exit_status, error);
 }

@@ -358,6 +358,8 @@ run_print(const struct command_line *line, const json_t *answer, GError **error)
 				 ? command_line_text(line, "output")
 				 : NULL;
 
+	if (json_is_null(answer))
+		return TRUE;
 	if (json_is_array(files) && (line->format != OUTPUT_JSON || output != NULL))
 		return write_files(files, output, error);
 	if (!output_print(line->operation->columns, answer, line->format))
