@@ -142,7 +142,9 @@ class Postfix:
         self.write("master.cf", MASTER_CF.format(
             mx=self.mx, submission=self.submission, after=self.after_filter, reinject=self.reinject)
             + self.extra_master)
-        with open(os.path.join(self.folder, "sasl", "smtpd.conf"), "w") as f:
+        # Debian's Postfix looks for it in its configuration folder, whatever cyrus_sasl_config_path says.
+        os.makedirs(os.path.join(self.conf, "sasl"), exist_ok=True)
+        with open(os.path.join(self.conf, "sasl", "smtpd.conf"), "w") as f:
             f.write("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
                     f"sasldb_path: {self.folder}/sasl/sasldb2\n")
 
@@ -223,7 +225,6 @@ virtual_gid_maps = static:{gid}
 minimal_backoff_time = 1s
 maximal_backoff_time = 5s
 queue_run_delay = 2s
-cyrus_sasl_config_path = {f}/sasl
 smtpd_sasl_path = smtpd
 smtpd_sasl_local_domain = inside.example
 smtpd_authorized_xclient_hosts = 127.0.0.0/8
