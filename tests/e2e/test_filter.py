@@ -247,8 +247,10 @@ def database_down(site):
 
 def one_line(site, name, text, expected):
     path = os.path.join(site.folder, "broken.conf")
+    names = [line.split("=")[0].strip() for line in text.splitlines()]
     with open(site.config) as source, open(path, "w") as f:
-        f.write(source.read() + text)
+        f.writelines(line for line in source if line.split("=")[0].strip() not in names)
+        f.write(text)
     done = subprocess.run([program("postseal-milter"), "-c", path], capture_output=True, text=True, timeout=30)
     require(done.returncode != 0, "it started")
     require(len(done.stderr.splitlines()) == 1 and re.search(expected, done.stderr), done.stderr)
