@@ -190,10 +190,12 @@ scope_keys_of(struct preference_cache *cache, const char *const *address_keys, g
 		g_autoptr(GPtrArray) scopes = scope_list(address, untagged);
 		for (guint s = 0; s < scopes->len; s++) {
 			char *key = scope_key(g_ptr_array_index(scopes, s));
-			if (g_hash_table_add(seen, key))
-				g_ptr_array_add(keys, key);
-			else
+			if (g_hash_table_contains(seen, key)) {
 				g_free(key);
+				continue;
+			}
+			g_hash_table_add(seen, key);
+			g_ptr_array_add(keys, key);
 		}
 	}
 	return keys;
