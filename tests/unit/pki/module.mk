@@ -33,3 +33,7 @@ tests_unit_pki_test_keyring_SOURCES = %D%/test_keyring.c %D%/pki_fixture.h
 tests_unit_pki_test_keyring_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 tests_unit_pki_test_enroll_SOURCES = %D%/test_enroll.c %D%/pki_fixture.h
 tests_unit_pki_test_enroll_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+
+check_PROGRAMS += tests/unit/pki/test_import
+tests_unit_pki_test_import_SOURCES = %D%/test_import.c %D%/pki_fixture.h
+tests_unit_pki_test_import_LDADD = $(TEST_LIBS) $(PKI_LIBS)
