@@ -31,3 +31,9 @@ tests_unit_store_test_dump_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_embedded
 tests_unit_store_test_embedded_SOURCES = %D%/test_embedded.c
 tests_unit_store_test_embedded_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_lookups tests/unit/store/test_roles
+tests_unit_store_test_lookups_SOURCES = %D%/test_lookups.c
+tests_unit_store_test_lookups_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+tests_unit_store_test_roles_SOURCES = %D%/test_roles.c
+tests_unit_store_test_roles_LDADD = $(TEST_LIBS) $(STORE_LIBS)

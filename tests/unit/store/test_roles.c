@@ -1,0 +1,224 @@
+/*
+ * What each database role may do, and that the schema explains itself.
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "store/base/error.h"
+#include "store/db/query.h"
+#include "store/jobs.h"
+#include "store/db/tx.h"
+#include "tests/support/scratch_pg.h"
+
+static struct scratch_pg *pg;
+static guint counter;
+
+/* TRUE when the role may; FALSE when it is denied; anything else fails the test. */
+static gboolean
+may(struct db *db, const char *sql)
+{
+	static GPtrArray *names; /* statements are kept by the pool */
+	g_autoptr(GError) error = NULL;
+
+	if (names == NULL)
+		names = g_ptr_array_new();
+	char *name = g_strdup_printf("role_%u", counter++);
+	g_ptr_array_add(names, name);
+	struct statement statement = { name, sql };
+	CLEANUP(rows) struct rows *rows = db_write(db, &statement, NULL, &error);
+	if (rows != NULL)
+		return TRUE;
+	if (!g_error_matches(error, PS_ERROR, PS_ERROR_DENIED))
+		g_test_message("%s: %s", sql, error->message);
+	g_assert_error(error, PS_ERROR, PS_ERROR_DENIED);
+	return FALSE;
+}
+
+static const struct {
+	const char *sql;
+	gboolean milter, readonly;
+} rights[] = {
+	{ "SELECT count(*) FROM certificate", TRUE, TRUE },
+	{ "SELECT count(*) FROM certificate_email", TRUE, TRUE },
+	{ "SELECT count(sealed) FROM private_key", TRUE, TRUE },
+	{ "SELECT count(*) FROM root", TRUE, TRUE },
+	{ "SELECT count(*) FROM crl", TRUE, TRUE },
+	{ "SELECT count(*) FROM crl_entry", TRUE, TRUE },
+	{ "SELECT count(*) FROM ctl_entry", TRUE, TRUE },
+	{ "SELECT count(*) FROM scope", TRUE, TRUE },
+	{ "SELECT count(value) FROM preference", TRUE, TRUE },
+	{ "SELECT count(*) FROM selection", TRUE, TRUE },
+	{ "SELECT count(*) FROM ca", TRUE, TRUE },
+	{ "SELECT count(*) FROM change_log", TRUE, TRUE },
+	{ "SELECT count(*) FROM schema_migration", TRUE, TRUE },
+	{ "SELECT count(*) FROM ledger", TRUE, TRUE },
+	/* Secrets that are not keys, and what is the daemon's own. */
+	{ "SELECT count(sealed) FROM preference", FALSE, FALSE },
+	{ "SELECT count(*) FROM handler_setting", FALSE, FALSE },
+	{ "SELECT count(*) FROM api_post", FALSE, FALSE },
+	{ "SELECT count(*) FROM audit_admin", FALSE, FALSE },
+	{ "SELECT count(*) FROM audit_message", FALSE, FALSE },
+	{ "SELECT count(*) FROM request", FALSE, FALSE },
+	{ "SELECT count(*) FROM job", FALSE, FALSE },
+	/* Nobody but the daemon writes. */
+	{ "DELETE FROM certificate", FALSE, FALSE },
+	{ "UPDATE private_key SET sealed = ''", FALSE, FALSE },
+	{ "INSERT INTO change_log (number, kind) VALUES (1, 'cert')", FALSE, FALSE },
+	{ "INSERT INTO root (thumbprint) VALUES ('')", FALSE, FALSE },
+	{ "DELETE FROM ctl_entry", FALSE, FALSE },
+	{ "UPDATE preference SET value = 'off'", FALSE, FALSE },
+	{ "DELETE FROM ledger", FALSE, FALSE },
+	{ "INSERT INTO job (kind, key, due) VALUES ('a', 'b', now())", FALSE, FALSE },
+	{ "CREATE TABLE mine (a int)", FALSE, FALSE },
+	{ "SELECT change_append('cert', NULL)", FALSE, FALSE },
+	{ "SELECT audit_message_day('2020-01-01')", FALSE, FALSE },
+	{ "SELECT audit_message_drop('2020-01-01')", FALSE, FALSE },
+	/* The four narrow ways. */
+	{ "SELECT milter_audit('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',"
+	  " '{}', '{}', '{}', '{}')",
+	  TRUE, FALSE },
+	{ "SELECT milter_ledger('claim', '{}', NULL, '7 days')", TRUE, FALSE },
+	{ "SELECT milter_job('notice', 'k', NULL)", TRUE, FALSE },
+	{ "SELECT milter_harvest(repeat('a', 128), '\\x30', 'CN=a', 'CN=b', 's', 'i', '1', now(),"
+	  " now(), 'k', NULL, NULL, false, 'RSA', 2048, '{a@b.example}', 'a@b.example', false)",
+	  TRUE, FALSE },
+};
+
+static void
+test_rights(void)
+{
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	CLEANUP(db) struct db *readonly = scratch_pg_open(pg, DB_ROLE_READONLY, NULL);
+	for (gsize i = 0; i < G_N_ELEMENTS(rights); i++) {
+		gboolean milter_may = may(milter, rights[i].sql);
+		gboolean readonly_may = may(readonly, rights[i].sql);
+		if (milter_may != rights[i].milter || readonly_may != rights[i].readonly)
+			g_test_message("%s: milter %d readonly %d", rights[i].sql, milter_may,
+				       readonly_may);
+		g_assert_cmpint(milter_may, ==, rights[i].milter);
+		g_assert_cmpint(readonly_may, ==, rights[i].readonly);
+	}
+}
+
+static const struct statement texts_statements[] = {
+	{ "no_table_comment",
+	  "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
+	  " AND c.relkind IN ('r', 'p') AND obj_description(c.oid, 'pg_class') IS NULL" },
+	{ "no_column_comment",
+	  "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a"
+	  " ON a.attrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace"
+	  " AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0"
+	  " AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL" },
+	{ "no_search_path",
+	  "SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace"
+	  " AND NOT EXISTS (SELECT 1 FROM unnest(p.proconfig) s WHERE s = 'search_path=public, "
+	  "pg_temp')" },
+	{ "for_everybody",
+	  "SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace"
+	  " AND has_function_privilege('postseal_readonly', p.oid, 'EXECUTE')" },
+};
+
+static void
+test_schema(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (scratch_pg_skip(pg))
+		return;
+	CLEANUP(db) struct db *db = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+	for (gsize i = 0; i < G_N_ELEMENTS(texts_statements); i++) {
+		CLEANUP(rows) struct rows *rows = db_query(db, &texts_statements[i], NULL, &error);
+		g_assert_no_error(error);
+		for (int r = 0; r < rows_count(rows); r++)
+			g_test_message("%s: %s", texts_statements[i].name, rows_text(rows, r, 0));
+		g_assert_cmpint(rows_count(rows), ==, 0);
+	}
+}
+
+static gint64
+number(struct db *db, const char *sql)
+{
+	g_autoptr(GError) error = NULL;
+	struct statement statement = { g_strdup_printf("number_%u", counter++), sql };
+	CLEANUP(rows) struct rows *rows = db_write(db, &statement, NULL, &error);
+
+	g_assert_no_error(error);
+	return rows_int(rows, 0, 0);
+}
+
+/* A sender brings at most five certificates a day; each is heard of through the change log. */
+static void
+test_harvest(void)
+{
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	CLEANUP(db) struct db *daemon = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+#define HARVEST(who)                                                                               \
+	"SELECT count(*) FROM (SELECT milter_harvest(repeat(to_hex(n), 128), '\\x30', 'CN=a',"     \
+	" 'CN=b', 's', 'i', '1', now(), now(), 'k', NULL, NULL, false, 'RSA', 2048,"               \
+	" '{" who "}', '" who "', true) AS answer FROM generate_series(1, 8) n) h"                 \
+	" WHERE answer = "
+	g_assert_cmpint(number(milter, HARVEST("a@b.example") "'new'"), ==, 5);
+	g_assert_cmpint(number(milter, HARVEST("a@b.example") "'limit'"), ==, 3);
+	g_assert_cmpint(number(milter, HARVEST("c@b.example") "'present'"), ==, 5);
+	g_assert_cmpint(
+	    number(daemon, "SELECT count(*) FROM certificate WHERE pending AND NOT is_ca"), ==, 8);
+	g_assert_cmpint(number(daemon, "SELECT count(*) FROM change_log WHERE kind = 'cert'"), ==,
+			8);
+	g_assert_cmpint(number(daemon, "SELECT max(number) - min(number) FROM change_log"), ==, 7);
+}
+
+static void
+test_ledger(void)
+{
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *db = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+#define LEDGER(action)                                                                             \
+	"SELECT count(*) FROM unnest(milter_ledger('" action "', "                                 \
+	"ARRAY['\\x01', '\\x02']::bytea[], 'QID', '7 days')) s WHERE s = "
+	g_assert_cmpint(number(db, LEDGER("claim") "'claimed'"), ==, 2);
+	g_assert_cmpint(number(db, LEDGER("complete") "'completed'"), ==, 2);
+	g_assert_cmpint(number(db, LEDGER("claim") "'completed'"), ==, 2);
+	g_assert_cmpint(number(db, LEDGER("forget") "''"), ==, 2);
+	g_assert_cmpint(number(db, "SELECT count(*) FROM ledger"), ==, 0);
+}
+
+static void
+test_jobs(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	CLEANUP(db) struct db *daemon = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+	g_assert_true(jobs_ask(milter, "auto-request", "bob@example.com", NULL, &error));
+	g_assert_true(jobs_ask(milter, "auto-request", "bob@example.com", NULL, &error));
+	g_assert_cmpint(number(daemon, "SELECT count(*) FROM job"), ==, 1);
+	/* A filter that is taken over cannot start what is the daemon's. */
+	g_assert_false(jobs_ask(milter, "deliver", "bob@example.com", NULL, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	pg = scratch_pg_start();
+	g_test_add_func("/roles/each may only what it needs", test_rights);
+	g_test_add_func("/schema/tables, columns and functions explain themselves", test_schema);
+	g_test_add_func("/roles/harvest is limited", test_harvest);
+	g_test_add_func("/roles/ledger of copies", test_ledger);
+	g_test_add_func("/roles/jobs of a filter", test_jobs);
+	int status = g_test_run();
+	scratch_pg_stop(pg);
+	return status;
+}
