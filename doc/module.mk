@@ -1,5 +1,5 @@
 # sources of this folder
-dist_man_MANS += %D%/man/postseal-milter.8
+dist_man_MANS += %D%/man/postseal-milter.8 %D%/man/postseald.8
 EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/decisions/0010-a-lowered-signature.md \
 	%D%/decisions/0011-size-and-the-strongest-that-fits.md \

@@ -110,8 +110,15 @@ cert_text_find(struct call *call, const char *thumbprint, GError **error)
 		g_propagate_error(error, g_steal_pointer(&problem));
 		return NULL;
 	}
-	CLEANUP(root_row) struct root_row *root = roots_find(call->gateway->db, lower, error);
-	return root != NULL ? cert_parse(root->der, error) : NULL;
+	g_clear_error(&problem);
+	CLEANUP(root_row) struct root_row *root = roots_find(call->gateway->db, lower, &problem);
+	if (root != NULL)
+		return cert_parse(root->der, error);
+	if (g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND))
+		return fail(error, PS_ERROR_NOT_FOUND,
+			    "%s: no certificate and no root with this thumbprint", thumbprint);
+	g_propagate_error(error, g_steal_pointer(&problem));
+	return NULL;
 }
 
 GPtrArray *

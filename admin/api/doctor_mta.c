@@ -23,7 +23,8 @@ struct mta {
 	GHashTable *parameters; /* main.cf: name -> value, defaults included */
 	GHashTable *overrides;  /* "smtp/inet/smtpd_milters" -> value */
 	GPtrArray *listeners;   /* "smtp/inet" of smtpd */
-	char *filter;           /* our address as Postfix writes it */
+	char *filter;           /* our address as it stands in Postfix' lists, without "inet:" */
+	const char *scheme;     /* "inet" or "unix" */
 };
 
 /* --- reading postconf --- */
@@ -222,9 +223,9 @@ check_listener(const struct mta *mta, const char *service)
 		return;
 	}
 	if (entry == NULL) {
-		remedy = g_strdup_printf("add { inet or unix:%s, default_action=tempfail } to "
-					 "smtpd_milters of %s",
-					 mta->filter, service);
+		remedy = g_strdup_printf("add { %s:%s, default_action=tempfail } to smtpd_milters "
+					 "of %s",
+					 mta->scheme, mta->filter, service);
 		doctor_add(mta->doctor, FINDING_BAD, CHECK, remedy,
 			   "mail that comes in at %s passes Postseal by", service);
 		return;
@@ -362,6 +363,7 @@ doctor_check_mta(struct doctor *doctor)
 		return;
 	}
 	mta.filter = postfix_address(doctor->settings->milter_socket);
+	mta.scheme = g_str_has_prefix(doctor->settings->milter_socket, "inet") ? "inet" : "unix";
 	if (!read_postfix(&mta, &problem)) {
 		doctor_add(doctor, FINDING_WARNING, CHECK, "name its folder with --postfix-config",
 			   "Postfix' configuration cannot be read: %s", problem->message);

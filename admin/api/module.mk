@@ -11,3 +11,35 @@ libadmin_a_SOURCES += \
 	%D%/preference_sets.c %D%/records.c %D%/requests.c %D%/revocation_lists.c \
 	%D%/roots.c %D%/rotation.c %D%/selects.c %D%/selftest.c %D%/setting_up.c \
 	%D%/status.c %D%/temporary_server.c %D%/temporary_server.h %D%/trust_list.c
+
+# Manual pages and completion are printed from the table of operations at build time.
+noinst_PROGRAMS += admin/api/operations_gen
+admin_api_operations_gen_SOURCES = %D%/operations_gen.c
+admin_api_operations_gen_LDADD = libadmin.a libstore.a $(GLIB_LIBS)
+operation_pages = doc/man/postseal-cert.1 doc/man/postseal-key.1 doc/man/postseal-root.1 \
+	doc/man/postseal-crl.1 doc/man/postseal-ctl.1 doc/man/postseal-user.1 \
+	doc/man/postseal-domain.1 doc/man/postseal-global.1 doc/man/postseal-select.1 \
+	doc/man/postseal-ca.1 doc/man/postseal-request.1 doc/man/postseal-job.1 \
+	doc/man/postseal-audit.1 doc/man/postseal-db.1 doc/man/postseal-config.1 \
+	doc/man/postseal-message.1
+nodist_man_MANS += doc/man/postseal.1 $(operation_pages)
+doc/man/postseal.1: admin/api/operations_gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) doc/man && admin/api/operations_gen$(EXEEXT) man >$@.tmp && mv $@.tmp $@
+$(operation_pages): admin/api/operations_gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) doc/man && noun=$@ && noun=$${noun#*postseal-} && \
+		admin/api/operations_gen$(EXEEXT) man $${noun%.1} >$@.tmp && mv $@.tmp $@
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+nodist_bashcompletion_DATA = contrib/completion/postseal
+nodist_zshcompletion_DATA = contrib/completion/_postseal
+nodist_fishcompletion_DATA = contrib/completion/postseal.fish
+contrib/completion/postseal: admin/api/operations_gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) contrib/completion && admin/api/operations_gen$(EXEEXT) bash >$@.tmp && mv $@.tmp $@
+contrib/completion/_postseal: admin/api/operations_gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) contrib/completion && admin/api/operations_gen$(EXEEXT) zsh >$@.tmp && mv $@.tmp $@
+contrib/completion/postseal.fish: admin/api/operations_gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) contrib/completion && admin/api/operations_gen$(EXEEXT) fish >$@.tmp && mv $@.tmp $@
+CLEANFILES += doc/man/postseal.1 $(operation_pages) $(nodist_bashcompletion_DATA) \
+	$(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
