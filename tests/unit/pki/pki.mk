@@ -1,0 +1,7 @@
+# Tests of certificates, trust and selection.
+CERT_FIXTURE = %D%/cert_fixture.c %D%/cert_fixture.h
+check_PROGRAMS += tests/unit/pki/test_cert tests/unit/pki/test_seal
+tests_unit_pki_test_cert_SOURCES = %D%/test_cert.c $(CERT_FIXTURE)
+tests_unit_pki_test_cert_LDADD = $(PKI_LIBS)
+tests_unit_pki_test_seal_SOURCES = %D%/test_seal.c
+tests_unit_pki_test_seal_LDADD = $(PKI_LIBS)
