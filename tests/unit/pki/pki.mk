@@ -5,3 +5,6 @@ tests_unit_pki_test_cert_SOURCES = %D%/test_cert.c $(CERT_FIXTURE)
 tests_unit_pki_test_cert_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_seal_SOURCES = %D%/test_seal.c
 tests_unit_pki_test_seal_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_bundle
+tests_unit_pki_test_bundle_SOURCES = %D%/test_bundle.c $(CERT_FIXTURE)
+tests_unit_pki_test_bundle_LDADD = $(PKI_LIBS)

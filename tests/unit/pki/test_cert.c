@@ -206,7 +206,7 @@ test_foreign(void)
 		{ "nextcloud-certs/user@imap.localhost.crt", "user@imap.localhost" },
 		{ "nextcloud-certs/san-only@imap.localhost.crt", "san-only@imap.localhost" },
 		{ "nextcloud-certs/cn-only@imap.localhost.crt", "cn-only@imap.localhost" },
-		{ "gnupg/samplekeys/cert-with-117-akas.pem", "" },
+		{ "gnupg/samplekeys/cert-with-117-akas.pem", NULL },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -231,11 +231,9 @@ test_foreign(void)
 		g_assert_no_error(error);
 		if (rows[i].email == NULL)
 			g_assert_cmpuint(cert_emails(cert)->len, ==, 0);
-		else if (*rows[i].email != '\0')
+		else
 			g_assert_cmpstr(mailaddr_key(cert_emails(cert)->pdata[0]), ==,
 					rows[i].email);
-		else
-			g_assert_cmpuint(cert_emails(cert)->len, >, 0);
 	}
 }
 
