@@ -153,10 +153,10 @@ read_safe(struct bundle_reader *reader, const struct password *password, PKCS7 *
 	ERR_clear_error();
 }
 
-/* Finds the encoding of the password that fits. FALSE with *error when none does. */
+/* Finds the encoding of the password that fits. FALSE with *error when it cannot be told. */
 static gboolean
 check_mac(struct bundle_reader *reader, PKCS12 *p12, struct password *password, const char *name,
-	  GError **error)
+	  gboolean *fits, GError **error)
 {
 	const X509_ALGOR *algorithm = NULL;
 	const ASN1_INTEGER *iterations = NULL;
@@ -186,11 +186,25 @@ check_mac(struct bundle_reader *reader, PKCS12 *p12, struct password *password, 
 	}
 	legacy_leave(previous);
 	ERR_clear_error();
-	if (good)
-		return TRUE;
-	return fail_false(
-	    error, PS_ERROR_INVALID,
-	    reader->password == NULL ? "%s: a password is needed" : "%s: wrong password", name);
+	*fits = good;
+	if (!good && reader->password == NULL)
+		return fail_false(error, PS_ERROR_INVALID, "%s: a password is needed", name);
+	return TRUE;
+}
+
+/*
+ * Some programs write an integrity value that nothing can check. Such a file is taken when
+ * everything in it opens under the password: then this is the right one, and a certificate or
+ * key that was changed would not have come out whole.
+ */
+static gboolean
+accept_without_mac(struct bundle_reader *reader, const char *name, GError **error)
+{
+	if (reader->bundle->rejected->len > 0 || reader->bundle->keys->len == 0)
+		return fail_false(error, PS_ERROR_INVALID, "%s: wrong password", name);
+	bundle_reject(reader, "file",
+		      "its integrity value does not fit; all of it could be opened and was taken");
+	return TRUE;
 }
 
 gboolean
@@ -200,6 +214,7 @@ bundle_read_pkcs12(struct bundle_reader *reader, gconstpointer der, gsize length
 	const unsigned char *p = der;
 	g_autoptr(PKCS12) p12 = d2i_PKCS12(NULL, &p, (long)length);
 	struct password password = { "", 0 };
+	gboolean mac_fits = TRUE;
 
 	if (p12 == NULL)
 		return fail_openssl_false(error, PS_ERROR_INVALID,
@@ -211,7 +226,7 @@ bundle_read_pkcs12(struct bundle_reader *reader, gconstpointer der, gsize length
 		password.text = secret_text(reader->password);
 		password.length = (int)secret_length(reader->password);
 	}
-	if (!check_mac(reader, p12, &password, name, error))
+	if (!check_mac(reader, p12, &password, name, &mac_fits, error))
 		return FALSE;
 	OSSL_LIB_CTX *previous = legacy_enter();
 	STACK_OF(PKCS7) *safes = PKCS12_unpack_authsafes(p12);
@@ -223,6 +238,8 @@ bundle_read_pkcs12(struct bundle_reader *reader, gconstpointer der, gsize length
 		read_safe(reader, &password, sk_PKCS7_value(safes, i));
 	sk_PKCS7_pop_free(safes, PKCS7_free);
 	ERR_clear_error();
+	if (!mac_fits)
+		return accept_without_mac(reader, name, error);
 	if (reader->objects == 0 && reader->bundle->rejected->len > 0) {
 		const struct bundle_rejected *first = reader->bundle->rejected->pdata[0];
 

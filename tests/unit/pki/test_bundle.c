@@ -292,7 +292,8 @@ test_foreign_pkcs12(void)
 		{ "opensc-test.p12", "password", 2, 1 },
 		{ "t5793-openssl.pfx", "test", 1, 1 },
 		{ "t5793-test.pfx", "test", 1, 1 },
-		{ "edward.tester@demo.gnupg.com.p12", "abc,123456", 1, 1 },
+		/* OpenSSL's program cannot open the key in this one either. */
+		{ "edward.tester@demo.gnupg.com.p12", "abc,123456", 1, 0 },
 		{ "nistp256-openssl-self-signed.p12", "abc", 1, 1 },
 		{ "t6752-ov-user-ff.p12", "start", 1, 1 },
 		{ "credential_private_encrypted_AES256.p12", "qeFGds84/Sf0eKkJwcp6", 2, 1 },
