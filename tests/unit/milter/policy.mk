@@ -14,9 +14,10 @@ tests_unit_milter_test_origin_SOURCES = %D%/test_origin.c
 tests_unit_milter_test_origin_LDADD = $(MAIL_LIBS)
 
 # Counts what the other tests have left behind.
-EXTRA_DIST += %D%/reasons_produced.sh
+dist_check_SCRIPTS += %D%/reasons_produced.sh
 tests/unit/milter/reasons_produced.log: tests/unit/milter/test_decide.log \
-	tests/unit/milter/test_groups.log
+	tests/unit/milter/test_groups.log tests/unit/milter/test_gather.log \
+	tests/unit/milter/test_process.log
 clean-local: clean-reasons-seen
 clean-reasons-seen:
 	rm -rf tests/reasons-seen

@@ -10,7 +10,10 @@ missing=
 for name in $(sed -n 's/^REASON([A-Z_]*, *"\([^"]*\)".*/\1/p' "$table"); do
 	grep -qrxF "$name" "$seen" 2>/dev/null || missing="$missing $name"
 done
-if [ -z "$missing" ]; then
+skipped=$(grep -l '^SKIP' "$top_builddir"/tests/unit/milter/test_*.log 2>/dev/null || true)
+if [ -n "$missing" ] && [ -n "$skipped" ]; then
+	echo "ok 1 # SKIP some tests were skipped:" $skipped
+elif [ -z "$missing" ]; then
 	echo "ok 1 - every reason is produced by a test"
 else
 	for name in $missing; do echo "# no test has produced $name"; done
