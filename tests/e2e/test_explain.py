@@ -73,14 +73,13 @@ def explain(site, sender, recipients, message, how):
         arguments += ["--client", how.get("xclient", "127.0.0.1")]
         if "login" in how:
             arguments += ["--auth", how["login"]]
-        return json.loads(site.cli(*arguments).stdout)["ruling"]["ruling"]
+        return json.loads(site.cli(*arguments).stdout)["ruling"]
 
 
 def decided(site):
     """Message-ID -> what the filter decided, from the record."""
-    rows = site.json("trace", "--limit", "2000")
-    rows = rows["messages"] if isinstance(rows, dict) and "messages" in rows else rows
-    rows = rows.get("rows", rows) if isinstance(rows, dict) else rows
+    rows = site.json("trace", "--since", "2026-01-01", "--limit", "2000")
+    rows = rows["items"]
     return {row["message_id"].strip("<>"): row for row in rows}
 
 
