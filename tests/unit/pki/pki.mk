@@ -8,3 +8,7 @@ tests_unit_pki_test_seal_LDADD = $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_bundle
 tests_unit_pki_test_bundle_SOURCES = %D%/test_bundle.c $(CERT_FIXTURE)
 tests_unit_pki_test_bundle_LDADD = $(PKI_LIBS)
+STORE_FIXTURE = $(CERT_FIXTURE) %D%/store_fixture.c %D%/store_fixture.h
+check_PROGRAMS += tests/unit/pki/test_trust
+tests_unit_pki_test_trust_SOURCES = %D%/test_trust.c $(STORE_FIXTURE)
+tests_unit_pki_test_trust_LDADD = $(TEST_LIBS) $(PKI_LIBS)

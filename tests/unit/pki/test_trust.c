@@ -1,0 +1,390 @@
+/*
+ * Trust: the order of judgement of the CTL, revocation, usage, dates and path.
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "store/base/error.h"
+#include "tests/unit/pki/cert_fixture.h"
+#include "tests/unit/pki/store_fixture.h"
+
+static struct world world;
+static struct node root, intermediate, other_root;
+static struct node good, expired, future, no_encrypt, web, revoked;
+
+enum list {
+	LIST_NONE,
+	LIST_FRESH,
+	LIST_OLD,     /* past its nextUpdate by 3 days */
+	LIST_TOO_OLD, /* by 8 days */
+};
+
+enum mark { NOTHING, ALLOW, ALLOW_EXPIRED, DENY };
+
+struct row {
+	const char *proves;
+	const struct node *cert;
+	enum trust_purpose purpose;
+	gboolean no_root, no_intermediate;
+	enum mark own, on_intermediate, on_root;
+	enum list list;         /* of the intermediate; it lists `revoked` */
+	const char *revocation; /* preference; NULL: default */
+	enum verdict_state state;
+	const char *reason; /* part of it */
+	enum ctl_mark mark;
+};
+
+static const struct row rows[] = {
+	{ .proves = "a path to a root: valid", .cert = &good, .state = VERDICT_VALID },
+	{ .proves = "no root",
+	  .cert = &good,
+	  .no_root = TRUE,
+	  .reason = "issuer 'CN=Root, O=Test' is not in the store" },
+	{ .proves = "no intermediate",
+	  .cert = &good,
+	  .no_intermediate = TRUE,
+	  .reason = "issuer 'CN=Intermediate, O=Test' is not in the store" },
+	{ .proves = "expired", .cert = &expired, .reason = "expired on " },
+	{ .proves = "not yet valid", .cert = &future, .reason = "is not valid before " },
+	{ .proves = "usage does not fit", .cert = &no_encrypt, .reason = "lacks keyAgreement" },
+	{ .proves = "usage fits the other purpose",
+	  .cert = &no_encrypt,
+	  .purpose = TRUST_SIGN,
+	  .state = VERDICT_VALID },
+	{ .proves = "usage is not asked for in lists",
+	  .cert = &web,
+	  .purpose = TRUST_ANY,
+	  .state = VERDICT_VALID },
+	{ .proves = "extended usage",
+	  .cert = &web,
+	  .purpose = TRUST_VERIFY,
+	  .reason = "lacks emailProtection" },
+
+	{ .proves = "denied",
+	  .cert = &good,
+	  .own = DENY,
+	  .reason = "denied by its CTL entry",
+	  .mark = CTL_MARK_DENY },
+	{ .proves = "denied through its issuer",
+	  .cert = &good,
+	  .on_intermediate = DENY,
+	  .reason = "denied by CTL entry on its issuer 'CN=Intermediate, O=Test'",
+	  .mark = CTL_MARK_DENY_INHERITED },
+	{ .proves = "denied through the root",
+	  .cert = &good,
+	  .on_root = DENY,
+	  .reason = "denied by CTL entry on its issuer 'CN=Root, O=Test'",
+	  .mark = CTL_MARK_DENY_INHERITED },
+	{ .proves = "denied issuer before own allow",
+	  .cert = &good,
+	  .own = ALLOW,
+	  .on_intermediate = DENY,
+	  .reason = "denied by CTL entry on its issuer",
+	  .mark = CTL_MARK_DENY_INHERITED },
+	{ .proves = "denied before revoked",
+	  .cert = &revoked,
+	  .own = DENY,
+	  .list = LIST_FRESH,
+	  .reason = "denied",
+	  .mark = CTL_MARK_DENY },
+	{ .proves = "denied issuer without a path",
+	  .cert = &good,
+	  .no_root = TRUE,
+	  .on_intermediate = DENY,
+	  .reason = "denied by CTL entry on its issuer",
+	  .mark = CTL_MARK_DENY_INHERITED },
+
+	{ .proves = "allow stands in for the root",
+	  .cert = &good,
+	  .own = ALLOW,
+	  .no_root = TRUE,
+	  .state = VERDICT_VALID,
+	  .mark = CTL_MARK_ALLOW },
+	{ .proves = "allow stands in for all of the path",
+	  .cert = &good,
+	  .own = ALLOW,
+	  .no_intermediate = TRUE,
+	  .state = VERDICT_VALID,
+	  .mark = CTL_MARK_ALLOW },
+	{ .proves = "allow is not inherited",
+	  .cert = &good,
+	  .no_root = TRUE,
+	  .on_intermediate = ALLOW,
+	  .reason = "is not in the store" },
+	{ .proves = "allow does not mend the usage",
+	  .cert = &no_encrypt,
+	  .own = ALLOW,
+	  .reason = "lacks keyAgreement",
+	  .mark = CTL_MARK_ALLOW },
+	{ .proves = "allow does not mend the dates",
+	  .cert = &expired,
+	  .own = ALLOW,
+	  .reason = "expired",
+	  .mark = CTL_MARK_ALLOW },
+	{ .proves = "allow expired does",
+	  .cert = &expired,
+	  .own = ALLOW_EXPIRED,
+	  .state = VERDICT_VALID,
+	  .mark = CTL_MARK_ALLOW_EXPIRED },
+	{ .proves = "revoked whatever the CTL says",
+	  .cert = &revoked,
+	  .own = ALLOW_EXPIRED,
+	  .list = LIST_FRESH,
+	  .state = VERDICT_REVOKED,
+	  .reason = "was revoked on ",
+	  .mark = CTL_MARK_ALLOW_EXPIRED },
+	{ .proves = "revoked although there is no root",
+	  .cert = &revoked,
+	  .own = ALLOW,
+	  .no_root = TRUE,
+	  .list = LIST_FRESH,
+	  .state = VERDICT_REVOKED,
+	  .reason = "was revoked",
+	  .mark = CTL_MARK_ALLOW },
+	{ .proves = "allow replaces unknown revocation",
+	  .cert = &good,
+	  .own = ALLOW,
+	  .revocation = "required",
+	  .state = VERDICT_VALID,
+	  .mark = CTL_MARK_ALLOW },
+
+	{ .proves = "on a list",
+	  .cert = &revoked,
+	  .list = LIST_FRESH,
+	  .state = VERDICT_REVOKED,
+	  .reason = "(keyCompromise)" },
+	{ .proves = "on an old list: for ever",
+	  .cert = &revoked,
+	  .list = LIST_TOO_OLD,
+	  .state = VERDICT_REVOKED,
+	  .reason = "was revoked" },
+	{ .proves = "not on the list", .cert = &good, .list = LIST_FRESH, .state = VERDICT_VALID },
+	{ .proves = "no list, if available", .cert = &good, .state = VERDICT_VALID },
+	{ .proves = "no list, required",
+	  .cert = &good,
+	  .revocation = "required",
+	  .reason = "CRL of 'CN=Intermediate, O=Test' is missing" },
+	{ .proves = "a list within its grace, if available",
+	  .cert = &good,
+	  .list = LIST_OLD,
+	  .state = VERDICT_VALID },
+	{ .proves = "a list past its grace counts as missing",
+	  .cert = &good,
+	  .list = LIST_TOO_OLD,
+	  .state = VERDICT_VALID },
+	{ .proves = "an old list, required",
+	  .cert = &good,
+	  .list = LIST_OLD,
+	  .revocation = "required",
+	  .reason = "CRL of 'CN=Intermediate, O=Test' expired on " },
+	{ .proves = "revocation switched off",
+	  .cert = &revoked,
+	  .list = LIST_FRESH,
+	  .revocation = "off",
+	  .state = VERDICT_VALID },
+};
+
+static void
+mark(const struct cert *cert, enum mark what)
+{
+	if (what != NOTHING)
+		world_ctl(&world, cert, what == DENY ? CTL_KIND_DENY : CTL_KIND_ALLOW,
+			  what == ALLOW_EXPIRED);
+}
+
+static void
+set_up(const struct row *row)
+{
+	static const char *const serials[] = { "0badc0de", NULL };
+	gint64 next = row->list == LIST_FRESH ? PKI_NOW + 5 * PKI_DAY
+		      : row->list == LIST_OLD ? PKI_NOW - 3 * PKI_DAY
+					      : PKI_NOW - 8 * PKI_DAY;
+
+	if (!row->no_root)
+		world_root(&world, root.cert);
+	world_root(&world, other_root.cert);
+	if (!row->no_intermediate)
+		world_cert(&world, intermediate.cert);
+	world_cert(&world, row->cert->cert);
+	mark(row->cert->cert, row->own);
+	mark(intermediate.cert, row->on_intermediate);
+	mark(root.cert, row->on_root);
+	if (row->list != LIST_NONE) {
+		CLEANUP(crl)
+		struct crl *crl = pki_crl(&intermediate, PKI_NOW - 10 * PKI_DAY, next, 7, serials,
+					  REVOCATION_KEY_COMPROMISE);
+		world_crl(&world, crl, intermediate.cert);
+	}
+	if (row->revocation != NULL)
+		world_preference(&world, SCOPE_GLOBAL, "", PREF_REVOCATION_ENCRYPT,
+				 row->revocation);
+}
+
+static void
+test_row(gconstpointer data)
+{
+	const struct row *row = data;
+	g_autoptr(GError) error = NULL;
+	enum verdict_state expected =
+	    row->state == VERDICT_VALID && row->reason != NULL ? VERDICT_INVALID : row->state;
+
+	if (!world_up(&world))
+		return;
+	set_up(row);
+	CLEANUP(verdict)
+	struct verdict *verdict = trust_judge(world.trust, row->cert->cert, row->purpose, &error);
+	g_assert_no_error(error);
+	g_test_message("%s: %s", verdict_state_name(verdict->state), verdict->reason);
+	g_assert_cmpstr(verdict_state_name(verdict->state), ==, verdict_state_name(expected));
+	if (row->reason != NULL)
+		g_assert_nonnull(strstr(verdict->reason, row->reason));
+	else
+		g_assert_cmpstr(verdict->reason, ==, "");
+	g_assert_cmpint(verdict->ctl, ==, row->mark);
+	g_assert_true(cert_equal(verdict->path->pdata[0], row->cert->cert));
+	world_down(&world);
+}
+
+/* A forged certificate in the issuer's name does not deny what the real one issued. */
+static void
+test_namesake_does_not_deny(void)
+{
+	g_autoptr(GError) error = NULL;
+	struct node namesake = pki_root("Intermediate");
+
+	if (!world_up(&world))
+		return;
+	world_root(&world, root.cert);
+	world_cert(&world, intermediate.cert);
+	world_cert(&world, namesake.cert);
+	world_cert(&world, good.cert);
+	world_ctl(&world, namesake.cert, CTL_KIND_DENY, FALSE);
+	CLEANUP(verdict)
+	struct verdict *verdict = trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(verdict->state, ==, VERDICT_VALID);
+	node_clear(&namesake);
+	world_down(&world);
+}
+
+/* Hints complete a path and are never trusted themselves. */
+static void
+test_hints(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) hints = pki_certs(intermediate.cert, root.cert, NULL);
+
+	if (!world_up(&world))
+		return;
+	CLEANUP(verdict)
+	struct verdict *nothing =
+	    trust_judge_at(world.trust, good.cert, TRUST_VERIFY, hints, 0, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(nothing->state, ==, VERDICT_INVALID);
+	g_assert_nonnull(strstr(nothing->reason, "root 'CN=Root, O=Test' is not"));
+	world_root(&world, root.cert);
+	CLEANUP(verdict)
+	struct verdict *complete =
+	    trust_judge_at(world.trust, good.cert, TRUST_VERIFY, hints, 0, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(complete->state, ==, VERDICT_VALID);
+	g_assert_cmpuint(complete->path->len, ==, 3);
+	CLEANUP(verdict)
+	struct verdict *later = trust_judge_at(world.trust, good.cert, TRUST_VERIFY, hints,
+					       PKI_NOW + 300 * PKI_DAY, &error);
+	g_assert_cmpint(later->state, ==, VERDICT_INVALID);
+	world_down(&world);
+}
+
+/* A verdict is remembered until the second at which it could change. */
+static void
+test_time(void)
+{
+	g_autoptr(GError) error = NULL;
+	guint64 hits, misses;
+
+	if (!world_up(&world))
+		return;
+	world_root(&world, root.cert);
+	world_cert(&world, intermediate.cert);
+	world_cert(&world, good.cert);
+	CLEANUP(verdict)
+	struct verdict *first = trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error);
+	g_assert_cmpint(first->expires, ==, cert_not_after(good.cert));
+	clock_set(world.clock, cert_not_after(good.cert));
+	CLEANUP(verdict)
+	struct verdict *second = trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error);
+	g_assert_true(first == second);
+	clock_set(world.clock, cert_not_after(good.cert) + 1);
+	CLEANUP(verdict)
+	struct verdict *third = trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(third->state, ==, VERDICT_INVALID);
+	trust_stats(world.trust, &hits, &misses);
+	g_assert_cmpuint(hits, ==, 1);
+	g_assert_cmpuint(misses, ==, 2);
+	world_down(&world);
+}
+
+static void
+test_database_away(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!world_up(&world))
+		return;
+	scratch_pg_down(world.pg);
+	g_assert_null(trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
+	scratch_pg_up(world.pg);
+	world_down(&world);
+}
+
+static void
+make_nodes(void)
+{
+	struct leaf leaf = { .common_name = "Bob", .email = "bob@example.org" };
+
+	root = pki_root("Root");
+	other_root = pki_root("Other");
+	intermediate = pki_intermediate(&root, "Intermediate");
+	good = pki_leaf(&intermediate, &leaf);
+	leaf.serial = "0badc0de";
+	revoked = pki_leaf(&intermediate, &leaf);
+	leaf.serial = NULL;
+	leaf.key_usage = KEY_USAGE_DIGITAL_SIGNATURE;
+	no_encrypt = pki_leaf(&intermediate, &leaf);
+	leaf.key_usage = 0;
+	leaf.extended = "serverAuth";
+	web = pki_leaf(&intermediate, &leaf);
+	leaf.extended = NULL;
+	leaf.not_after = PKI_NOW - PKI_DAY;
+	expired = pki_leaf(&intermediate, &leaf);
+	leaf.not_before = PKI_NOW + PKI_DAY;
+	leaf.not_after = PKI_NOW + 20 * PKI_DAY;
+	future = pki_leaf(&intermediate, &leaf);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct node *all[] = { &good,    &expired, &future,       &no_encrypt, &web,
+			       &revoked, &intermediate, &other_root, &root };
+
+	g_test_init(&argc, &argv, NULL);
+	world.pg = scratch_pg_start();
+	make_nodes();
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *name = g_strdup_printf("/trust/%s", rows[i].proves);
+		g_test_add_data_func(name, &rows[i], test_row);
+	}
+	g_test_add_func("/trust/namesake-does-not-deny", test_namesake_does_not_deny);
+	g_test_add_func("/trust/hints", test_hints);
+	g_test_add_func("/trust/time", test_time);
+	g_test_add_func("/trust/database-away", test_database_away);
+	int status = g_test_run();
+	for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
+		node_clear(all[i]);
+	scratch_pg_stop(world.pg);
+	return status;
+}
