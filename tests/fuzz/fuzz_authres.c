@@ -14,7 +14,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char *const ids[] = { "mx.example.com", NULL };
 	g_autofree char *value = g_malloc(size + 1);
 
-	memcpy(value, data, size);
+	if (size > 0)
+		memcpy(value, data, size);
 	value[size] = '\0';
 	(void)ours_is_smime_result(value, size, ids);
 	return 0;

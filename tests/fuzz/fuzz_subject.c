@@ -21,7 +21,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct words *words;
-	g_autofree char *raw = g_strndup((const char *)data, size);
+	g_autofree char *raw = size > 0 ? g_strndup((const char *)data, size) : g_strdup("");
 	g_autofree char *decoded = subject_decode(raw);
 	g_autofree char *encoded = subject_encode(decoded);
 	g_autofree char *cut = NULL;
