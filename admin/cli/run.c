@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "admin/api/arguments.h"
+#include "admin/cli/explain_text.h"
 #include "admin/cli/output.h"
 #include "admin/cli/upload.h"
 #include "store/base/error.h"
@@ -348,6 +349,20 @@ print_total(const json_t *total)
 	g_string_free(out, TRUE);
 }
 
+static gboolean
+print_answer(const struct command_line *line, const json_t *answer)
+{
+	json_t *shorter;
+	gboolean printed;
+
+	if (operation_id_of(line->operation) != OPERATION_EXPLAIN || line->format == OUTPUT_JSON)
+		return output_print(line->operation->columns, answer, line->format);
+	shorter = explain_text_shorten(answer);
+	printed = output_print("", shorter, line->format);
+	json_decref(shorter);
+	return printed;
+}
+
 gboolean
 run_print(const struct command_line *line, const json_t *answer, GError **error)
 {
@@ -362,7 +377,7 @@ run_print(const struct command_line *line, const json_t *answer, GError **error)
 		return TRUE;
 	if (json_is_array(files) && (line->format != OUTPUT_JSON || output != NULL))
 		return write_files(files, output, error);
-	if (!output_print(line->operation->columns, answer, line->format))
+	if (!print_answer(line, answer))
 		return fail_false(error, PS_ERROR_TEMPORARY, "standard output: %s",
 				  g_strerror(errno));
 	if (line->format == OUTPUT_TABLE && json_is_object(total))

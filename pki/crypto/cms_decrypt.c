@@ -255,8 +255,8 @@ content_decrypt(struct decrypt *decrypt, const struct cms_unwrapped *unwrapped,
 
 static gboolean
 decrypt_run(struct decrypt *decrypt, const struct cms_decrypt_key *keys, gsize n_keys,
-	    gboolean legacy, struct sink *content_out, struct cms_decrypt_report *report,
-	    GError **error)
+	    const struct cms_decrypt_options *options, struct sink *content_out,
+	    struct cms_decrypt_report *report, GError **error)
 {
 	struct cms_unwrapped unwrapped;
 	const char *unsupported;
@@ -266,15 +266,16 @@ decrypt_run(struct decrypt *decrypt, const struct cms_decrypt_key *keys, gsize n
 		return FALSE;
 	report->cipher = oid_algorithm_name(&decrypt->data.cipher_oid);
 	report->content_type = tlv_oid_text(&decrypt->data.content_oid);
-	unsupported = cipher_choose(decrypt, legacy);
+	unsupported = cipher_choose(decrypt, options != NULL && options->legacy_ciphers);
 	report->legacy = decrypt->row == NULL || decrypt->row->legacy;
 	if (unsupported != NULL) {
 		report->outcome = CMS_UNSUPPORTED;
 		report->reason = g_strdup(unsupported);
 		return TRUE;
 	}
-	if (!cms_unwrap(decrypt->data.recipients, decrypt->limits->recipients, keys, n_keys,
-			decrypt->row->key_length, &unwrapped))
+	if (!cms_unwrap_password(decrypt->data.recipients, decrypt->limits->recipients, keys,
+				 n_keys, options != NULL ? options->password : NULL,
+				 decrypt->row->key_length, &unwrapped))
 		return fail_openssl_false(error, PS_ERROR_TEMPORARY, "no random bytes");
 	report->key_index = unwrapped.key_index;
 	report->transport = g_steal_pointer(&unwrapped.transport);
@@ -301,8 +302,7 @@ cms_decrypt(struct source *object, const struct cms_decrypt_key *keys, gsize n_k
 	    options == NULL || options->limits == NULL ? &cms_limits_default : options->limits;
 	ber_init(&decrypt->ber, object, decrypt->limits->head_bytes, decrypt->limits->depth);
 	cms_enveloped_init(&decrypt->data, &decrypt->ber, decrypt->limits);
-	ok = decrypt_run(decrypt, keys, n_keys, options != NULL && options->legacy_ciphers,
-			 content_out, report, error);
+	ok = decrypt_run(decrypt, keys, n_keys, options, content_out, report, error);
 	cms_enveloped_clear(&decrypt->data);
 	ERR_clear_error();
 	return ok ? g_steal_pointer(&report) : NULL;

@@ -22,6 +22,7 @@
 
 struct cert;
 struct key;
+struct secret;
 
 /* A key and the certificate under which a recipientInfo may name it. */
 struct cms_decrypt_key {
@@ -51,6 +52,7 @@ struct cms_decrypt_report {
 struct cms_decrypt_options {
 	const struct cms_limits *limits; /* NULL: cms_limits_default */
 	gboolean legacy_ciphers;         /* also 3DES; else CMS_UNSUPPORTED */
+	const struct secret *password;   /* tried where there is a recipient for one, or NULL */
 };
 
 struct cms_decrypt_report *cms_decrypt(struct source *object, const struct cms_decrypt_key *keys,

@@ -4,6 +4,7 @@
 
 #include "pki/crypto/cms_id.h"
 #include "pki/crypto/cms_oid.h"
+#include "pki/crypto/cms_password.h"
 #include "pki/crypto/cms_recipient.h"
 #include "pki/crypto/internal.h"
 #include "store/base/secret.h"
@@ -21,6 +22,7 @@ struct cms_encrypt {
 	struct sink sink;
 	struct sink *out;
 	enum cms_cipher cipher;
+	const struct secret *password; /* until the head is written */
 	guint64 content_size;
 	guint64 content_seen;
 	EVP_CIPHER_CTX *context;
@@ -89,11 +91,13 @@ content_write(struct sink *self, gconstpointer bytes, gsize length, GError **err
 }
 
 static gboolean
-recipients_check(const struct cms_recipient *recipients, gsize n, gboolean mixed, GError **error)
+recipients_check(const struct cms_recipient *recipients, gsize n,
+		 const struct cms_encrypt_options *options, GError **error)
 {
+	gboolean mixed = options->mixed_kinds;
 	guint rsa = 0, ec = 0;
 
-	if (n == 0)
+	if (n == 0 && options->password == NULL)
 		return fail_false(error, PS_ERROR_INVALID, "nobody to encrypt to");
 	for (gsize i = 0; i < n; i++) {
 		if (!cms_encrypt_usable(recipients[i].cert, error))
@@ -111,8 +115,9 @@ recipients_check(const struct cms_recipient *recipients, gsize n, gboolean mixed
 
 /* SET OF RecipientInfo; has_agreement asks for version 2 of EnvelopedData. */
 static gboolean
-put_recipients(GByteArray *out, const struct cms_recipient *recipients, gsize n, const guint8 *key,
-	       gsize key_length, gboolean *has_agreement, GError **error)
+put_recipients(GByteArray *out, const struct cms_recipient *recipients, gsize n,
+	       const struct secret *password, const guint8 *key, gsize key_length,
+	       gboolean *has_agreement, GError **error)
 {
 	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
 	guint place = tlv_open(out);
@@ -128,6 +133,8 @@ put_recipients(GByteArray *out, const struct cms_recipient *recipients, gsize n,
 		if (!cms_put_recipient(out, &recipients[i], key, key_length, error))
 			return FALSE;
 	}
+	if (password != NULL && !cms_password_put(out, password, key, key_length, error))
+		return FALSE;
 	tlv_close_set_of(out, place, TLV_SET);
 	return TRUE;
 }
@@ -220,10 +227,13 @@ head_write(struct cms_encrypt *encrypt, const struct cms_recipient *recipients, 
 	gboolean has_agreement;
 	guint8 version;
 
-	if (!put_recipients(infos, recipients, n, key, cipher_rows[encrypt->cipher].key_length,
-			    &has_agreement, error))
+	if (!put_recipients(infos, recipients, n, encrypt->password, key,
+			    cipher_rows[encrypt->cipher].key_length, &has_agreement, error))
 		return FALSE;
-	version = has_agreement && !cms_cipher_is_aead(encrypt->cipher) ? 2 : 0;
+	/* RFC 5652 section 6.1; AuthEnvelopedData is always 0 (RFC 5083 section 2.1) */
+	version = encrypt->password != NULL ? 3 : has_agreement ? 2 : 0;
+	if (cms_cipher_is_aead(encrypt->cipher))
+		version = 0;
 	tlv_put(lead, TLV_INTEGER, &version, 1);
 	tlv_put_raw(lead, infos->data, infos->len);
 	put_oid(info, &oid_data);
@@ -261,12 +271,13 @@ cms_encrypt_new(const struct cms_recipient *recipients, gsize n_recipients,
 {
 	struct cms_encrypt *encrypt;
 
-	if (!recipients_check(recipients, n_recipients, options->mixed_kinds, error))
+	if (!recipients_check(recipients, n_recipients, options, error))
 		return NULL;
 	encrypt = g_new(struct cms_encrypt, 1);
 	encrypt->sink.write = content_write;
 	encrypt->out = out;
 	encrypt->cipher = options->cipher;
+	encrypt->password = options->password;
 	encrypt->content_size = options->content_size;
 	encrypt->content_seen = 0;
 	encrypt->held = 0;

@@ -19,6 +19,7 @@
 
 struct cert;
 struct cms_encrypt;
+struct secret;
 
 struct cms_recipient {
 	const struct cert *cert; /* borrowed during cms_encrypt_new */
@@ -29,6 +30,8 @@ struct cms_encrypt_options {
 	enum cms_cipher cipher;
 	gboolean mixed_kinds;
 	guint64 content_size; /* must be met exactly (else BUG), or CMS_SIZE_UNKNOWN */
+	/* A passphrase that opens it too, or alone; NULL: none. Borrowed during cms_encrypt_new. */
+	const struct secret *password;
 };
 
 /* Can this certificate's key be encrypted to (RSA, EC on a named curve)? INVALID says why not. */

@@ -8,9 +8,12 @@
 #include "pki/crypto/cms_enveloped.h"
 #include "pki/crypto/cms_oid.h"
 #include "pki/crypto/cms_recipient.h"
+#include "pki/crypto/cms_password.h"
 #include "store/base/secret.h"
 
 /* Private key operations for one object: each costs a millisecond and more. */
+/* Each costs a key derivation. */
+#define PASSWORDS_MAX 4
 #define ATTEMPTS_MAX 16
 #define WRAPPED_MAX_BYTES 64
 
@@ -305,6 +308,27 @@ cms_unwrap(GPtrArray *recipients, guint named_max, const struct cms_decrypt_key 
 		if (cms_recipient_fields_read(&fields, g_ptr_array_index(recipients, i), named_max))
 			recipient_try(&search, &fields);
 		cms_recipient_fields_clear(&fields);
+	}
+	return TRUE;
+}
+
+gboolean
+cms_unwrap_password(GPtrArray *recipients, guint named_max, const struct cms_decrypt_key *keys,
+		    gsize n_keys, const struct secret *password, gsize key_length,
+		    struct cms_unwrapped *unwrapped)
+{
+	guint tried = 0;
+
+	if (!cms_unwrap(recipients, named_max, keys, n_keys, key_length, unwrapped))
+		return FALSE;
+	for (guint i = 0; password != NULL && !unwrapped->ok && i < recipients->len; i++) {
+		GBytes *info = g_ptr_array_index(recipients, i);
+
+		if (!cms_password_is(info) || tried++ >= PASSWORDS_MAX)
+			continue;
+		unwrapped->named++;
+		unwrapped->ok = cms_password_take(info, password, unwrapped->key, key_length);
+		unwrapped->reason = "wrong passphrase";
 	}
 	return TRUE;
 }

@@ -22,6 +22,11 @@ struct cms_unwrapped {
  * FALSE when there was no randomness. */
 gboolean cms_unwrap(GPtrArray *recipients, guint named_max, const struct cms_decrypt_key *keys,
 		    gsize n_keys, gsize key_length, struct cms_unwrapped *unwrapped);
+/* The same with a passphrase beside, which may be NULL. */
+gboolean cms_unwrap_password(GPtrArray *recipients, guint named_max,
+			     const struct cms_decrypt_key *keys, gsize n_keys,
+			     const struct secret *password, gsize key_length,
+			     struct cms_unwrapped *unwrapped);
 void cms_unwrapped_clear(struct cms_unwrapped *unwrapped); /* wipes */
 
 #endif

@@ -8,6 +8,7 @@ libpki_a_SOURCES += \
 	%D%/cms_sign.c %D%/cms_sign.h \
 	%D%/cms_encrypt.c %D%/cms_encrypt.h \
 	%D%/cms_recipient.c %D%/cms_recipient.h \
+	%D%/cms_password.c %D%/cms_password.h \
 	%D%/cms_signed.c %D%/cms_signed.h \
 	%D%/cms_signer_info.c %D%/cms_signer_info.h \
 	%D%/cms_verify.c %D%/cms_verify.h \

@@ -137,16 +137,16 @@ send_all(struct child *child, const char *bytes, gsize length, gboolean *closed,
 static gboolean
 copy_in(struct child *child, struct source *source, GError **error)
 {
-	g_autofree char *buffer = g_malloc(CHUNK_BYTES);
+	const guint8 *bytes;
 	gboolean closed = FALSE;
 	gsize got = 0;
 
 	while (!closed) {
-		if (!source->read(source, buffer, CHUNK_BYTES, &got, error))
+		if (!source_next(source, &bytes, &got, error))
 			return FALSE;
 		if (got == 0)
 			break;
-		if (!send_all(child, buffer, got, &closed, error))
+		if (!send_all(child, (const char *)bytes, got, &closed, error))
 			return FALSE;
 	}
 	shutdown(child->fd, SHUT_WR);

@@ -11,14 +11,8 @@
 #include <glib.h>
 
 #include "store/base/sink.h"
+#include "store/base/source.h"
 #include "store/config/settings.h"
-
-/* Where a stream of bytes comes from. Embed it as the first member. */
-struct source {
-	/* Up to length bytes; *got 0 is the end. FALSE with *error set. */
-	gboolean (*read)(struct source *self, void *bytes, gsize length, gsize *got,
-			 GError **error);
-};
 
 gboolean dump_write(const struct settings *settings, struct sink *sink,
 		    GError **error) G_GNUC_WARN_UNUSED_RESULT;

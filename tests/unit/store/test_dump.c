@@ -28,6 +28,8 @@ memory_write(struct sink *sink, gconstpointer bytes, gsize length, GError **erro
 	return TRUE;
 }
 
+#define PIECE_BYTES 65536
+
 struct memory_source {
 	struct source source;
 	const GByteArray *bytes;
@@ -37,15 +39,15 @@ struct memory_source {
 };
 
 static gboolean
-memory_read(struct source *source, void *bytes, gsize length, gsize *got, GError **error)
+memory_next(struct source *source, const guint8 **bytes, gsize *length, GError **error)
 {
 	struct memory_source *memory = (struct memory_source *)source;
 
-	*got = MIN(length, memory->end - memory->at);
-	if (*got == 0 && memory->fails)
+	*length = MIN(PIECE_BYTES, memory->end - memory->at);
+	if (*length == 0 && memory->fails)
 		return fail_false(error, PS_ERROR_INVALID, "wrong passphrase");
-	memcpy(bytes, memory->bytes->data + memory->at, *got);
-	memory->at += *got;
+	*bytes = memory->bytes->data + memory->at;
+	memory->at += *length;
 	return TRUE;
 }
 
@@ -77,7 +79,7 @@ dump(void)
 static gboolean
 restore(const GByteArray *bytes, gsize end, gboolean fails, GError **error)
 {
-	struct memory_source source = { { memory_read }, bytes, 0, end, fails };
+	struct memory_source source = { { memory_next }, bytes, 0, end, fails };
 
 	return dump_restore(scratch_pg_settings(pg), &source.source, error);
 }
