@@ -47,6 +47,8 @@ login_allowed(const struct author_question *q)
 	}
 	if (logins[0] != NULL)
 		return FALSE;
+	if (strcmp(q->login, mailaddr_key(q->author)) == 0)
+		return TRUE;
 	address = g_utf8_validate(q->login, -1, NULL) ? mailaddr_parse(q->login, NULL) : NULL;
 	same = address != NULL && is_author(q, mailaddr_key(address));
 	mailaddr_unref(address);

@@ -7,13 +7,83 @@
 #include "milter/message/headers.h"
 #include "milter/mime/subject.h"
 
-#define CACHE_WORDINGS_MAX 512
+#define CACHE_ENTRIES_MAX 2048
+#define TOPIC_SETS_MAX 8
 #define HEADER_VALUE_MAX_BYTES 1000
+
+/* What is compiled for: one trigger of a side, or what is cut. */
+enum purpose {
+	PURPOSE_CUT = PREF_COUNT,
+	PURPOSE_CUT_TAGS,
+};
+
+/* A purpose and the sets that speak for it, each once; sets are shared, so that equal ones are one
+ * pointer. The cache keeps them alive, so that a pointer means the same as long as it is known. */
+struct topic {
+	guint purpose; /* enum preference or enum purpose */
+	guint count;
+	const struct preference_set *sets[TOPIC_SETS_MAX];
+};
 
 struct trigger_cache {
 	GMutex lock;
-	GHashTable *words; /* wording -> struct words *; wording as words_key() writes it */
+	GHashTable *topics; /* struct topic * -> struct words * */
+	GHashTable *words;  /* wording, as words_compile() reads it -> struct words * */
 };
+
+static guint
+topic_hash(gconstpointer data)
+{
+	const struct topic *topic = data;
+	guint hash = topic->purpose;
+
+	for (guint i = 0; i < topic->count; i++)
+		hash = hash * 31 + g_direct_hash(topic->sets[i]);
+	return hash;
+}
+
+static gboolean
+topic_equal(gconstpointer a, gconstpointer b)
+{
+	const struct topic *one = a, *other = b;
+
+	return one->purpose == other->purpose && one->count == other->count &&
+	       memcmp(one->sets, other->sets, one->count * sizeof one->sets[0]) == 0;
+}
+
+static void
+topic_free(gpointer data)
+{
+	struct topic *topic = data;
+
+	for (guint i = 0; i < topic->count; i++)
+		preference_set_unref((struct preference_set *)topic->sets[i]);
+	g_free(topic);
+}
+
+static struct topic *
+topic_keep(const struct topic *topic)
+{
+	struct topic *kept = g_memdup2(topic, sizeof *topic);
+
+	for (guint i = 0; i < kept->count; i++)
+		preference_set_ref((struct preference_set *)kept->sets[i]);
+	return kept;
+}
+
+/* FALSE when there are more different sets than a topic takes. */
+static gboolean
+topic_add(struct topic *topic, const struct preference_set *set)
+{
+	for (guint i = 0; i < topic->count; i++) {
+		if (topic->sets[i] == set)
+			return TRUE;
+	}
+	if (topic->count == TOPIC_SETS_MAX)
+		return FALSE;
+	topic->sets[topic->count++] = set;
+	return TRUE;
+}
 
 struct trigger_cache *
 trigger_cache_new(void)
@@ -21,6 +91,8 @@ trigger_cache_new(void)
 	struct trigger_cache *cache = g_new0(struct trigger_cache, 1);
 
 	g_mutex_init(&cache->lock);
+	cache->topics =
+	    g_hash_table_new_full(topic_hash, topic_equal, topic_free, (GDestroyNotify)words_unref);
 	cache->words =
 	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)words_unref);
 	return cache;
@@ -31,9 +103,35 @@ trigger_cache_free(struct trigger_cache *cache)
 {
 	if (cache == NULL)
 		return;
+	g_hash_table_unref(cache->topics);
 	g_hash_table_unref(cache->words);
 	g_mutex_clear(&cache->lock);
 	g_free(cache);
+}
+
+/* A reference of the caller's, or NULL. */
+static struct words *
+cache_find(struct trigger_cache *cache, GHashTable *table, gconstpointer key)
+{
+	struct words *words;
+
+	g_mutex_lock(&cache->lock);
+	words = g_hash_table_lookup(table, key);
+	if (words != NULL)
+		words_ref(words);
+	g_mutex_unlock(&cache->lock);
+	return words;
+}
+
+/* Takes the key. */
+static void
+cache_keep(struct trigger_cache *cache, GHashTable *table, gpointer key, struct words *words)
+{
+	g_mutex_lock(&cache->lock);
+	if (g_hash_table_size(table) >= CACHE_ENTRIES_MAX)
+		g_hash_table_remove_all(table);
+	g_hash_table_replace(table, key, words_ref(words));
+	g_mutex_unlock(&cache->lock);
 }
 
 /* A wording is lines, each between line ends, of "r" + regular expression or "t" + text; neither
@@ -80,23 +178,35 @@ words_compile(const char *wording, GError **error)
 static struct words *
 words_of(struct trigger_cache *cache, const GString *wording, GError **error)
 {
-	struct words *words;
+	struct words *words = cache_find(cache, cache->words, wording->str);
 
-	g_mutex_lock(&cache->lock);
-	words = g_hash_table_lookup(cache->words, wording->str);
-	if (words != NULL)
-		words_ref(words);
-	g_mutex_unlock(&cache->lock);
 	if (words != NULL)
 		return words;
 	words = words_compile(wording->str, error);
-	if (words == NULL)
-		return NULL;
-	g_mutex_lock(&cache->lock);
-	if (g_hash_table_size(cache->words) >= CACHE_WORDINGS_MAX)
-		g_hash_table_remove_all(cache->words);
-	g_hash_table_replace(cache->words, g_strdup(wording->str), words_ref(words));
-	g_mutex_unlock(&cache->lock);
+	if (words != NULL)
+		cache_keep(cache, cache->words, g_strdup(wording->str), words);
+	return words;
+}
+
+static struct words *
+words_of_trigger(struct trigger_cache *cache, const struct side *side, enum preference preference,
+		 GError **error)
+{
+	struct topic topic = { .purpose = preference };
+	g_autoptr(GString) wording = NULL;
+	struct words *words;
+
+	for (guint i = 0; i < side->count; i++)
+		(void)topic_add(&topic, side->sets[i]);
+	words = cache_find(cache, cache->topics, &topic);
+	if (words != NULL)
+		return words;
+	wording = g_string_new(NULL);
+	for (guint i = 0; i < side->count; i++)
+		wording_add_pattern(wording, side->sets[i], preference);
+	words = words_of(cache, wording, error);
+	if (words != NULL)
+		cache_keep(cache, cache->topics, topic_keep(&topic), words);
 	return words;
 }
 
@@ -105,17 +215,13 @@ static gboolean
 subject_has(struct trigger_cache *cache, const struct side *side, enum preference preference,
 	    const struct headers *headers, gboolean *found, GError **error)
 {
-	g_autoptr(GString) wording = g_string_new(NULL);
-	CLEANUP(words) struct words *words = NULL;
+	CLEANUP(words) struct words *words = words_of_trigger(cache, side, preference, error);
 	const struct header *field;
 
-	for (guint i = 0; i < side->count; i++)
-		wording_add_pattern(wording, side->sets[i], preference);
-	if (wording->len == 0)
-		return TRUE;
-	words = words_of(cache, wording, error);
 	if (words == NULL)
 		return FALSE;
+	if (words_empty(words))
+		return TRUE;
 	for (guint n = 1; !*found && (field = headers_find(headers, "Subject", n)) != NULL; n++)
 		*found = subject_matches(field->value, words);
 	return TRUE;
@@ -201,12 +307,10 @@ wording_add_tag(GString *wording, const struct preference_set *set, enum prefere
 	wording_add(wording, 't', text);
 }
 
-struct words *
-triggers_to_cut(struct trigger_cache *cache, const struct side *side, const GPtrArray *tag_sets,
-		gboolean remove, GError **error)
+static void
+wording_add_cut(GString *wording, const struct side *side, const GPtrArray *tag_sets,
+		gboolean remove)
 {
-	g_autoptr(GString) wording = g_string_new(NULL);
-
 	for (guint i = 0; i < tag_sets->len; i++) {
 		const struct preference_set *set = g_ptr_array_index(tag_sets, i);
 
@@ -220,7 +324,32 @@ triggers_to_cut(struct trigger_cache *cache, const struct side *side, const GPtr
 		wording_add_pattern(wording, side->sets[i], PREF_SIGN_TRIGGER_SUBJECT);
 		wording_add_pattern(wording, side->sets[i], PREF_PLAIN_TRIGGER_SUBJECT);
 	}
-	return words_of(cache, wording, error);
+}
+
+struct words *
+triggers_to_cut(struct trigger_cache *cache, const struct side *side, const GPtrArray *tag_sets,
+		gboolean remove, GError **error)
+{
+	struct topic topic = { .purpose = remove ? PURPOSE_CUT : PURPOSE_CUT_TAGS };
+	g_autoptr(GString) wording = NULL;
+	gboolean fits = TRUE;
+	struct words *words;
+
+	/* The side's sets come first and are counted: they give the triggers, the others tags. */
+	for (guint i = 0; i < side->count; i++)
+		fits &= topic_add(&topic, side->sets[i]);
+	topic.purpose = topic.purpose * 4 + topic.count;
+	for (guint i = 0; fits && i < tag_sets->len; i++)
+		fits &= topic_add(&topic, g_ptr_array_index(tag_sets, i));
+	words = fits ? cache_find(cache, cache->topics, &topic) : NULL;
+	if (words != NULL)
+		return words;
+	wording = g_string_new(NULL);
+	wording_add_cut(wording, side, tag_sets, remove);
+	words = words_of(cache, wording, error);
+	if (words != NULL && fits)
+		cache_keep(cache, cache->topics, topic_keep(&topic), words);
+	return words;
 }
 
 void

@@ -25,10 +25,17 @@ mailaddr_set_case(enum mailaddr_case mode)
 	local_case = mode;
 }
 
+/* RFC 5322 section 3.2.3 with the dot; RFC 6531 adds what is not ASCII. */
 static gboolean
 is_atext(unsigned char c)
 {
-	return c >= 0x80 || g_ascii_isalnum(c) || strchr("!#$%&'*+-/=?^_`{|}~.", c) != NULL;
+	static const char marks[128] = {
+		['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1,
+		['+'] = 1, ['-'] = 1, ['/'] = 1, ['='] = 1, ['?'] = 1, ['^'] = 1,  ['_'] = 1,
+		['`'] = 1, ['{'] = 1, ['|'] = 1, ['}'] = 1, ['~'] = 1, ['.'] = 1,
+	};
+
+	return c >= 0x80 || g_ascii_isalnum(c) || marks[c];
 }
 
 /* An address literal stays as it is, in lower case; everything else goes through IDNA 2008. */
@@ -91,7 +98,22 @@ is_dot_atom(const char *local)
 	return TRUE;
 }
 
-/* The normalised local part: case folded, NFC, quoted only where that is needed. */
+/* Case folded and NFC; nearly every address is ASCII, where the latter changes nothing. */
+static char *
+local_fold(const char *plain)
+{
+	g_autofree char *composed = NULL;
+
+	if (g_str_is_ascii(plain))
+		return local_case == MAILADDR_FOLD_LOCAL ? g_ascii_strdown(plain, -1)
+							 : g_strdup(plain);
+	composed = g_utf8_normalize(plain, -1, G_NORMALIZE_NFC);
+	if (composed == NULL || local_case != MAILADDR_FOLD_LOCAL)
+		return g_steal_pointer(&composed);
+	return g_utf8_strdown(composed, -1);
+}
+
+/* The normalised local part: folded, quoted only where that is needed. */
 static char *
 local_key(const char *text, gsize length)
 {
@@ -103,15 +125,21 @@ local_key(const char *text, gsize length)
 		plain = g_strndup(text, length);
 	if (plain == NULL || (text[0] != '"' && !is_dot_atom(plain)))
 		return NULL;
-	g_autofree char *composed = g_utf8_normalize(plain, -1, G_NORMALIZE_NFC);
-	if (composed == NULL)
+	g_autofree char *folded = local_fold(plain);
+	if (folded == NULL)
 		return NULL;
-	g_autofree char *folded =
-	    local_case == MAILADDR_FOLD_LOCAL ? g_utf8_strdown(composed, -1) : g_strdup(composed);
 	if (is_dot_atom(folded))
 		return g_steal_pointer(&folded);
 	g_autofree char *escaped = g_strescape(folded, NULL);
 	return g_strdup_printf("\"%s\"", escaped);
+}
+
+static struct mailaddr *
+no_address(const char *text, const char *why, GError **error)
+{
+	g_autofree char *safe = printable(text);
+
+	return fail(error, PS_ERROR_INVALID, "'%s' is not a mail address%s", safe, why);
 }
 
 struct mailaddr *
@@ -124,20 +152,19 @@ mailaddr_parse(const char *text, GError **error)
 		length -= 2;
 	}
 	g_autofree char *bare = g_strndup(text, length);
-	g_autofree char *safe = printable(bare);
 	if (length > MAILADDR_MAX_BYTES)
 		return fail(error, PS_ERROR_INVALID, "mail address of %zu bytes is too long",
 			    length);
 	if (!g_utf8_validate(bare, -1, NULL))
-		return fail(error, PS_ERROR_INVALID, "'%s' is not a mail address: not UTF-8", safe);
+		return no_address(bare, ": not UTF-8", error);
 
 	const char *at = strrchr(bare, '@');
 	if (at == NULL || at == bare)
-		return fail(error, PS_ERROR_INVALID, "'%s' is not a mail address", safe);
+		return no_address(bare, "", error);
 	g_autofree char *local = local_key(bare, (gsize)(at - bare));
 	g_autofree char *domain = mailaddr_domain_key(at + 1, NULL);
 	if (local == NULL || domain == NULL)
-		return fail(error, PS_ERROR_INVALID, "'%s' is not a mail address", safe);
+		return no_address(bare, "", error);
 
 	struct mailaddr *address = g_new0(struct mailaddr, 1);
 	address->references = 1;

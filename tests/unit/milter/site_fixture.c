@@ -296,6 +296,17 @@ site_select(struct site *site, const char *scope, const char *kind, const struct
 }
 
 void
+site_copy_key(struct site *site, const struct cert *from, const struct cert *to)
+{
+	g_autofree char *sql = g_strdup_printf(
+	    "UPDATE private_key SET sealed = (SELECT sealed FROM private_key WHERE spki_sha256 = "
+	    "'%s') WHERE spki_sha256 = '%s'",
+	    cert_spki_sha256(from), cert_spki_sha256(to));
+
+	scratch_pg_sql(site->pg, sql);
+}
+
+void
 site_database_down(struct site *site)
 {
 	scratch_pg_down(site->pg);

@@ -29,6 +29,8 @@ enum site_key { SITE_KEY_HELD, SITE_KEY_ELSEWHERE };
 struct cert *site_issue(struct site *site, const char *address, enum key_kind kind,
 			enum site_key held);
 void site_select(struct site *site, const char *scope, const char *kind, const struct cert *cert);
+/* The sealed bytes of one key over those of another, as somebody with the database could. */
+void site_copy_key(struct site *site, const struct cert *from, const struct cert *to);
 void site_database_down(struct site *site);
 void site_database_up(struct site *site);
 

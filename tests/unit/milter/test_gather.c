@@ -3,8 +3,11 @@
  * are used, what unknown means, and that nothing is asked twice.
  */
 #include <string.h>
+#include <time.h>
 
 #include "milter/explain.h"
+#include "milter/message/edits.h"
+#include "milter/message/headers.h"
 #include "milter/mime/subject.h"
 #include "pki/keyring.h"
 #include "pki/select.h"
@@ -511,6 +514,7 @@ test_describe_is_stable(void)
 /* ---- explain and the filter ----------------------------------------------------------------- */
 
 #define GENERATED 500
+#define COST_ROUNDS 5000
 
 static const char *
 any_of(const char *const *texts, guint count)
@@ -640,21 +644,54 @@ test_explain_is_the_ruling(void)
 
 /* ---- what it costs -------------------------------------------------------------------------- */
 
+/* A ruling and the clean-up of the header, everything cached; to be compared with a signature,
+ * which takes 250 us (RSA) or 20 us (EC). */
 static void
 test_cost(void)
 {
 	struct site_mail mail = { .recipients = "bob@partner.example" };
-	gint64 start;
+	CLEANUP(headers) struct headers *headers = headers_new();
+	clock_t start;
+
+	if (site_skip(site))
+		return;
+	g_assert_true(headers_add(headers, "Subject", " Re: quarterly figures", 22, NULL));
+	usual_preferences();
+	site_prefer(site, "partner.example", "encrypt_mode", "force");
+	ruling_free(rule(&mail));
+	start = clock();
+	for (guint i = 0; i < COST_ROUNDS; i++) {
+		CLEANUP(ruling) struct ruling *ruling = rule(&mail);
+		CLEANUP(edits) struct edits *edits = edits_new();
+
+		ruling_clean_header(site_gateway(site), ruling, headers, edits);
+	}
+	g_test_message("%.1f us of CPU a ruling",
+		       (double)(clock() - start) * 1e6 / CLOCKS_PER_SEC / COST_ROUNDS);
+}
+
+/* A key whose row was copied over another's does not open: unknown, not absent. */
+static void
+test_key_does_not_open(void)
+{
+	struct site_mail mail = {
+		.sender = "frank@corp.example",
+		.login = "frank@corp.example",
+		.headers = "From: frank@corp.example\nTo: bob@partner.example",
+	};
+	CLEANUP(cert) struct cert *frank = NULL;
+	CLEANUP(ruling) struct ruling *ruling = NULL;
 
 	if (site_skip(site))
 		return;
 	usual_preferences();
-	site_prefer(site, "partner.example", "encrypt_mode", "force");
-	ruling_free(rule(&mail));
-	start = clock_monotonic_us();
-	for (guint i = 0; i < 2000; i++)
-		ruling_free(rule(&mail));
-	g_test_message("%.1f us a ruling", (double)(clock_monotonic_us() - start) / 2000.0);
+	frank = site_issue(site, "frank@corp.example", KEY_KIND_EC, SITE_KEY_HELD);
+	site_copy_key(site, alice, frank);
+	ruling = rule(&mail);
+	g_assert_cmpstr(reason_name(ruling->groups->reason), ==,
+			reason_name(REASON_DEFERRED_UNKNOWN_KEY));
+	g_assert_nonnull(ruling->gathered->signer_note);
+	g_test_message("%s", ruling->gathered->signer_note);
 }
 
 int
@@ -674,6 +711,7 @@ main(int argc, char **argv)
 	g_test_add_func("/gather/no-round-trip", test_no_round_trip);
 	g_test_add_func("/gather/describe-is-stable", test_describe_is_stable);
 	g_test_add_func("/gather/explain-is-the-ruling", test_explain_is_the_ruling);
+	g_test_add_func("/gather/key-does-not-open", test_key_does_not_open);
 	g_test_add_func("/gather/cost", test_cost);
 	g_test_add_func("/gather/database-down", test_database_down);
 	g_test_add_func("/gather/additional", test_additional_if_database);
