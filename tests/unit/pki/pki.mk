@@ -12,3 +12,6 @@ STORE_FIXTURE = $(CERT_FIXTURE) %D%/store_fixture.c %D%/store_fixture.h
 check_PROGRAMS += tests/unit/pki/test_trust
 tests_unit_pki_test_trust_SOURCES = %D%/test_trust.c $(STORE_FIXTURE)
 tests_unit_pki_test_trust_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_select
+tests_unit_pki_test_select_SOURCES = %D%/test_select.c $(STORE_FIXTURE)
+tests_unit_pki_test_select_LDADD = $(TEST_LIBS) $(PKI_LIBS)

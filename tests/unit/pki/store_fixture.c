@@ -8,6 +8,23 @@
 #include "store/db/tx.h"
 #include "tests/unit/pki/cert_fixture.h"
 
+static void
+open_caches(struct world *world)
+{
+	world->preferences = preference_cache_new(world->db, NULL, '+', 300);
+	world->trust = trust_new(world->db, NULL, world->clock, world->preferences, 300);
+	world->select = select_new(world->db, NULL, world->clock, world->trust, world->keyring,
+				   world->preferences, '+', 300);
+}
+
+static void
+close_caches(struct world *world)
+{
+	select_free(world->select);
+	trust_free(world->trust);
+	preference_cache_free(world->preferences);
+}
+
 gboolean
 world_up(struct world *world)
 {
@@ -23,19 +40,14 @@ world_up(struct world *world)
 	g_assert_true(master_keys_create(path, &error));
 	world->keyring = keyring_open(world->db, NULL, world->clock, path, 0, &error);
 	g_assert_no_error(error);
-	world->preferences = preference_cache_new(world->db, NULL, '+', 300);
-	world->trust = trust_new(world->db, NULL, world->clock, world->preferences, 300);
-	world->select = select_new(world->db, NULL, world->clock, world->trust, world->keyring,
-				   world->preferences, '+', 300);
+	open_caches(world);
 	return TRUE;
 }
 
 void
 world_down(struct world *world)
 {
-	select_free(world->select);
-	trust_free(world->trust);
-	preference_cache_free(world->preferences);
+	close_caches(world);
 	keyring_free(world->keyring);
 	db_close(world->db);
 	clock_free(world->clock);
@@ -62,7 +74,8 @@ run(struct world *world, tx_func func, struct act *act)
 	act->world = world;
 	if (!db_transaction(world->db, func, act, &error))
 		g_error("%s", error->message);
-	trust_forget(world->trust);
+	close_caches(world);
+	open_caches(world);
 }
 
 static gboolean

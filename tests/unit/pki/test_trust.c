@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/base/error.h"
+#include "store/db/changelog.h"
 #include "tests/unit/pki/cert_fixture.h"
 #include "tests/unit/pki/store_fixture.h"
 
@@ -326,6 +327,45 @@ test_time(void)
 	world_down(&world);
 }
 
+/* What the change log says makes a remembered verdict stale; nothing else is asked again. */
+static void
+test_change_log(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!world_up(&world))
+		return;
+	world_root(&world, root.cert);
+	world_cert(&world, intermediate.cert);
+	CLEANUP(changelog)
+	struct changelog *changelog =
+	    changelog_start(world.db, scratch_pg_settings(world.pg), &error);
+	g_assert_no_error(error);
+	CLEANUP(trust)
+	struct trust *trust = trust_new(world.db, changelog, world.clock, world.preferences, 300);
+	CLEANUP(verdict)
+	struct verdict *first = trust_judge(trust, good.cert, TRUST_ENCRYPT, &error);
+	g_assert_cmpint(first->state, ==, VERDICT_VALID);
+	CLEANUP(verdict)
+	struct verdict *again = trust_judge(trust, good.cert, TRUST_ENCRYPT, &error);
+	g_assert_true(first == again);
+	world_ctl(&world, intermediate.cert, CTL_KIND_DENY, FALSE);
+	g_assert_true(changelog_poll(changelog, &error));
+	/* world_ctl made the caches of the world anew: only this trust lives on. */
+	CLEANUP(trust)
+	struct trust *other = trust_new(world.db, changelog, world.clock, world.preferences, 300);
+	CLEANUP(verdict)
+	struct verdict *denied = trust_judge(other, good.cert, TRUST_ENCRYPT, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(denied->ctl, ==, CTL_MARK_DENY_INHERITED);
+	CLEANUP(verdict)
+	struct verdict *stale = trust_judge_with(trust, good.cert, TRUST_ENCRYPT,
+						 CHAIN_REVOCATION_IF_AVAILABLE, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(stale->ctl, ==, CTL_MARK_DENY_INHERITED);
+	world_down(&world);
+}
+
 static void
 test_database_away(void)
 {
@@ -368,7 +408,7 @@ make_nodes(void)
 int
 main(int argc, char **argv)
 {
-	struct node *all[] = { &good,    &expired, &future,       &no_encrypt, &web,
+	struct node *all[] = { &good,    &expired,      &future,     &no_encrypt, &web,
 			       &revoked, &intermediate, &other_root, &root };
 
 	g_test_init(&argc, &argv, NULL);
@@ -381,6 +421,7 @@ main(int argc, char **argv)
 	g_test_add_func("/trust/namesake-does-not-deny", test_namesake_does_not_deny);
 	g_test_add_func("/trust/hints", test_hints);
 	g_test_add_func("/trust/time", test_time);
+	g_test_add_func("/trust/change-log", test_change_log);
 	g_test_add_func("/trust/database-away", test_database_away);
 	int status = g_test_run();
 	for (gsize i = 0; i < G_N_ELEMENTS(all); i++)
