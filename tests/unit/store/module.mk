@@ -37,3 +37,7 @@ tests_unit_store_test_lookups_SOURCES = %D%/test_lookups.c
 tests_unit_store_test_lookups_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 tests_unit_store_test_roles_SOURCES = %D%/test_roles.c
 tests_unit_store_test_roles_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_audit
+tests_unit_store_test_audit_SOURCES = %D%/test_audit.c
+tests_unit_store_test_audit_LDADD = $(TEST_LIBS) $(STORE_LIBS)
