@@ -41,3 +41,7 @@ tests_unit_store_test_roles_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_audit
 tests_unit_store_test_audit_SOURCES = %D%/test_audit.c
 tests_unit_store_test_audit_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_preferences
+tests_unit_store_test_preferences_SOURCES = %D%/test_preferences.c
+tests_unit_store_test_preferences_LDADD = $(TEST_LIBS) $(STORE_LIBS)
