@@ -449,21 +449,19 @@ class Site:
         return subprocess.run(["sendmail", "-C", self.postfix.conf, "-i", "-f", sender, *recipients],
                               input=message.encode() if isinstance(message, str) else message)
 
-    def mails(self, address, consume=False):
-        """Bytes of what lies in the mailbox of the address's domain for this recipient."""
-        found = []
+    def mails(self, address):
+        """(path, bytes) of what lies in the mailbox of the address's domain for this recipient, oldest first."""
         for path in self.postfix.mailbox_files(address.split("@")[1]):
             with open(path, "rb") as f:
                 data = f.read()
             if f"Delivered-To: {address}".encode() in data.split(b"\n\n", 1)[0]:
-                found.append(data)
-                if consume:
-                    os.unlink(path)
-        return found
+                yield path, data
 
     def wait_mail(self, address, seconds=20):
-        """The next message for the address, taken out of its mailbox."""
-        return wait_until(f"mail for {address}", lambda: self.mails(address, consume=True), seconds)[0]
+        """The oldest message for the address, taken out of its mailbox."""
+        path, data = wait_until(f"mail for {address}", lambda: next(self.mails(address), None), seconds)
+        os.unlink(path)
+        return data
 
     def exchange(self, sender, recipient, message, **how):
         code, text = self.send(sender, [recipient], message, **how)

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Running it: observing, untouched mail, reload, a new master key and a backup while mail flows."""
+import glob
+import os
+import re
+import signal
+import smtplib
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from harness import DATA, INSIDE, OUTSIDER, PARTNER, Site, Tap, require, wait_until  # noqa: E402
+
+FULL = os.environ.get("PS_FULL") == "yes"
+ALICE, BOB = f"alice@{INSIDE}", f"bob@{PARTNER}"
+TRACE = (b"received:", b"delivered-to:", b"return-path:", b"x-original-to:", b"message-id:", b"date:")
+
+
+def simple(number=0):
+    return f"From: {ALICE}\nTo: {BOB}\nSubject: life {number}\nMessage-ID: <life-{number}@{INSIDE}>\nDate: Sat, 21 Nov 2026 12:00:00 +0000\n\nbody {number}\n"
+
+
+def without_trace(message):
+    """The message but for the fields that an MTA adds on the way."""
+    head, _, body = message.partition(b"\n\n")
+    kept, skip = [], False
+    for line in head.split(b"\n"):
+        if line[:1] not in (b" ", b"\t"):
+            skip = line.lower().startswith(TRACE)
+        if not skip:
+            kept.append(line)
+    return b"\n".join(kept) + b"\n\n" + body
+
+
+def observe(site):
+    """observe changes not one byte, not even what would be removed otherwise."""
+    message = ("From: %s\nTo: %s\nSubject: [encrypt] [signed] watch\nX-Postseal-Encrypt: yes\nX-Postseal-Verdict: valid\n"
+               "Authentication-Results: mx.inside.example; smime=pass\nContent-Type: text/plain; charset=utf-8\n"
+               "Content-Transfer-Encoding: 8bit\n\näöü\n..\n" % (ALICE, BOB))
+    site.prefer(INSIDE, mode="observe")
+    try:
+        control = site.exchange(ALICE, BOB, message, port=site.postfix.reinject)
+        got = site.exchange(ALICE, BOB, message)
+    finally:
+        site.cli("domain", "unset", INSIDE, "mode")
+    require(without_trace(got) == without_trace(control), f"{without_trace(got)!r}\n{without_trace(control)!r}")
+    wait_until("the log says what it would have done", lambda: "observed=yes" in site.filter.output(), 5)
+
+
+def untouched(site):
+    """Inbound mail with nothing to do arrives as it does without a filter."""
+    folder = os.path.join(DATA, "mime-torture")
+    files = sorted(f for f in glob.glob(os.path.join(folder, "**", "*"), recursive=True)
+                   if os.path.isfile(f) and f.endswith((".eml", ".msg")) and os.path.getsize(f) < 300000)
+    if not files:
+        return "no files in " + folder
+    different, count = [], 0
+    for path in files if FULL else files[::6]:
+        with open(path, "rb") as f:
+            data = f.read().replace(b"\r\n", b"\n")
+        if b"\0" in data or b"\r" in data or b"X-Postseal" in data or re.search(rb"^Authentication-Results", data, re.M | re.I):
+            continue
+        target = f"alice@{INSIDE}"
+        replies = []
+        for port in (site.postfix.reinject, site.postfix.mx):
+            how = {"port": port, "xclient": OUTSIDER} if port == site.postfix.mx else {"port": port}
+            code, text = site.send("x@other.example", [target], data, **how)
+            replies.append(without_trace(site.wait_mail(target)) if code == 250 else (code, text))
+        count += 1
+        if replies[0] != replies[1]:
+            different.append(f"{path}: {str(replies[1])[:200]}")
+    print(f"# {count} messages of mime-torture, {len(different)} different")
+    require(count > 30, f"only {count} messages were tried")
+    require(not different, "\n".join(different))
+    return None
+
+
+def reload(site):
+    """A reload takes new settings and keeps connections; a broken file changes nothing."""
+    with smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=30) as smtp:
+        smtp.sendmail(ALICE, [BOB], simple(1))
+        site.settings["trusted_networks"] = "192.0.2.0/24"
+        site.write_config()
+        site.filter.child.send_signal(signal.SIGHUP)
+        wait_until("the reload", lambda: "settings read again" in site.filter.output(), 10)
+        smtp.sendmail(ALICE, [BOB], simple(2))
+    first, second = site.wait_mail(BOB), site.wait_mail(BOB)
+    require(b"multipart/signed" in first, "the first message is not signed")
+    require(b"multipart/signed" not in second, "the second message is signed although its network is not trusted any more")
+    with open(site.config, "a") as f:
+        f.write("no_such_setting = 1\n")
+    site.filter.child.send_signal(signal.SIGHUP)
+    wait_until("the refusal", lambda: "no_such_setting" in site.filter.output(), 10)
+    require(site.filter.running(), "the filter ended over a broken settings file")
+    del site.settings["trusted_networks"]
+    site.write_config()
+    site.filter.child.send_signal(signal.SIGHUP)
+    wait_until("trust is back", lambda: b"multipart/signed" in site.exchange(ALICE, BOB, simple(3)), 10)
+
+
+def rotate(site):
+    """Mail is signed all the time while every key is sealed anew, and the daemon is killed in between."""
+    stop, unsigned, sent = threading.Event(), [], [0]
+
+    def flow():
+        while not stop.is_set():
+            got = site.exchange(ALICE, BOB, simple(100 + sent[0]))
+            sent[0] += 1
+            if b"multipart/signed" not in got:
+                unsigned.append(got)
+    thread = threading.Thread(target=flow)
+    thread.start()
+    try:
+        site.cli("key", "rotate-master", check=False)
+        site.daemon.kill()
+        site.start_daemon()
+        site.cli("key", "rotate-master", check=False)
+        wait_until("all keys are sealed under the newest generation", lambda: sealed_under_newest(site), 60, 0.5)
+        time.sleep(0.5)
+    finally:
+        stop.set()
+        thread.join()
+    require(sent[0] > 3, f"only {sent[0]} messages went through")
+    require(not unsigned, f"{len(unsigned)} messages left unsigned")
+    # A filter that starts now knows the new generation from its file alone.
+    site.filter.stop()
+    site.start_filter()
+    require(b"multipart/signed" in site.exchange(ALICE, BOB, simple(999)), "not signed after the rotation")
+
+
+def sealed_under_newest(site):
+    jobs = site.json("job", "list")["items"]
+    return not [j for j in jobs if "wrap" in j["kind"] and j["state"] not in ("done",)]
+
+
+def backup(site):
+    """What a backup holds comes back, and under another master key a clear line says so."""
+    secret = os.path.join(site.folder, "etc", "passphrase")
+    with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+        f.write("correct horse battery staple\n")
+    path = os.path.join(site.folder, "backup.postseal")
+    site.cli("db", "backup", path, "--password-file", secret)
+    with open(path, "rb") as f:
+        data = f.read()
+    require(ALICE.encode() not in data and b"CREATE TABLE" not in data, "the backup is not encrypted")
+    site.prefer(BOB, encrypt_mode="none")
+    site.filter.stop()
+    site.daemon.stop()
+    wrong = os.path.join(site.folder, "etc", "wrong")
+    with open(os.open(wrong, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+        f.write("no\n")
+    done = site.cli("db", "restore", path, "--password-file", wrong, "--yes", check=False)
+    require(done.returncode == 1 and "password" in done.stderr + done.stdout or "passphrase" in done.stderr, done.stderr)
+    site.cli("db", "restore", path, "--password-file", secret, "--yes")
+    site.start_daemon()
+    site.start_filter()
+    value = [p for p in site.json("user", "show", BOB)["items"] if p["preference"] == "encrypt_mode"][0]["value"]
+    require(value == "allow", f"a preference set after the backup is still there: {value}")
+    require(b"multipart/signed" in site.exchange(ALICE, BOB, simple(1000)), "not signed after the restore")
+
+    site.filter.stop()
+    site.daemon.stop()
+    for name in ("master_key_file", "milter_master_key_file"):
+        key = site.settings[name]
+        os.rename(key, key + ".kept")
+    site.cli("setup", "--yes", check=False)
+    done = site.cli("db", "restore", path, "--password-file", secret, "--yes", check=False)
+    require(done.returncode == 1 and "master key" in done.stderr, f"exit {done.returncode}: {done.stderr}{done.stdout}")
+    for name in ("master_key_file", "milter_master_key_file"):
+        key = site.settings[name]
+        os.rename(key + ".kept", key)
+
+
+def main():
+    tap = Tap()
+    with Site({"log_level": "info"}) as site:
+        site.start()
+        site.make_ca()
+        site.issue(ALICE)
+        tap.case("observe changes not one byte", observe, site)
+        if os.path.isdir(os.path.join(DATA, "mime-torture")):
+            tap.case("untouched mail arrives byte for byte", untouched, site)
+        else:
+            tap.skip("untouched mail arrives byte for byte", "the folder mime-torture is missing")
+        tap.case("reload keeps connections and refuses a broken file", reload, site)
+        tap.case("a new master key while mail flows, interrupted", rotate, site)
+        tap.case("backup and restore, and another master key", backup, site)
+    tap.done()
+
+
+main()
