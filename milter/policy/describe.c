@@ -2,7 +2,7 @@
 #include "milter/policy/describe.h"
 
 static void
-append_escaped(GString *out, gunichar c)
+append_escaped(GString *out, char c)
 {
 	switch (c) {
 	case '"':
@@ -15,26 +15,38 @@ append_escaped(GString *out, gunichar c)
 		g_string_append(out, "\\n");
 		return;
 	default:
-		if (c < 0x20 || c == 0x7f)
-			g_string_append_printf(out, "\\u%04x", c);
-		else
-			g_string_append_unichar(out, c);
+		g_string_append_printf(out, "\\u%04x", (guint)(guchar)c);
 	}
 }
 
+static gboolean
+is_escaped(char c)
+{
+	return (guchar)c < 0x20 || c == 0x7f || c == '"' || c == '\\';
+}
+
+/* A record is made for each message: what needs no escape is copied in runs. */
 void
 describe_text(GString *out, const char *text)
 {
 	g_autofree char *valid = NULL;
+	const char *run, *p;
 
 	if (text == NULL) {
 		g_string_append(out, "null");
 		return;
 	}
-	valid = g_utf8_make_valid(text, -1);
+	if (!g_utf8_validate(text, -1, NULL))
+		text = valid = g_utf8_make_valid(text, -1);
 	g_string_append_c(out, '"');
-	for (const char *p = valid; *p != '\0'; p = g_utf8_next_char(p))
-		append_escaped(out, g_utf8_get_char(p));
+	for (run = p = text; *p != '\0'; p++) {
+		if (!is_escaped(*p))
+			continue;
+		g_string_append_len(out, run, p - run);
+		append_escaped(out, *p);
+		run = p + 1;
+	}
+	g_string_append_len(out, run, p - run);
 	g_string_append_c(out, '"');
 }
 
