@@ -117,13 +117,10 @@ local_fold(const char *plain)
 static char *
 local_key(const char *text, gsize length)
 {
-	g_autofree char *plain = NULL;
+	gboolean quoted = length >= 2 && text[0] == '"' && text[length - 1] == '"';
+	g_autofree char *plain = quoted ? unquote_local(text, length) : g_strndup(text, length);
 
-	if (length >= 2 && text[0] == '"' && text[length - 1] == '"')
-		plain = unquote_local(text, length);
-	else
-		plain = g_strndup(text, length);
-	if (plain == NULL || (text[0] != '"' && !is_dot_atom(plain)))
+	if (plain == NULL || (!quoted && !is_dot_atom(plain)))
 		return NULL;
 	g_autofree char *folded = local_fold(plain);
 	if (folded == NULL)

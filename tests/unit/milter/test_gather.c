@@ -54,110 +54,111 @@ rule(const struct site_mail *mail)
 
 /* ---- who may be signed for ------------------------------------------------------------------ */
 
+static const struct {
+	const char *name;
+	struct site_mail mail;
+	gboolean signed_;
+	enum reason reason;
+} forgeries[] = {
+	{ "alice, logged in", { 0 }, TRUE, REASON_DONE_SIGNED },
+	{ "alice from a trusted network",
+	  { .login = "", .client = "127.0.0.1" },
+	  TRUE,
+	  REASON_DONE_SIGNED },
+	{ "an outsider with a forged internal envelope sender",
+	  { .login = "", .headers = "From: eve@evil.example\nTo: bob@partner.example" },
+	  FALSE,
+	  REASON_PLAIN_UNTRUSTED },
+	{ "an outsider with a forged From",
+	  { .login = "", .sender = "eve@evil.example" },
+	  FALSE,
+	  REASON_PLAIN_UNTRUSTED },
+	{ "an outsider with both forged", { .login = "" }, FALSE, REASON_PLAIN_UNTRUSTED },
+	{ "an outsider with both forged, to one of us",
+	  { .login = "", .recipients = "carol@corp.example" },
+	  FALSE,
+	  REASON_LEAVE_SPOOFED },
+	{ "carol logged in, alice in From",
+	  { .login = "carol@corp.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "carol logged in, alice in From and carol in Sender",
+	  { .login = "carol@corp.example",
+	    .headers = "From: alice@corp.example\nSender: carol@corp.example\n"
+		       "To: bob@partner.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "two From fields",
+	  { .headers = "From: alice@corp.example\nFrom: carol@corp.example\n"
+		       "To: bob@partner.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "two equal From fields",
+	  { .headers = "From: alice@corp.example\nFrom: alice@corp.example\n"
+		       "To: bob@partner.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "From with two mailboxes",
+	  { .headers = "From: alice@corp.example, carol@corp.example\n"
+		       "To: bob@partner.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "no From", { .headers = "To: bob@partner.example" }, FALSE, REASON_PLAIN_AUTHOR },
+	{ "an outsider in From, alice in Sender",
+	  { .headers = "From: eve@evil.example\nSender: alice@corp.example\n"
+		       "To: bob@partner.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "Resent-From",
+	  { .headers = "From: alice@corp.example\nResent-From: carol@corp.example\n"
+		       "To: bob@partner.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "the null sender with a forged From from outside",
+	  { .login = "", .sender = "" },
+	  FALSE,
+	  REASON_PLAIN_UNTRUSTED },
+	{ "the null sender with alice in From, logged in",
+	  { .sender = "" },
+	  FALSE,
+	  REASON_LEAVE_NULL_SENDER },
+	{ "loopback, a stranger's envelope sender, alice in From",
+	  { .login = "", .client = "127.0.0.1", .sender = "eve@evil.example" },
+	  FALSE,
+	  REASON_PLAIN_AUTHOR },
+	{ "behind a content filter: alice in From and envelope",
+	  { .login = "", .client = "127.0.0.1", .daemon = "AFTER-FILTER" },
+	  FALSE,
+	  REASON_PLAIN_UNTRUSTED },
+	{ "behind a content filter: a forged From",
+	  { .login = "",
+	    .client = "127.0.0.1",
+	    .daemon = "AFTER-FILTER",
+	    .sender = "eve@evil.example" },
+	  FALSE,
+	  REASON_PLAIN_UNTRUSTED },
+	{ "behind a content filter: the null sender with a forged From",
+	  { .login = "", .client = "127.0.0.1", .daemon = "AFTER-FILTER", .sender = "" },
+	  FALSE,
+	  REASON_PLAIN_UNTRUSTED },
+};
+
 static void
 test_signed_for(void)
 {
-	static const struct {
-		const char *name;
-		struct site_mail mail;
-		gboolean signed_;
-		enum reason reason;
-	} rows[] = {
-		{ "alice, logged in", { 0 }, TRUE, REASON_DONE_SIGNED },
-		{ "alice from a trusted network",
-		  { .login = "", .client = "127.0.0.1" },
-		  TRUE,
-		  REASON_DONE_SIGNED },
-		{ "an outsider with a forged internal envelope sender",
-		  { .login = "", .headers = "From: eve@evil.example\nTo: bob@partner.example" },
-		  FALSE,
-		  REASON_PLAIN_UNTRUSTED },
-		{ "an outsider with a forged From",
-		  { .login = "", .sender = "eve@evil.example" },
-		  FALSE,
-		  REASON_PLAIN_UNTRUSTED },
-		{ "an outsider with both forged", { .login = "" }, FALSE, REASON_PLAIN_UNTRUSTED },
-		{ "an outsider with both forged, to one of us",
-		  { .login = "", .recipients = "carol@corp.example" },
-		  FALSE,
-		  REASON_LEAVE_SPOOFED },
-		{ "carol logged in, alice in From",
-		  { .login = "carol@corp.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "carol logged in, alice in From and carol in Sender",
-		  { .login = "carol@corp.example",
-		    .headers = "From: alice@corp.example\nSender: carol@corp.example\n"
-			       "To: bob@partner.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "two From fields",
-		  { .headers = "From: alice@corp.example\nFrom: carol@corp.example\n"
-			       "To: bob@partner.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "two equal From fields",
-		  { .headers = "From: alice@corp.example\nFrom: alice@corp.example\n"
-			       "To: bob@partner.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "From with two mailboxes",
-		  { .headers = "From: alice@corp.example, carol@corp.example\n"
-			       "To: bob@partner.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "no From", { .headers = "To: bob@partner.example" }, FALSE, REASON_PLAIN_AUTHOR },
-		{ "an outsider in From, alice in Sender",
-		  { .headers = "From: eve@evil.example\nSender: alice@corp.example\n"
-			       "To: bob@partner.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "Resent-From",
-		  { .headers = "From: alice@corp.example\nResent-From: carol@corp.example\n"
-			       "To: bob@partner.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "the null sender with a forged From from outside",
-		  { .login = "", .sender = "" },
-		  FALSE,
-		  REASON_PLAIN_UNTRUSTED },
-		{ "the null sender with alice in From, logged in",
-		  { .sender = "" },
-		  FALSE,
-		  REASON_LEAVE_NULL_SENDER },
-		{ "loopback, a stranger's envelope sender, alice in From",
-		  { .login = "", .client = "127.0.0.1", .sender = "eve@evil.example" },
-		  FALSE,
-		  REASON_PLAIN_AUTHOR },
-		{ "behind a content filter: alice in From and envelope",
-		  { .login = "", .client = "127.0.0.1", .daemon = "AFTER-FILTER" },
-		  FALSE,
-		  REASON_PLAIN_UNTRUSTED },
-		{ "behind a content filter: a forged From",
-		  { .login = "",
-		    .client = "127.0.0.1",
-		    .daemon = "AFTER-FILTER",
-		    .sender = "eve@evil.example" },
-		  FALSE,
-		  REASON_PLAIN_UNTRUSTED },
-		{ "behind a content filter: the null sender with a forged From",
-		  { .login = "", .client = "127.0.0.1", .daemon = "AFTER-FILTER", .sender = "" },
-		  FALSE,
-		  REASON_PLAIN_UNTRUSTED },
-	};
-
 	if (site_skip(site))
 		return;
 	usual_preferences();
 	site_set(site, "relay_daemons", "AFTER-FILTER");
-	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
-		CLEANUP(ruling) struct ruling *ruling = rule(&rows[i].mail);
+	for (guint i = 0; i < G_N_ELEMENTS(forgeries); i++) {
+		CLEANUP(ruling) struct ruling *ruling = rule(&forgeries[i].mail);
 
-		g_test_message("%s: %s", rows[i].name, decide_row_text(ruling->plans[0].sign_row));
-		g_assert_cmpint(ruling->plans[0].sign, ==, rows[i].signed_);
+		g_test_message("%s: %s", forgeries[i].name,
+			       decide_row_text(ruling->plans[0].sign_row));
+		g_assert_cmpint(ruling->plans[0].sign, ==, forgeries[i].signed_);
 		g_assert_cmpstr(reason_name(ruling->groups->reason), ==,
-				reason_name(rows[i].reason));
-		if (!rows[i].signed_)
+				reason_name(forgeries[i].reason));
+		if (!forgeries[i].signed_)
 			continue;
 		const struct group *group = g_ptr_array_index(ruling->groups->copies, 0);
 
@@ -339,104 +340,106 @@ test_additional_if_database(void)
 
 /* ---- preferences ---------------------------------------------------------------------------- */
 
+static const struct {
+	const char *name, *scope, *preference, *value;
+	struct site_mail mail;
+	enum reason reason;
+} preferring_rows[] = {
+	{ "the user before the domain",
+	  "alice@corp.example",
+	  "sign_mode",
+	  "never",
+	  { 0 },
+	  REASON_PLAIN_NOT_WANTED },
+	{ "a subject trigger",
+	  "global",
+	  "mode",
+	  "active",
+	  { .headers = "From: alice@corp.example\nTo: bob@partner.example\n"
+		       "Subject: [encrypt] hello" },
+	  REASON_DONE_SIGNED_ENCRYPTED },
+	{ "Sensitivity",
+	  "global",
+	  "mode",
+	  "active",
+	  { .headers = "From: alice@corp.example\nTo: bob@partner.example\n"
+		       "Sensitivity: Company-Confidential" },
+	  REASON_DONE_SIGNED_ENCRYPTED },
+	{ "observe of the author",
+	  "alice@corp.example",
+	  "mode",
+	  "observe",
+	  { 0 },
+	  REASON_DONE_SIGNED },
+	{ "observe of the recipient's domain",
+	  "partner.example",
+	  "mode",
+	  "observe",
+	  { .login = "carol@corp.example" },
+	  REASON_PLAIN_AUTHOR },
+	{ "max_size", "alice@corp.example", "max_size", "1K", { 0 }, REASON_PLAIN_SIZE },
+	{ "author_check = network",
+	  "corp.example",
+	  "author_check",
+	  "network",
+	  { .login = "carol@corp.example" },
+	  REASON_DONE_SIGNED },
+	{ "logins",
+	  "alice@corp.example",
+	  "logins",
+	  "carol@corp.example",
+	  { .login = "carol@corp.example" },
+	  REASON_DONE_SIGNED },
+	{ "the envelope sender's required counts too",
+	  "carol@corp.example",
+	  "sign_mode",
+	  "required",
+	  { .sender = "carol@corp.example", .login = "carol@corp.example" },
+	  REASON_REFUSED_AUTHOR },
+	{ "a list of ours, a stranger's letter: relayed",
+	  "corp.example",
+	  "sign_mode",
+	  "required",
+	  { .login = "",
+	    .client = "127.0.0.1",
+	    .sender = "list-bounces@corp.example",
+	    .headers = "From: eve@evil.example\nList-Id: <l.corp.example>\n"
+		       "To: l@corp.example" },
+	  REASON_PLAIN_NOT_WANTED },
+	{ "the same without List-Id: ours, and refused",
+	  "corp.example",
+	  "sign_mode",
+	  "required",
+	  { .login = "",
+	    .client = "127.0.0.1",
+	    .sender = "list-bounces@corp.example",
+	    .headers = "From: eve@evil.example\nTo: l@corp.example" },
+	  REASON_REFUSED_AUTHOR },
+	{ "spoofed, reject",
+	  "carol@corp.example",
+	  "on_spoofed_internal",
+	  "reject",
+	  { .login = "", .recipients = "carol@corp.example" },
+	  REASON_REFUSED_SPOOFED },
+};
+
 static void
 test_preferences(void)
 {
-	static const struct {
-		const char *name, *scope, *preference, *value;
-		struct site_mail mail;
-		enum reason reason;
-	} rows[] = {
-		{ "the user before the domain",
-		  "alice@corp.example",
-		  "sign_mode",
-		  "never",
-		  { 0 },
-		  REASON_PLAIN_NOT_WANTED },
-		{ "a subject trigger",
-		  "global",
-		  "mode",
-		  "active",
-		  { .headers = "From: alice@corp.example\nTo: bob@partner.example\n"
-			       "Subject: [encrypt] hello" },
-		  REASON_DONE_SIGNED_ENCRYPTED },
-		{ "Sensitivity",
-		  "global",
-		  "mode",
-		  "active",
-		  { .headers = "From: alice@corp.example\nTo: bob@partner.example\n"
-			       "Sensitivity: Company-Confidential" },
-		  REASON_DONE_SIGNED_ENCRYPTED },
-		{ "observe of the author",
-		  "alice@corp.example",
-		  "mode",
-		  "observe",
-		  { 0 },
-		  REASON_DONE_SIGNED },
-		{ "observe of the recipient's domain",
-		  "partner.example",
-		  "mode",
-		  "observe",
-		  { .login = "carol@corp.example" },
-		  REASON_PLAIN_AUTHOR },
-		{ "max_size", "alice@corp.example", "max_size", "1K", { 0 }, REASON_PLAIN_SIZE },
-		{ "author_check = network",
-		  "corp.example",
-		  "author_check",
-		  "network",
-		  { .login = "carol@corp.example" },
-		  REASON_DONE_SIGNED },
-		{ "logins",
-		  "alice@corp.example",
-		  "logins",
-		  "carol@corp.example",
-		  { .login = "carol@corp.example" },
-		  REASON_DONE_SIGNED },
-		{ "the envelope sender's required counts too",
-		  "carol@corp.example",
-		  "sign_mode",
-		  "required",
-		  { .sender = "carol@corp.example", .login = "carol@corp.example" },
-		  REASON_REFUSED_AUTHOR },
-		{ "a list of ours, a stranger's letter: relayed",
-		  "corp.example",
-		  "sign_mode",
-		  "required",
-		  { .login = "",
-		    .client = "127.0.0.1",
-		    .sender = "list-bounces@corp.example",
-		    .headers = "From: eve@evil.example\nList-Id: <l.corp.example>\n"
-			       "To: l@corp.example" },
-		  REASON_PLAIN_NOT_WANTED },
-		{ "the same without List-Id: ours, and refused",
-		  "corp.example",
-		  "sign_mode",
-		  "required",
-		  { .login = "",
-		    .client = "127.0.0.1",
-		    .sender = "list-bounces@corp.example",
-		    .headers = "From: eve@evil.example\nTo: l@corp.example" },
-		  REASON_REFUSED_AUTHOR },
-		{ "spoofed, reject",
-		  "carol@corp.example",
-		  "on_spoofed_internal",
-		  "reject",
-		  { .login = "", .recipients = "carol@corp.example" },
-		  REASON_REFUSED_SPOOFED },
-	};
-
 	if (site_skip(site))
 		return;
-	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+	for (guint i = 0; i < G_N_ELEMENTS(preferring_rows); i++) {
 		CLEANUP(ruling) struct ruling *ruling = NULL;
 
 		usual_preferences();
-		site_prefer(site, rows[i].scope, rows[i].preference, rows[i].value);
-		ruling = rule(&rows[i].mail);
-		g_test_message("%s", rows[i].name);
+		site_prefer(site, preferring_rows[i].scope, preferring_rows[i].preference,
+			    preferring_rows[i].value);
+		ruling = rule(&preferring_rows[i].mail);
+		g_test_message("%s", preferring_rows[i].name);
 		g_assert_cmpstr(reason_name(ruling->plans[0].reason), ==,
-				reason_name(rows[i].reason));
-		g_assert_cmpint(ruling->observed, ==, g_str_has_prefix(rows[i].name, "observe"));
+				reason_name(preferring_rows[i].reason));
+		g_assert_cmpint(ruling->observed, ==,
+				g_str_has_prefix(preferring_rows[i].name, "observe"));
 		g_assert_cmpint(ruling->observed && ruling->plans[0].sign, ==, FALSE);
 	}
 }

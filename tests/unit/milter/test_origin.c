@@ -135,88 +135,91 @@ set_of(const char *address, enum preference first, const char *first_value, enum
 	return preference_set_build(address, '+', rows);
 }
 
+static const struct {
+	const char *name, *author, *login, *sender, *logins, *aliases, *check;
+	gboolean resent;
+	enum author_state state;
+} author_rows[] = {
+	{ "his own login", "alice@corp.example", "alice@corp.example", "alice@corp.example", NULL,
+	  NULL, "login", FALSE, AUTHOR_CONFIRMED },
+	{ "his own login in capitals", "alice@corp.example", "Alice@CORP.example", "", NULL, NULL,
+	  "login", FALSE, AUTHOR_CONFIRMED },
+	{ "his own login, From with a tag", "alice+news@corp.example", "alice@corp.example", "",
+	  NULL, NULL, "login", FALSE, AUTHOR_CONFIRMED },
+	{ "a colleague's login", "alice@corp.example", "bob@corp.example", "alice@corp.example",
+	  NULL, NULL, "login", FALSE, AUTHOR_LOGIN },
+	{ "a bare login name is nobody's by default", "alice@corp.example", "alice", "", NULL, NULL,
+	  "login", FALSE, AUTHOR_LOGIN },
+	{ "a login that is listed", "alice@corp.example", "alice", "", "alice alice2", NULL,
+	  "login", FALSE, AUTHOR_CONFIRMED },
+	{ "a pattern", "alice@corp.example", "assistant-7", "", "assistant-*", NULL, "login", FALSE,
+	  AUTHOR_CONFIRMED },
+	{ "a pattern is the whole login", "alice@corp.example", "not-assistant-7", "",
+	  "assistant-*", NULL, "login", FALSE, AUTHOR_LOGIN },
+	{ "a list replaces the default", "alice@corp.example", "alice@corp.example", "", "alice",
+	  NULL, "login", FALSE, AUTHOR_LOGIN },
+	{ "no login, his own envelope sender", "alice@corp.example", NULL, "alice@corp.example",
+	  NULL, NULL, "login", FALSE, AUTHOR_CONFIRMED },
+	{ "no login, another internal envelope sender", "alice@corp.example", NULL,
+	  "daemon@corp.example", NULL, NULL, "login", FALSE, AUTHOR_CONFIRMED },
+	{ "no login, the null sender", "alice@corp.example", NULL, "", NULL, NULL, "login", FALSE,
+	  AUTHOR_CONFIRMED },
+	{ "no login, a stranger's envelope sender", "alice@corp.example", NULL, "eve@evil.example",
+	  NULL, NULL, "login", FALSE, AUTHOR_SENDER },
+	{ "no login, an alias outside", "alice@corp.example", NULL, "alice@home.example", NULL,
+	  "alice@home.example", "login", FALSE, AUTHOR_CONFIRMED },
+	{ "no login, an envelope sender that is no address", "alice@corp.example", NULL,
+	  "not an address", NULL, NULL, "login", FALSE, AUTHOR_SENDER },
+	{ "network: a colleague's login will do", "alice@corp.example", "bob@corp.example", "",
+	  NULL, NULL, "network", FALSE, AUTHOR_CONFIRMED },
+	{ "none-signed: nobody without a login", "alice@corp.example", NULL, "alice@corp.example",
+	  NULL, NULL, "none-signed", FALSE, AUTHOR_NO_LOGIN },
+	{ "none-signed: his login", "alice@corp.example", "alice@corp.example", "", NULL, NULL,
+	  "none-signed", FALSE, AUTHOR_CONFIRMED },
+	{ "none-signed: a colleague's login", "alice@corp.example", "bob@corp.example", "", NULL,
+	  NULL, "none-signed", FALSE, AUTHOR_LOGIN },
+	{ "an outsider in From", "eve@evil.example", "alice@corp.example", "", NULL, NULL, "login",
+	  FALSE, AUTHOR_EXTERNAL },
+	{ "Resent-From", "alice@corp.example", "alice@corp.example", "", NULL, NULL, "login", TRUE,
+	  AUTHOR_RESENT },
+	{ "nobody in From", NULL, "alice@corp.example", "alice@corp.example", NULL, NULL, "network",
+	  FALSE, AUTHOR_NONE },
+};
+
 static void
 test_author(void)
 {
-	static const struct {
-		const char *name, *author, *login, *sender, *logins, *aliases, *check;
-		gboolean resent;
-		enum author_state state;
-	} rows[] = {
-		{ "his own login", "alice@corp.example", "alice@corp.example", "alice@corp.example",
-		  NULL, NULL, "login", FALSE, AUTHOR_CONFIRMED },
-		{ "his own login in capitals", "alice@corp.example", "Alice@CORP.example", "", NULL,
-		  NULL, "login", FALSE, AUTHOR_CONFIRMED },
-		{ "his own login, From with a tag", "alice+news@corp.example", "alice@corp.example",
-		  "", NULL, NULL, "login", FALSE, AUTHOR_CONFIRMED },
-		{ "a colleague's login", "alice@corp.example", "bob@corp.example",
-		  "alice@corp.example", NULL, NULL, "login", FALSE, AUTHOR_LOGIN },
-		{ "a bare login name is nobody's by default", "alice@corp.example", "alice", "",
-		  NULL, NULL, "login", FALSE, AUTHOR_LOGIN },
-		{ "a login that is listed", "alice@corp.example", "alice", "", "alice alice2", NULL,
-		  "login", FALSE, AUTHOR_CONFIRMED },
-		{ "a pattern", "alice@corp.example", "assistant-7", "", "assistant-*", NULL,
-		  "login", FALSE, AUTHOR_CONFIRMED },
-		{ "a pattern is the whole login", "alice@corp.example", "not-assistant-7", "",
-		  "assistant-*", NULL, "login", FALSE, AUTHOR_LOGIN },
-		{ "a list replaces the default", "alice@corp.example", "alice@corp.example", "",
-		  "alice", NULL, "login", FALSE, AUTHOR_LOGIN },
-		{ "no login, his own envelope sender", "alice@corp.example", NULL,
-		  "alice@corp.example", NULL, NULL, "login", FALSE, AUTHOR_CONFIRMED },
-		{ "no login, another internal envelope sender", "alice@corp.example", NULL,
-		  "daemon@corp.example", NULL, NULL, "login", FALSE, AUTHOR_CONFIRMED },
-		{ "no login, the null sender", "alice@corp.example", NULL, "", NULL, NULL, "login",
-		  FALSE, AUTHOR_CONFIRMED },
-		{ "no login, a stranger's envelope sender", "alice@corp.example", NULL,
-		  "eve@evil.example", NULL, NULL, "login", FALSE, AUTHOR_SENDER },
-		{ "no login, an alias outside", "alice@corp.example", NULL, "alice@home.example",
-		  NULL, "alice@home.example", "login", FALSE, AUTHOR_CONFIRMED },
-		{ "no login, an envelope sender that is no address", "alice@corp.example", NULL,
-		  "not an address", NULL, NULL, "login", FALSE, AUTHOR_SENDER },
-		{ "network: a colleague's login will do", "alice@corp.example", "bob@corp.example",
-		  "", NULL, NULL, "network", FALSE, AUTHOR_CONFIRMED },
-		{ "none-signed: nobody without a login", "alice@corp.example", NULL,
-		  "alice@corp.example", NULL, NULL, "none-signed", FALSE, AUTHOR_NO_LOGIN },
-		{ "none-signed: his login", "alice@corp.example", "alice@corp.example", "", NULL,
-		  NULL, "none-signed", FALSE, AUTHOR_CONFIRMED },
-		{ "none-signed: a colleague's login", "alice@corp.example", "bob@corp.example", "",
-		  NULL, NULL, "none-signed", FALSE, AUTHOR_LOGIN },
-		{ "an outsider in From", "eve@evil.example", "alice@corp.example", "", NULL, NULL,
-		  "login", FALSE, AUTHOR_EXTERNAL },
-		{ "Resent-From", "alice@corp.example", "alice@corp.example", "", NULL, NULL,
-		  "login", TRUE, AUTHOR_RESENT },
-		{ "nobody in From", NULL, "alice@corp.example", "alice@corp.example", NULL, NULL,
-		  "network", FALSE, AUTHOR_NONE },
-	};
-
-	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
-		const char *address = rows[i].author != NULL ? rows[i].author : "x@corp.example";
+	for (guint i = 0; i < G_N_ELEMENTS(author_rows); i++) {
+		const char *address =
+		    author_rows[i].author != NULL ? author_rows[i].author : "x@corp.example";
 		CLEANUP(preference_set)
-		struct preference_set *set =
-		    set_of(address, PREF_LOGINS, rows[i].logins, PREF_ALIASES, rows[i].aliases);
+		struct preference_set *set = set_of(address, PREF_LOGINS, author_rows[i].logins,
+						    PREF_ALIASES, author_rows[i].aliases);
 		CLEANUP(preference_set)
 		struct preference_set *check =
-		    set_of(address, PREF_AUTHOR_CHECK, rows[i].check, PREF_MODE, NULL);
+		    set_of(address, PREF_AUTHOR_CHECK, author_rows[i].check, PREF_MODE, NULL);
 		CLEANUP(mailaddr)
-		struct mailaddr *author =
-		    rows[i].author != NULL ? mailaddr_parse(rows[i].author, NULL) : NULL;
-		CLEANUP(mailaddr) struct mailaddr *sender = mailaddr_parse(rows[i].sender, NULL);
+		struct mailaddr *author = author_rows[i].author != NULL
+					      ? mailaddr_parse(author_rows[i].author, NULL)
+					      : NULL;
+		CLEANUP(mailaddr)
+		struct mailaddr *sender = mailaddr_parse(author_rows[i].sender, NULL);
 		struct author_question question = {
 			.author = author,
 			.preferences = set,
 			.check = preference_choice(check, PREF_AUTHOR_CHECK),
 			.author_internal =
 			    author != NULL && g_str_has_suffix(address, "corp.example"),
-			.resent = rows[i].resent,
-			.login = rows[i].login,
-			.sender = rows[i].sender,
+			.resent = author_rows[i].resent,
+			.login = author_rows[i].login,
+			.sender = author_rows[i].sender,
 			.sender_address = sender,
-			.sender_internal = g_str_has_suffix(rows[i].sender, "corp.example"),
+			.sender_internal = g_str_has_suffix(author_rows[i].sender, "corp.example"),
 			.delimiter = '+',
 		};
 
-		g_test_message("%s", rows[i].name);
-		g_assert_cmpint(author_check(&question), ==, rows[i].state);
+		g_test_message("%s", author_rows[i].name);
+		g_assert_cmpint(author_check(&question), ==, author_rows[i].state);
 	}
 }
 

@@ -51,3 +51,7 @@ tests_unit_store_test_certs_SOURCES = %D%/test_certs.c
 tests_unit_store_test_certs_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 tests_unit_store_test_jobs_SOURCES = %D%/test_jobs.c
 tests_unit_store_test_jobs_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_mailaddr
+tests_unit_store_test_mailaddr_SOURCES = %D%/test_mailaddr.c
+tests_unit_store_test_mailaddr_LDADD = $(STORE_LIBS)
