@@ -1,0 +1,94 @@
+/*
+ * Answers as tables, documents, JSON and CSV; nothing foreign reaches a terminal as it is.
+ */
+#include <string.h>
+
+#include "admin/cli/explain_text.h"
+#include "admin/cli/output.h"
+
+static const struct {
+	const char *proves;
+	const char *columns;
+	const char *answer;
+	enum output_format format;
+	enum output_colour colour;
+	const char *text;
+} rows[] = {
+	{ "a table is aligned", "a b",
+	  "{\"items\":[{\"a\":\"long\",\"b\":1},{\"a\":\"x\",\"b\":22}]}", OUTPUT_TABLE,
+	  OUTPUT_PLAIN, "A     B\nlong  1\nx     22\n" },
+	{ "a column is cut in tables", "a:2 b", "{\"items\":[{\"a\":\"abcdef\",\"b\":\"c\"}]}",
+	  OUTPUT_TABLE, OUTPUT_PLAIN, "A   B\nab  c\n" },
+	{ "and not in CSV", "a:2 b", "{\"items\":[{\"a\":\"abcdef\",\"b\":\"c\"}]}", OUTPUT_CSV,
+	  OUTPUT_PLAIN, "a,b\r\n\"abcdef\",\"c\"\r\n" },
+	{ "a heading without rows", "first_name b", "{\"items\":[]}", OUTPUT_TABLE, OUTPUT_PLAIN,
+	  "FIRST NAME  B\n" },
+	{ "wide characters", "a b",
+	  "{\"items\":[{\"a\":\"\\u6f22\\u5b57\",\"b\":1},{\"a\":\"xxxx\",\"b\":2}]}", OUTPUT_TABLE,
+	  OUTPUT_PLAIN, "A     B\n\xe6\xbc\xa2\xe5\xad\x97  1\nxxxx  2\n" },
+	{ "a formula in CSV is text", "a", "{\"items\":[{\"a\":\"=1+1\"}]}", OUTPUT_CSV,
+	  OUTPUT_PLAIN, "a\r\n\"'=1+1\"\r\n" },
+	{ "quotes in CSV are doubled", "a", "{\"items\":[{\"a\":\"x\\\"y\"}]}", OUTPUT_CSV,
+	  OUTPUT_PLAIN, "a\r\n\"x\"\"y\"\r\n" },
+	{ "control characters do not reach the terminal", "a",
+	  "{\"items\":[{\"a\":\"x\\u001b[2J\\n\"}]}", OUTPUT_TABLE, OUTPUT_PLAIN,
+	  "A\nx\\x1b[2J\\x0a\n" },
+	{ "a verdict is coloured on a terminal", "a", "{\"items\":[{\"a\":\"revoked\"}]}",
+	  OUTPUT_TABLE, OUTPUT_COLOURED, "A\n\033[31mrevoked\033[0m\n" },
+	{ "lists, numbers, truths and nothing", "a b c d",
+	  "{\"items\":[{\"a\":[\"x\",\"y\"],\"b\":1.5,\"c\":true,\"d\":null}]}", OUTPUT_TABLE,
+	  OUTPUT_PLAIN, "A     B      C    D\nx, y  1.500  yes\n" },
+	{ "what a list says beside its rows", "a",
+	  "{\"items\":[{\"a\":1}],\"remedies\":[\"do this\",\"then that\"],\"next\":\"5\"}",
+	  OUTPUT_TABLE, OUTPUT_PLAIN, "A\n1\n\nremedies:\n  1. do this\n  2. then that\n" },
+	{ "a document", "", "{\"name\":\"x\",\"not_after\":\"y\",\"nested\":{\"a\":1}}",
+	  OUTPUT_TABLE, OUTPUT_PLAIN, "name:      x\nnot after: y\nnested:\n  a: 1\n" },
+	{ "text by nature", "", "{\"text\":\"# TYPE\\nx 1\\n\"}", OUTPUT_TABLE, OUTPUT_PLAIN,
+	  "# TYPE\nx 1\n" },
+	{ "JSON is the document", "a", "{\"items\":[]}", OUTPUT_JSON, OUTPUT_PLAIN,
+	  "{\n  \"items\": []\n}\n" },
+};
+
+static void
+test_rows(void)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		json_t *answer = json_loads(rows[i].answer, 0, NULL);
+		g_autofree char *text = NULL;
+
+		g_test_message("%s", rows[i].proves);
+		g_assert_nonnull(answer);
+		text = output_text(rows[i].columns, answer, rows[i].format, rows[i].colour);
+		g_assert_cmpstr(text, ==, rows[i].text);
+		json_decref(answer);
+	}
+}
+
+static void
+test_explain_is_shortened(void)
+{
+	json_t *answer =
+	    json_loads("{\"origin\":\"trusted\",\"reply\":null,\"ruling\":{\"a\":1},\"sender\":{"
+		       "\"preferences\":["
+		       "{\"name\":\"smime\",\"value\":\"on\",\"scope\":\"default\"},"
+		       "{\"name\":\"locality\",\"value\":\"internal\",\"scope\":\"domain x\"}]}}",
+		       0, NULL);
+	json_t *shorter = explain_text_shorten(answer);
+	char *text = json_dumps(shorter, JSON_COMPACT | JSON_SORT_KEYS);
+
+	g_assert_cmpstr(text, ==,
+			"{\"origin\":\"trusted\",\"sender\":{\"preferences\":"
+			"{\"locality\":\"internal (domain x)\"}}}");
+	free(text);
+	json_decref(shorter);
+	json_decref(answer);
+}
+
+int
+main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/output/rows", test_rows);
+	g_test_add_func("/output/explain", test_explain_is_shortened);
+	return g_test_run();
+}
