@@ -57,6 +57,43 @@ release(gpointer data)
 	mailaddr_unref(data);
 }
 
+/* The mailbox of what nearly all mail has: a name of plain words or one quoted string without
+ * escapes, then <address>; or an address alone. NULL: GMime has to look. */
+static struct mailaddr *
+parse_plain(const char *text)
+{
+	static const char words[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789 !#$%&'*+-/=?^_`{|}~";
+	static const char address[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789!#$%&'*+-/=?^_`{|}~.@";
+	const char *at = text;
+	gboolean bracket;
+	g_autofree char *found = NULL;
+	gsize length;
+
+	if (*at == '"') {
+		at += 1 + strcspn(at + 1, "\"\\");
+		if (*at++ != '"')
+			return NULL;
+		at += strspn(at, " ");
+		if (*at != '<')
+			return NULL;
+	} else if (strchr(at, '<') != NULL) {
+		at += strspn(at, words);
+		if (*at != '<')
+			return NULL;
+	}
+	bracket = *at == '<';
+	at += bracket;
+	length = strspn(at, address);
+	found = g_strndup(at, length);
+	at += length;
+	if ((bracket && *at++ != '>') || *at != '\0' || strchr(found, '@') == NULL ||
+	    strchr(found, '@') != strrchr(found, '@'))
+		return NULL;
+	return mailaddr_parse(found, NULL);
+}
+
 /* GMime 3.2 crashes on nothing that is known, but is lenient: *whole says that nothing was left
  * out. */
 static GPtrArray *
@@ -64,8 +101,14 @@ mailboxes_of(const char *raw_value, gboolean *whole)
 {
 	g_autofree char *text = unfolded(raw_value);
 	GPtrArray *mailboxes = g_ptr_array_new_with_free_func(release);
+	struct mailaddr *plain = parse_plain(text);
 	InternetAddressList *list;
 
+	*whole = TRUE;
+	if (plain != NULL) {
+		g_ptr_array_add(mailboxes, plain);
+		return mailboxes;
+	}
 	gmime_once();
 	list = internet_address_list_parse(NULL, text);
 	*whole = list != NULL && collect(list, mailboxes, 0);

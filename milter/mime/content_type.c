@@ -74,6 +74,79 @@ begins_like_a_type(const char *text)
 	return subtype > 0 && (*text == '\0' || *text == ';' || *text == '(');
 }
 
+/* --- the plain syntax that nearly all mail has --- */
+
+static gsize
+token_length(const char *text)
+{
+	return strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			    "!#$&+-^_.{|}~");
+}
+
+static const char *
+skip_blanks(const char *text)
+{
+	return text + strspn(text, " \t");
+}
+
+/* "; name=value" at *text; FALSE for anything that is not plain. */
+static gboolean
+take_plain_parameter(const char **text, GPtrArray *parameters)
+{
+	const char *name = skip_blanks(*text + 1);
+	gsize name_length = token_length(name);
+	const char *value = name + name_length + 1;
+	gsize length;
+
+	if (name_length == 0 || name[name_length] != '=')
+		return FALSE;
+	if (*value == '"') {
+		length = strcspn(++value, "\"\\");
+		if (value[length] != '"' || length == 0)
+			return FALSE;
+		*text = skip_blanks(value + length + 1);
+	} else {
+		length = token_length(value);
+		*text = skip_blanks(value + length);
+	}
+	if (length == 0 || (**text != '\0' && **text != ';') ||
+	    parameters->len >= 2 * PARAMETERS_MAX)
+		return FALSE;
+	g_ptr_array_add(parameters, g_ascii_strdown(name, (gssize)name_length));
+	g_ptr_array_add(parameters, g_strndup(value, length));
+	return TRUE;
+}
+
+/* NULL where GMime has to look: comments, RFC 2231, escapes, encoded words, 8-bit, faults. */
+static struct content_type *
+parse_plain(const char *text)
+{
+	gsize type = token_length(text);
+	gsize subtype = text[type] == '/' ? token_length(text + type + 1) : 0;
+	const char *at = skip_blanks(text + type + 1 + subtype);
+	struct content_type *plain;
+
+	if (type == 0 || subtype == 0 || !g_str_is_ascii(text) || strstr(text, "=?") != NULL)
+		return NULL;
+	plain = g_new0(struct content_type, 1);
+	plain->name = g_ascii_strdown(text, (gssize)(type + 1 + subtype));
+	plain->parameters = g_ptr_array_new_with_free_func(g_free);
+	while (*at == ';' && take_plain_parameter(&at, plain->parameters))
+		;
+	if (*at != '\0') {
+		content_type_free(plain);
+		return NULL;
+	}
+	for (guint i = 0; i < plain->parameters->len; i += 2) {
+		if (content_type_parameter(plain, plain->parameters->pdata[i]) ==
+		    plain->parameters->pdata[i + 1])
+			continue;
+		content_type_free(plain); /* a name twice */
+		return NULL;
+	}
+	return plain;
+}
+
 struct content_type *
 content_type_parse(const char *raw_value)
 {
@@ -82,6 +155,9 @@ content_type_parse(const char *raw_value)
 	struct content_type *type;
 	g_autofree char *name = NULL;
 
+	type = parse_plain(text);
+	if (type != NULL)
+		return type;
 	gmime_once();
 	if (!begins_like_a_type(text))
 		return NULL;

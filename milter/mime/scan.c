@@ -367,37 +367,89 @@ end_carried_line(struct scan *scan)
 	scan->carried_traits = 0;
 }
 
+/* Whole lines of a body that the survey found clean and none of which can be a delimiter: only
+ * their lengths count, and those need not be looked at one by one. */
+static void
+skip_lines(struct scan *scan, const guint8 *from, const guint8 *to)
+{
+	guint traits = 0;
+
+	if (from == to)
+		return;
+	scan->position += (guint64)(to - from);
+	scan->previous_eol = 2;
+	while (to - from > LINE_MAX_BYTES + 2) {
+		const guint8 *lf = memrchr(from, '\n', LINE_MAX_BYTES + 2);
+
+		if (lf == NULL) {
+			traits = TRAIT_LONG_LINE;
+			lf = memchr(from, '\n',
+				    (gsize)(to - from)); /* there is one: to follows it */
+		}
+		from = lf + 1;
+	}
+	scan->tree->traits |= traits;
+	if (scan->tree->malformed == NULL)
+		scan->open->traits |= traits;
+}
+
+/* Skips what it can of a clean block; returns where it stopped, at the start of a line. */
+static const guint8 *
+skip_clean(struct scan *scan, const guint8 *bytes, const guint8 *end)
+{
+	gboolean look = scan->multiparts > 0 && scan->tree->malformed == NULL;
+	const guint8 *dashes = look ? survey_find_dashes(bytes, end) : NULL;
+	const guint8 *to = dashes;
+
+	if (to == NULL) {
+		const guint8 *lf = memrchr(bytes, '\n', (gsize)(end - bytes));
+
+		to = lf != NULL ? lf + 1 : bytes;
+	}
+	skip_lines(scan, bytes, to);
+	return to;
+}
+
+/* The line that begins at bytes, or what there is of it in this block; returns what follows. */
+static const guint8 *
+take_one(struct scan *scan, const guint8 *bytes, const guint8 *end, gboolean suspect)
+{
+	const guint8 *lf = memchr(bytes, '\n', (gsize)(end - bytes));
+	const guint8 *next = lf != NULL ? lf + 1 : end;
+	struct line line = { (const char *)bytes, 0, 1, 0 };
+
+	if (lf == NULL || scan->carried > 0) {
+		carry(scan, bytes, (gsize)(next - bytes));
+		if (lf != NULL)
+			end_carried_line(scan);
+		return next;
+	}
+	line.length = (gsize)(lf - bytes);
+	if (line.length > 0 && lf[-1] == '\r') {
+		line.length--;
+		line.eol = 2;
+	}
+	if (suspect) {
+		line.traits = survey_bytes(bytes, line.length);
+		if (line.eol == 1)
+			line.traits |= TRAIT_BARE_LF;
+	}
+	end_line(scan, &line);
+	return next;
+}
+
 static void
 take_block(struct scan *scan, const guint8 *bytes, gsize length)
 {
 	const guint8 *end = bytes + length;
-	guint suspect = survey_bytes(bytes, length);
+	gboolean suspect = survey_bytes(bytes, length) != 0;
 
 	while (bytes < end) {
-		const guint8 *lf = memchr(bytes, '\n', (gsize)(end - bytes));
-		struct line line = { (const char *)bytes, 0, 1, 0 };
-
-		if (lf == NULL || scan->carried > 0) {
-			const guint8 *to = lf != NULL ? lf + 1 : end;
-
-			carry(scan, bytes, (gsize)(to - bytes));
-			if (lf != NULL)
-				end_carried_line(scan);
-			bytes = to;
-			continue;
-		}
-		line.length = (gsize)(lf - bytes);
-		if (line.length > 0 && lf[-1] == '\r') {
-			line.length--;
-			line.eol = 2;
-		}
-		if (suspect != 0) {
-			line.traits = survey_bytes(bytes, line.length);
-			if (line.eol == 1)
-				line.traits |= TRAIT_BARE_LF;
-		}
-		end_line(scan, &line);
-		bytes = lf + 1;
+		if (!suspect && scan->carried == 0 &&
+		    (scan->lines == NULL || scan->tree->malformed != NULL))
+			bytes = skip_clean(scan, bytes, end);
+		if (bytes < end)
+			bytes = take_one(scan, bytes, end, suspect);
 	}
 }
 

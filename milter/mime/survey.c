@@ -1,5 +1,6 @@
 /*
- * survey - sixteen bytes at a time; counting CR, LF and CR LF tells bare ones without a search.
+ * survey - sixteen bytes at a time. In clean text a byte is a CR exactly where the next one is an
+ * LF: one comparison of the two masks finds a bare one of either kind.
  */
 #include "milter/mime/survey.h"
 
@@ -8,15 +9,8 @@
 #include "milter/mime/scan.h"
 
 #define LANES 16
-#define ROUNDS_MAX 255 /* a lane counts in one octet */
 
 typedef guint8 lanes __attribute__((vector_size(LANES)));
-
-struct counts {
-	gsize cr, lf, crlf;
-	guint8 high;
-	gboolean nul;
-};
 
 static lanes
 load(const guint8 *bytes)
@@ -27,75 +21,79 @@ load(const guint8 *bytes)
 	return value;
 }
 
-static gsize
-sum(lanes value)
+static gboolean
+any(lanes value)
 {
-	gsize total = 0;
+	guint64 halves[2];
 
-	for (int i = 0; i < LANES; i++)
-		total += value[i];
-	return total;
+	memcpy(halves, &value, sizeof halves);
+	return (halves[0] | halves[1]) != 0;
 }
 
-/* Up to ROUNDS_MAX * LANES bytes; the byte after them must be readable. */
-static void
-count_lanes(const guint8 *bytes, gsize rounds, struct counts *counts)
+/* Byte by byte from an offset on: exactly what is there. */
+static guint
+look_closely(const guint8 *bytes, gsize from, gsize length)
 {
-	lanes cr = { 0 };
-	lanes lf = { 0 };
-	lanes crlf = { 0 };
-	lanes high = { 0 };
-	lanes nul = { 0 };
+	guint traits = 0;
 
-	for (gsize i = 0; i < rounds; i++) {
-		lanes here = load(bytes + i * LANES);
-		lanes next = load(bytes + i * LANES + 1);
-		lanes is_cr = (lanes)(here == '\r');
+	for (gsize i = from; i < length; i++) {
+		guint8 octet = bytes[i];
 
-		cr -= is_cr;
-		lf -= (lanes)(here == '\n');
-		crlf -= is_cr & (lanes)(next == '\n');
-		nul |= (lanes)(here == 0);
-		high |= here;
+		if (octet >= 32 && octet < 128)
+			continue;
+		if (octet >= 128)
+			traits |= TRAIT_8BIT;
+		else if (octet == 0)
+			traits |= TRAIT_NUL;
+		else if (octet == '\r' && (i + 1 == length || bytes[i + 1] != '\n'))
+			traits |= TRAIT_BARE_CR;
+		else if (octet == '\n' && (i == 0 || bytes[i - 1] != '\r'))
+			traits |= TRAIT_BARE_LF;
 	}
-	counts->cr += sum(cr);
-	counts->lf += sum(lf);
-	counts->crlf += sum(crlf);
-	for (int i = 0; i < LANES; i++) {
-		counts->high |= high[i];
-		counts->nul |= nul[i] != 0;
-	}
+	return traits;
 }
 
 guint
 survey_bytes(const guint8 *bytes, gsize length)
 {
-	struct counts counts = { 0 };
+	lanes odd = { 0 };
+	lanes high = { 0 };
 	gsize at = 0;
-	guint traits = 0;
 
-	while (length - at > LANES) {
-		gsize rounds = MIN((length - at - 1) / LANES, ROUNDS_MAX);
+	if (length <= 2 * LANES)
+		return look_closely(bytes, 0, length);
+	for (; length - at > LANES; at += LANES) {
+		lanes here = load(bytes + at);
+		lanes next = load(bytes + at + 1);
 
-		count_lanes(bytes + at, rounds, &counts);
-		at += rounds * LANES;
+		odd |= (lanes)(here == '\r') ^ (lanes)(next == '\n');
+		odd |= (lanes)(here == 0);
+		high |= here;
 	}
-	for (; at < length; at++) {
-		counts.high |= bytes[at];
-		counts.nul |= bytes[at] == 0;
-		counts.lf += bytes[at] == '\n';
-		if (bytes[at] == '\r') {
-			counts.cr++;
-			counts.crlf += at + 1 < length && bytes[at + 1] == '\n';
-		}
+	high &= 0x80;
+	if (!any(odd | high) && bytes[0] != '\n')
+		return look_closely(bytes, at, length);
+	return look_closely(bytes, 0, length);
+}
+
+const guint8 *
+survey_find_dashes(const guint8 *bytes, const guint8 *end)
+{
+	const guint8 *at = bytes;
+
+	if (end - bytes >= 2 && bytes[0] == '-' && bytes[1] == '-')
+		return bytes;
+	while (end - at >= LANES + 2) {
+		lanes lf = (lanes)(load(at) == '\n');
+		lanes dash = (lanes)(load(at + 1) == '-');
+		lanes second = (lanes)(load(at + 2) == '-');
+
+		if (any(lf & dash & second))
+			break;
+		at += LANES;
 	}
-	if ((counts.high & 0x80) != 0)
-		traits |= TRAIT_8BIT;
-	if (counts.nul)
-		traits |= TRAIT_NUL;
-	if (counts.cr != counts.crlf)
-		traits |= TRAIT_BARE_CR;
-	if (counts.lf != counts.crlf)
-		traits |= TRAIT_BARE_LF;
-	return traits;
+	for (; end - at >= 3; at++)
+		if (at[0] == '\n' && at[1] == '-' && at[2] == '-')
+			return at + 1;
+	return NULL;
 }

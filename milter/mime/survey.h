@@ -11,4 +11,7 @@
  * an LF as the first one count as bare. */
 guint survey_bytes(const guint8 *bytes, gsize length);
 
+/* The first line of the block that begins with "--" (the block begins with a line), or NULL. */
+const guint8 *survey_find_dashes(const guint8 *bytes, const guint8 *end);
+
 #endif

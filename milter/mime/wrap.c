@@ -3,12 +3,13 @@
  */
 #include "milter/mime/wrap.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pki/crypto/base64.h"
 #include "pki/crypto/cms.h"
 #include "store/base/error.h"
-#include "store/base/secret.h"
 
 #define PREAMBLE "This is an S/MIME signed message.\r\n"
 #define BOUNDARY_RANDOM_BYTES 18
@@ -53,16 +54,16 @@ wrapped_free(struct wrapped *wrapped)
 }
 
 /* 144 random bits: that the content holds such a line cannot happen. "=_" is in no base64 and no
- * quoted-printable text (RFC 2045 6.7). */
+ * quoted-printable text (RFC 2045 6.7). No secret: it stands in the message. */
 static char *
 make_boundary(GError **error)
 {
-	CLEANUP(secret) struct secret *random = secret_new_random(BOUNDARY_RANDOM_BYTES, error);
+	guint8 random[BOUNDARY_RANDOM_BYTES];
 	g_autofree char *text = NULL;
 
-	if (random == NULL)
-		return NULL;
-	text = g_base64_encode(secret_bytes(random), BOUNDARY_RANDOM_BYTES);
+	if (getentropy(random, sizeof random) != 0)
+		return fail(error, PS_ERROR_TEMPORARY, "no random bytes: %s", g_strerror(errno));
+	text = g_base64_encode(random, sizeof random);
 	g_strdelimit(text, "+/=", '_');
 	return g_strconcat("=_", text, NULL);
 }

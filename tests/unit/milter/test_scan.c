@@ -227,6 +227,83 @@ test_limits(void)
 	assert_limit(nested(300000), "limit of depth");
 }
 
+/* The fast ways over clean blocks and the careful one over single octets see the same. */
+static void
+describe_all(const struct part *part, GString *out)
+{
+	g_string_append_printf(
+	    out, "{%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %u %u",
+	    part->type, part->start, part->body_start, part->end, part->traits,
+	    part->header_traits);
+	for (guint i = 0; part->children != NULL && i < part->children->len; i++)
+		describe_all(part->children->pdata[i], out);
+	g_string_append_c(out, '}');
+}
+
+static char *
+scan_in_pieces(const GString *text, gsize piece)
+{
+	CLEANUP(spool) struct spool *spool = spool_new(area);
+	CLEANUP(headers) struct headers *headers = NULL;
+	CLEANUP(mime_tree) struct mime_tree *tree = NULL;
+	GString *out = g_string_new(NULL);
+	GError *error = NULL;
+	guint64 body;
+
+	for (gsize i = 0; i < text->len; i += piece) {
+		CLEANUP(spool)
+		struct spool *one =
+		    spool_from_bytes(area, text->str + i, MIN(piece, text->len - i), &error);
+
+		g_assert_true(spool_append_range(spool, one, 0, spool_size(one), &error));
+	}
+	g_assert_true(spool_seal(spool, &error));
+	headers = headers_parse(spool, 0, text->len, &body, &error);
+	tree = scan_message(headers, spool, body, text->len, &error);
+	g_assert_no_error(error);
+	describe_all(tree->root, out);
+	g_string_append_printf(out, " %u %s", tree->traits, tree->malformed);
+	return g_string_free(out, FALSE);
+}
+
+static void
+test_fast_and_careful(void)
+{
+	static const char *const words[] = {
+		"--b",  "--b--",       "\r\n",        "\r\n",
+		"\r\n", "\r\n--b\r\n", "-",           "some more text to fill a lane or two",
+		"x",    "\r\n\r\n",    "\r\n--c\r\n", "\r\n--c--\r\n"
+	};
+	static const char *const odd[] = { "\n", "\r", "\303\274", "\001" };
+	g_autoptr(GRand) dice = g_rand_new_with_seed(7);
+
+	for (int round = 0; round < 400; round++) {
+		g_autoptr(GString) text = g_string_new(
+		    "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: "
+		    "multipart/mixed; boundary=c\r\n\r\n");
+		g_autofree char *fast = NULL;
+		g_autofree char *careful = NULL;
+		int count = g_rand_int_range(dice, 1, 60);
+
+		for (int i = 0; i < count; i++) {
+			g_string_append(text,
+					words[g_rand_int_range(dice, 0, G_N_ELEMENTS(words))]);
+			if (round % 4 == 0 && g_rand_int_range(dice, 0, 20) == 0)
+				g_string_append(text,
+						odd[g_rand_int_range(dice, 0, G_N_ELEMENTS(odd))]);
+			if (round % 4 == 1 && g_rand_int_range(dice, 0, 20) == 0) {
+				g_autofree char *line =
+				    g_strnfill((gsize)g_rand_int_range(dice, 990, 1010), 'y');
+
+				g_string_append(text, line);
+			}
+		}
+		fast = scan_in_pieces(text, text->len);
+		careful = scan_in_pieces(text, 1 + (gsize)g_rand_int_range(dice, 0, 40));
+		g_assert_cmpstr(fast, ==, careful);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -245,6 +322,7 @@ main(int argc, char **argv)
 		g_test_add_data_func(path, &trait_rows[i], test_traits);
 	}
 	g_test_add_func("/scan/lines across blocks", test_blocks);
+	g_test_add_func("/scan/fast and careful see the same", test_fast_and_careful);
 	g_test_add_func("/scan/lines of 998 octets and more", test_long_lines);
 	g_test_add_func("/scan/limits one below and one above", test_limits);
 	status = g_test_run();
