@@ -314,6 +314,8 @@ file_verify_run(const struct file_verify *verify, file_broken_func broken, gpoin
 	options.untrusted = candidates;
 	options.crls = lists;
 	options.crl_grace = GRACE_SECONDS;
+	/* Without a purpose it is path validation alone: the algorithms of its time are taken. */
+	options.allow_legacy |= options.purpose == CHAIN_PURPOSE_ANY;
 	if (options.where == NULL)
 		options.where = "among the given files";
 	return chain_check(subject->certs->pdata[0], &options, error);

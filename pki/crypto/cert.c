@@ -28,7 +28,7 @@ struct cert {
 	unsigned int key_bits;
 	enum algorithm signature;
 	unsigned int key_usage;
-	gboolean email_purpose, ca, self_issued, self_signed;
+	gboolean email_purpose, ca, self_issued, self_signed, inherited;
 	int path_length;
 	GPtrArray *crl_urls;
 };
@@ -495,4 +495,74 @@ cert_is_issued_by(const struct cert *cert, const struct cert *issuer)
 			X509_verify(cert->x509, pkey) == 1;
 	ERR_clear_error();
 	return fits;
+}
+
+gboolean
+cert_lacks_parameters(const struct cert *cert)
+{
+	return cert->key_kind == KEY_KIND_DSA && cert_pkey(cert) == NULL;
+}
+
+gboolean
+cert_has_inherited(const struct cert *cert)
+{
+	return cert->inherited;
+}
+
+/* The child's number in the issuer's group. */
+static EVP_PKEY *
+complete_key(X509 *child, X509 *issuer)
+{
+	const unsigned char *bits = NULL;
+	int length = 0, type = V_ASN1_UNDEF;
+	X509_ALGOR *algorithm = NULL;
+	const void *parameters = NULL;
+	unsigned char *der = NULL;
+
+	X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, X509_get_X509_PUBKEY(issuer));
+	X509_ALGOR_get0(NULL, &type, &parameters, algorithm);
+	X509_PUBKEY_get0_param(NULL, &bits, &length, NULL, X509_get_X509_PUBKEY(child));
+	if (type != V_ASN1_SEQUENCE || length <= 0)
+		return NULL;
+	X509_PUBKEY *complete = X509_PUBKEY_new();
+	ASN1_STRING *group = ASN1_STRING_dup(parameters);
+	unsigned char *copy = OPENSSL_memdup(bits, (gsize)length);
+	if (X509_PUBKEY_set0_param(complete, OBJ_nid2obj(NID_dsa), V_ASN1_SEQUENCE, group, copy,
+				   length) != 1) {
+		ASN1_STRING_free(group);
+		OPENSSL_free(copy);
+	}
+	int size = i2d_X509_PUBKEY(complete, &der);
+	const unsigned char *p = der;
+	EVP_PKEY *pkey = size > 0 ? d2i_PUBKEY(NULL, &p, size) : NULL;
+	OPENSSL_free(der);
+	X509_PUBKEY_free(complete);
+	return pkey;
+}
+
+struct cert *
+cert_inherit_parameters(const struct cert *cert, const struct cert *issuer)
+{
+	EVP_PKEY *issuer_key = cert_pkey(issuer);
+	struct cert *result = NULL;
+
+	if (!cert_lacks_parameters(cert) || issuer_key == NULL ||
+	    issuer->key_kind != KEY_KIND_DSA ||
+	    strcmp(cert->issuer_key, issuer->subject_key) != 0 ||
+	    X509_verify(cert->x509, issuer_key) != 1) {
+		ERR_clear_error();
+		return NULL;
+	}
+	g_autoptr(EVP_PKEY) pkey = complete_key(cert->x509, issuer->x509);
+	g_autoptr(X509) copy = pkey != NULL ? X509_dup(cert->x509) : NULL;
+	/* The getters' answers are those of the original; only OpenSSL's object is another. */
+	if (copy != NULL && X509_set_pubkey(copy, pkey) == 1)
+		result = cert_new(g_steal_pointer(&copy), cert->der, NULL);
+	if (result != NULL) {
+		result->inherited = TRUE;
+		g_free(result->spki_sha256);
+		result->spki_sha256 = g_strdup(cert->spki_sha256);
+	}
+	ERR_clear_error();
+	return result;
 }

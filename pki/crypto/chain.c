@@ -183,6 +183,32 @@ chain_candidates(const struct cert *cert, GPtrArray *const *pools, gsize count)
 	return found;
 }
 
+/* Completes DSA keys from the top down, in place; what cannot be completed stays as it is. */
+static void
+inherit_parameters(GPtrArray *certs, GPtrArray *anchors)
+{
+	GPtrArray *pools[] = { certs, anchors };
+	gboolean changed = TRUE;
+
+	for (int round = 0; changed && round < CHAIN_DEPTH_MAX; round++) {
+		changed = FALSE;
+		for (guint i = 0; i < certs->len; i++)
+			for (gsize k = 0; k < G_N_ELEMENTS(pools); k++)
+				for (guint n = 0; pools[k] != NULL && n < pools[k]->len &&
+						  cert_lacks_parameters(certs->pdata[i]);
+				     n++) {
+					struct cert *complete = cert_inherit_parameters(
+					    certs->pdata[i], pools[k]->pdata[n]);
+
+					if (complete == NULL)
+						continue;
+					cert_unref(certs->pdata[i]);
+					certs->pdata[i] = complete;
+					changed = TRUE;
+				}
+	}
+}
+
 static const char *
 where_text(const struct build *build)
 {
@@ -296,8 +322,12 @@ on_fault(int ok, X509_STORE_CTX *context)
 		return 1;
 	X509 *x509 = X509_STORE_CTX_get_current_cert(context);
 	const struct cert *cert = x509 != NULL ? g_hash_table_lookup(build->by_x509, x509) : NULL;
-	record_fault(build, X509_STORE_CTX_get_error(context),
-		     X509_STORE_CTX_get_error_depth(context), cert != NULL ? cert : build->cert);
+	int code = X509_STORE_CTX_get_error(context);
+	/* Checked when its key was completed; a later OpenSSL would encode the copy anew. */
+	if (code == X509_V_ERR_CERT_SIGNATURE_FAILURE && cert != NULL && cert_has_inherited(cert))
+		return 1;
+	record_fault(build, code, X509_STORE_CTX_get_error_depth(context),
+		     cert != NULL ? cert : build->cert);
 	return 1;
 }
 
@@ -610,14 +640,20 @@ conclude(struct chain_report *report)
 }
 
 struct chain_report *
-chain_check(struct cert *cert, const struct chain_options *options, GError **error)
+chain_check(struct cert *subject, const struct chain_options *options, GError **error)
 {
 	GPtrArray *pools[] = { options->untrusted, options->anchors };
-	g_autoptr(GPtrArray) candidates = chain_candidates(cert, pools, G_N_ELEMENTS(pools));
+	g_autoptr(GPtrArray) candidates = chain_candidates(subject, pools, G_N_ELEMENTS(pools));
+	g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
 	CLEANUP(chain_report) struct chain_report *report = report_new();
-	struct build build = { .cert = cert, .options = options, .report = report };
 
-	split_candidates(&build, candidates);
+	g_ptr_array_add(all, cert_ref(subject));
+	for (guint i = 0; i < candidates->len; i++)
+		g_ptr_array_add(all, cert_ref(candidates->pdata[i]));
+	inherit_parameters(all, options->anchors);
+	CLEANUP(cert) struct cert *cert = g_ptr_array_steal_index(all, 0);
+	struct build build = { .cert = cert, .options = options, .report = report };
+	split_candidates(&build, all);
 	gboolean good = run_openssl(&build, error);
 	if (good) {
 		check_issuers(&build);

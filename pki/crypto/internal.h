@@ -53,6 +53,12 @@ X509_CRL *crl_x509(const struct crl *crl, GError **error) G_GNUC_WARN_UNUSED_RES
 
 /* Through the DER, so that the limits and rules of cert_parse hold. */
 struct cert *cert_parse_x509(X509 *x509, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* RFC 5480 has no such thing, but RFC 3279 section 2.3.2 lets a DSA key take its parameters from
+ * the key of its issuer. The certificate with its key completed that way, after its signature
+ * was checked: same DER, same thumbprint; NULL when issuer is not the one. */
+gboolean cert_lacks_parameters(const struct cert *cert);
+struct cert *cert_inherit_parameters(const struct cert *cert, const struct cert *issuer);
+gboolean cert_has_inherited(const struct cert *cert);
 /* Takes over pkey in every case. */
 struct key *key_new_pkey(EVP_PKEY *pkey, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 enum key_kind key_kind_of(const EVP_PKEY *pkey, unsigned int *bits);

@@ -15,3 +15,6 @@ tests_unit_pki_test_trust_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_select
 tests_unit_pki_test_select_SOURCES = %D%/test_select.c $(STORE_FIXTURE)
 tests_unit_pki_test_select_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_file_verify
+tests_unit_pki_test_file_verify_SOURCES = %D%/test_file_verify.c $(CERT_FIXTURE)
+tests_unit_pki_test_file_verify_LDADD = $(PKI_LIBS)

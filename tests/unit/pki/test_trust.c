@@ -337,7 +337,6 @@ test_change_log(void)
 		return;
 	world_root(&world, root.cert);
 	world_cert(&world, intermediate.cert);
-	CLEANUP(changelog)
 	struct changelog *changelog =
 	    changelog_start(world.db, scratch_pg_settings(world.pg), &error);
 	g_assert_no_error(error);
@@ -363,6 +362,7 @@ test_change_log(void)
 						 CHAIN_REVOCATION_IF_AVAILABLE, &error);
 	g_assert_no_error(error);
 	g_assert_cmpint(stale->ctl, ==, CTL_MARK_DENY_INHERITED);
+	changelog_stop(changelog);
 	world_down(&world);
 }
 
