@@ -26,15 +26,15 @@ EXTRA_DIST += \
 	tests/vectors/cms/ec521.crt.pem tests/vectors/cms/ec521.key.pem
 
 check_PROGRAMS += tests/unit/pki/test_ca
-tests_unit_pki_test_ca_SOURCES = %D%/test_ca.c %D%/pki_fixture.h
+tests_unit_pki_test_ca_SOURCES = %D%/test_ca.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_ca_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 
 check_PROGRAMS += tests/unit/pki/test_keyring tests/unit/pki/test_enroll
-tests_unit_pki_test_keyring_SOURCES = %D%/test_keyring.c %D%/pki_fixture.h
+tests_unit_pki_test_keyring_SOURCES = %D%/test_keyring.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_keyring_LDADD = $(TEST_LIBS) $(PKI_LIBS)
-tests_unit_pki_test_enroll_SOURCES = %D%/test_enroll.c %D%/pki_fixture.h
+tests_unit_pki_test_enroll_SOURCES = %D%/test_enroll.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_enroll_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 
 check_PROGRAMS += tests/unit/pki/test_import
-tests_unit_pki_test_import_SOURCES = %D%/test_import.c %D%/pki_fixture.h
+tests_unit_pki_test_import_SOURCES = %D%/test_import.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_import_LDADD = $(TEST_LIBS) $(PKI_LIBS)
