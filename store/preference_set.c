@@ -49,9 +49,10 @@ compile(struct preference_set *set, enum preference p, const char *text)
 {
 	switch (preference_type(p)) {
 	case PREF_CHOICE:
-		/* A value of a newer program: its meaning is unknown, so the strictest is taken. */
+		/* A value of a newer program: its meaning is unknown, so the strictest is taken;
+		 * of mode that is the one in which everything is done. */
 		if (!value_find(p, text, &set->choices[p]))
-			set->choices[p] = value_strictest(p);
+			set->choices[p] = p == PREF_MODE ? VALUE_MODE_ACTIVE : value_strictest(p);
 		return TRUE;
 	case PREF_SIZE:
 		set->sizes[p] = g_ascii_strtoll(text, NULL, 10);

@@ -230,7 +230,9 @@ add_additional(struct gathered_recipient *recipient, const struct selection *sel
 			continue;
 		}
 		add_certificate(recipient->certificates, candidate->cert);
-		g_ptr_array_add(added, (gpointer)cert_thumbprint(candidate->cert));
+		if (!g_ptr_array_find_with_equal_func(added, cert_thumbprint(candidate->cert),
+						      g_str_equal, NULL))
+			g_ptr_array_add(added, (gpointer)cert_thumbprint(candidate->cert));
 	}
 	return missing;
 }
@@ -385,9 +387,13 @@ gather_author_certificates(struct gathering *g)
 	CLEANUP(selection) struct selection *own = NULL;
 	g_autoptr(GPtrArray) usable = NULL;
 
-	if (found->author == NULL || !g->author_internal || found->facts.origin != ORIGIN_TRUSTED)
+	const struct mailaddr *ours = g->author_internal   ? found->author
+				      : g->sender_internal ? found->sender
+							   : NULL;
+
+	if (ours == NULL || found->facts.origin != ORIGIN_TRUSTED)
 		return;
-	found->additional = select_additional(g->gateway->select, found->author, NULL);
+	found->additional = select_additional(g->gateway->select, ours, NULL);
 	g->additional_unknown = found->additional == NULL;
 	if (found->facts.author != AUTHOR_CONFIRMED || !side_on(&found->side, PREF_ENCRYPT_TO_SELF))
 		return;

@@ -514,6 +514,36 @@ test_describe_is_stable(void)
 	g_assert_nonnull(strstr(first->str, "\"author\": \"alice@corp.example\""));
 }
 
+/* A reload that does not fit leaves everything as it was. */
+static void
+test_reload(void)
+{
+	struct site_mail mail = { .login = "", .client = "127.0.0.1" };
+	const struct settings *before;
+	struct settings *wrong;
+	g_autoptr(GError) error = NULL;
+
+	if (site_skip(site))
+		return;
+	usual_preferences();
+	before = gateway_settings(site_gateway(site));
+	wrong = settings_default();
+	g_assert_true(settings_set(wrong, "trusted_daemons", "BOTH", NULL));
+	g_assert_true(settings_set(wrong, "relay_daemons", "BOTH", NULL));
+	g_assert_false(gateway_reload(site_gateway(site), wrong, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	g_assert_true(gateway_settings(site_gateway(site)) == before);
+	site_set(site, "trusted_networks", "192.0.2.0/24");
+	{
+		CLEANUP(ruling) struct ruling *ruling = rule(&mail);
+
+		g_assert_cmpint(ruling->gathered->facts.origin, ==, ORIGIN_UNTRUSTED);
+	}
+	site_set(site, "trusted_networks", "127.0.0.0/8");
+	/* What was given out before a reload may still be read. */
+	g_assert_cmpstr(before->local_part_case, ==, "fold");
+}
+
 /* ---- explain and the filter ----------------------------------------------------------------- */
 
 #define GENERATED 500
@@ -713,6 +743,7 @@ main(int argc, char **argv)
 	g_test_add_func("/gather/preferences", test_preferences);
 	g_test_add_func("/gather/no-round-trip", test_no_round_trip);
 	g_test_add_func("/gather/describe-is-stable", test_describe_is_stable);
+	g_test_add_func("/gather/reload", test_reload);
 	g_test_add_func("/gather/explain-is-the-ruling", test_explain_is_the_ruling);
 	g_test_add_func("/gather/key-does-not-open", test_key_does_not_open);
 	g_test_add_func("/gather/cost", test_cost);
