@@ -40,6 +40,7 @@
 #include "store/base/mailaddr.h"
 #include "store/config/settings.h"
 #include "store/db/changelog.h"
+#include "store/db/db.h"
 
 #define PROGRAM "postseal-milter"
 /* A field travels in one packet with its name. One above the limit must still arrive, so that it
@@ -238,6 +239,7 @@ write_numbers(gpointer data, struct status_writer *writer)
 	struct program *program = data;
 	guint64 hits = 0, misses = 0;
 	struct changelog_stats changes;
+	struct db_stats database;
 
 	status_write(writer, "connections", "open connections of the mail server", FALSE,
 		     milter_connections());
@@ -254,6 +256,17 @@ write_numbers(gpointer data, struct status_writer *writer)
 		status_write(writer, "trust_misses_total", "verdicts that were worked out", TRUE,
 			     (gdouble)misses);
 	}
+	select_stats(program->gateway->select, &hits, &misses);
+	status_write(writer, "selection_hits_total", "selections from the cache", TRUE,
+		     (gdouble)hits);
+	status_write(writer, "selection_misses_total", "selections that were worked out", TRUE,
+		     (gdouble)misses);
+	db_stats(program->gateway->db, &database);
+	status_write(writer, "database_connections", "open connections to the database", FALSE,
+		     database.connections);
+	status_write(writer, "database_queries_total", "queries", TRUE, (gdouble)database.queries);
+	status_write(writer, "database_failures_total", "connections that failed", TRUE,
+		     (gdouble)database.failures);
 	if (program->audit != NULL) {
 		status_write(writer, "audit_written_total", "message rows written", TRUE,
 			     (gdouble)audit_writer_written(program->audit));

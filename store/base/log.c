@@ -9,6 +9,8 @@
 
 #include "store/base/printable.h"
 
+#define LINE_USUAL_BYTES 512
+
 static struct {
 	const char *program;
 	enum log_target target;
@@ -56,32 +58,53 @@ log_append_pair(GString *line, const char *key, const char *value)
 {
 	g_autofree char *safe = printable(value);
 
+	g_string_append_c(line, ' ');
+	g_string_append(line, key);
+	g_string_append_c(line, '=');
 	if (*safe != '\0' && strpbrk(safe, " \"=") == NULL) {
-		g_string_append_printf(line, " %s=%s", key, safe);
+		g_string_append(line, safe);
 		return;
 	}
-	g_string_append_printf(line, " %s=\"", key);
+	g_string_append_c(line, '"');
 	for (const char *p = safe; *p != '\0'; p++)
 		g_string_append_c(line, *p == '"' ? '\'' : *p);
 	g_string_append_c(line, '"');
 }
 
+/* "2026-11-21T20:00:00.123456Z"; the date is worked out once a second and thread. */
+static void
+append_stamp(GString *line)
+{
+	static _Thread_local gint64 second = -1;
+	static _Thread_local char date[32];
+	gint64 now_us = g_get_real_time();
+
+	if (now_us / G_USEC_PER_SEC != second) {
+		g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(now_us / G_USEC_PER_SEC);
+		g_autofree char *text = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S");
+
+		g_strlcpy(date, text, sizeof date);
+		second = now_us / G_USEC_PER_SEC;
+	}
+	g_string_append_printf(line, "%s.%06dZ", date, (int)(now_us % G_USEC_PER_SEC));
+}
+
 /* One write(2) a line, so that lines of several threads do not mix. */
 static void
-write_line(enum log_level level, const GString *line)
+write_line(enum log_level level, const GString *text)
 {
-	g_autofree char *stamp = NULL;
-	g_autofree char *whole = NULL;
+	g_autoptr(GString) line = g_string_sized_new(text->len + 128);
 
 	if (state.target == LOG_TARGET_JOURNAL) {
-		whole = g_strdup_printf("<%d>%s\n", syslog_priority[level], line->str);
+		g_string_append_printf(line, "<%d>", syslog_priority[level]);
 	} else {
-		g_autoptr(GDateTime) now = g_date_time_new_now_utc();
-		stamp = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S.%fZ");
-		whole = g_strdup_printf("%s %s[%d]: %s: %s\n", stamp, state.program, (int)getpid(),
-					level_name[level], line->str);
+		append_stamp(line);
+		g_string_append_printf(line, " %s[%d]: %s: ", state.program, (int)getpid(),
+				       level_name[level]);
 	}
-	ssize_t written = write(STDERR_FILENO, whole, strlen(whole));
+	g_string_append_len(line, text->str, (gssize)text->len);
+	g_string_append_c(line, '\n');
+	ssize_t written = write(STDERR_FILENO, line->str, line->len);
 	(void)written; /* there is no further place to complain */
 }
 
@@ -95,7 +118,8 @@ log_event(enum log_level level, const char *text, ...)
 		return;
 
 	g_autofree char *safe = printable(text);
-	g_autoptr(GString) line = g_string_new(safe);
+	g_autoptr(GString) line = g_string_sized_new(LINE_USUAL_BYTES);
+	g_string_append(line, safe);
 	va_start(pairs, text);
 	while ((key = va_arg(pairs, const char *)) != NULL) {
 		const char *value = va_arg(pairs, const char *);

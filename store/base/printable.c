@@ -49,16 +49,34 @@ append_one(GString *out, const char *p, gsize left)
 	return length;
 }
 
+/* How many bytes from here on need no look: nearly all of nearly everything. */
+static gsize
+plain_run(const char *p, gsize length)
+{
+	gsize run = 0;
+
+	while (run < length && p[run] >= 0x20 && p[run] < 0x7f && p[run] != '\\')
+		run++;
+	return run;
+}
+
 char *
 printable_bytes(gconstpointer bytes, gsize length, gsize max_bytes)
 {
 	const char *p = bytes;
-	GString *out = g_string_new(NULL);
+	GString *out = g_string_sized_new(MIN(length, max_bytes) + 1);
 
 	while (length > 0) {
-		gsize before = out->len;
-		gsize took = append_one(out, p, length);
+		gsize before;
+		gsize took = plain_run(p, MIN(length, max_bytes - out->len));
 
+		g_string_append_len(out, p, (gssize)took);
+		p += took;
+		length -= took;
+		if (length == 0)
+			break;
+		before = out->len;
+		took = append_one(out, p, length);
 		if (out->len > max_bytes) {
 			g_string_truncate(out, before);
 			g_string_append(out, "...");
