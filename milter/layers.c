@@ -335,9 +335,12 @@ read_opaque(struct reading *reading, const struct mime_tree *tree, enum leaf_dec
 static char *
 recipient_text(const struct cms_recipient_info *info)
 {
-	if (info->id.serial_hex != NULL)
-		return g_strdup_printf("%s serial %s", info->algorithm, info->id.serial_hex);
-	return g_strdup_printf("%s %s", info->algorithm, cms_recipient_kind_name(info->kind));
+	g_autofree char *who = cms_signer_id_text(&info->id);
+
+	if (info->id.serial_hex == NULL && info->id.key_id == NULL)
+		return g_strdup_printf("%s %s", info->algorithm,
+				       cms_recipient_kind_name(info->kind));
+	return g_strdup_printf("%s for %s", info->algorithm, who);
 }
 
 static GArray *

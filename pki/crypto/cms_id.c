@@ -90,6 +90,30 @@ cms_signer_id_clear(struct cms_signer_id *id)
 	g_clear_pointer(&id->key_id, g_bytes_unref);
 }
 
+char *
+cms_signer_id_text(const struct cms_signer_id *id)
+{
+	g_autoptr(X509_NAME) name = NULL;
+	g_autofree char *issuer = NULL;
+	g_autofree char *key_id = NULL;
+	const guint8 *p;
+	gsize length;
+
+	if (id->key_id != NULL) {
+		p = g_bytes_get_data(id->key_id, &length);
+		key_id = hex_of(p, MIN(length, 64));
+		return g_strconcat("key id ", key_id, NULL);
+	}
+	if (id->issuer == NULL)
+		return g_strdup("nobody");
+	p = g_bytes_get_data(id->issuer, &length);
+	name = d2i_X509_NAME(NULL, &p, (long)length);
+	if (name == NULL)
+		ERR_clear_error();
+	issuer = name == NULL ? g_strdup("malformed issuer") : name_text(name);
+	return g_strdup_printf("%s, serial %s", issuer, id->serial_hex);
+}
+
 /* Equal as bytes is the common case; else as RFC 5280 section 7.1 compares names. */
 static gboolean
 names_equal(const struct tlv *a, const struct tlv *b)

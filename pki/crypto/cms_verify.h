@@ -86,6 +86,8 @@ DEFINE_CLEANUP(cms_verify_report, cms_verify_report_free)
 
 const char *cms_signature_name(enum cms_signature signature); /* "good", "bad", "unknown" */
 void cms_signer_id_clear(struct cms_signer_id *id);
+/* To show: "CN=…, serial 0a1b", "key id 7afb…", or "nobody"; printable, owned by the caller. */
+char *cms_signer_id_text(const struct cms_signer_id *id);
 /* Does the certificate carry this name? */
 gboolean cms_signer_id_matches(const struct cms_signer_id *id, const struct cert *cert);
 

@@ -1,5 +1,5 @@
 /* cms_inspect and cms_inflate: every type is named, nothing crashes, limits hold. */
-#include <glib.h>
+#include <gio/gio.h>
 #include <string.h>
 
 #include "pki/crypto/cms_inspect.h"
@@ -221,6 +221,146 @@ test_inflate(void)
 	}
 }
 
+static void
+element_wrap(GByteArray *out, guint8 tag)
+{
+	const guint8 header[] = { tag, 0x83, (guint8)(out->len >> 16), (guint8)(out->len >> 8),
+				  (guint8)out->len };
+
+	g_byte_array_prepend(out, header, sizeof header);
+}
+
+/* CompressedData around `size` bytes that all are zero. */
+static GByteArray *
+compressed_zeros(gsize size, gsize *compressed_size)
+{
+	static const guint8 lead[] = { 0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x0b, 0x2a, 0x86,
+				       0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x03, 0x08 };
+	static const guint8 inner[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+					0xf7, 0x0d, 0x01, 0x07, 0x01 };
+	static const guint8 outer[] = { 0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7,
+					0x0d, 0x01, 0x09, 0x10, 0x01, 0x09 };
+	g_autoptr(GZlibCompressor) zlib = g_zlib_compressor_new(G_ZLIB_COMPRESSOR_FORMAT_ZLIB, 9);
+	g_autofree guint8 *zeros = g_malloc0(size);
+	GByteArray *out = g_byte_array_new();
+	gsize taken;
+
+	g_byte_array_set_size(out, (guint)size);
+	g_assert_cmpint(g_converter_convert(G_CONVERTER(zlib), zeros, size, out->data, out->len,
+					    G_CONVERTER_INPUT_AT_END, &taken, compressed_size,
+					    NULL),
+			==, G_CONVERTER_FINISHED);
+	g_byte_array_set_size(out, (guint)*compressed_size);
+	element_wrap(out, 0x04);
+	element_wrap(out, 0xa0);
+	g_byte_array_prepend(out, inner, sizeof inner);
+	element_wrap(out, 0x30);
+	g_byte_array_prepend(out, lead, sizeof lead);
+	element_wrap(out, 0x30);
+	element_wrap(out, 0xa0);
+	g_byte_array_prepend(out, outer, sizeof outer);
+	element_wrap(out, 0x30);
+	return out;
+}
+
+/* A bomb is stopped at its factor, not at the end of memory. */
+static void
+test_bomb(void)
+{
+	const gsize size = 4000000;
+	gsize compressed;
+	g_autoptr(GByteArray) bomb = compressed_zeros(size, &compressed);
+	struct cms_limits limits = cms_limits_default;
+	guint factor = (guint)(size / compressed);
+	struct buffer_source in;
+	struct buffer_sink out;
+	g_autoptr(GError) error = NULL;
+
+	for (limits.inflate_factor = factor - 1; limits.inflate_factor <= factor + 1;
+	     limits.inflate_factor += 2) {
+		gboolean fits = limits.inflate_factor > factor;
+
+		g_clear_error(&error);
+		buffer_source_init(&in, bomb->data, bomb->len);
+		buffer_sink_init(&out, 16 << 20);
+		g_assert_cmpint(cms_inflate(&in.source, &out.sink, &limits, NULL, &error), ==,
+				fits);
+		if (fits)
+			g_assert_cmpuint(out.bytes->len, ==, size);
+		else
+			g_assert_nonnull(strstr(error->message, "times"));
+		buffer_sink_clear(&out);
+	}
+	buffer_source_init(&in, bomb->data, bomb->len);
+	buffer_sink_init(&out, 1 << 20);
+	g_assert_false(cms_inflate(&in.source, &out.sink, NULL, NULL, NULL));
+	g_assert_cmpuint(out.bytes->len, <, compressed * 20 + 65536);
+	buffer_sink_clear(&out);
+	buffer_source_init(&in, bomb->data, bomb->len - 7);
+	buffer_sink_init(&out, 16 << 20);
+	limits.inflate_factor = factor * 2;
+	g_assert_false(cms_inflate(&in.source, &out.sink, &limits, NULL, NULL));
+	buffer_sink_clear(&out);
+}
+
+/* SignedData without content, whose only certificate is `depth` containers deep. */
+static GBytes *
+nested_certs(guint depth)
+{
+	static const guint8 data[] = { 0x02, 0x01, 0x01, 0x31, 0x00, 0x30, 0x0b, 0x06, 0x09,
+				       0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01 };
+	static const guint8 oid[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+				      0xf7, 0x0d, 0x01, 0x07, 0x02 };
+	GByteArray *out = g_byte_array_new();
+
+	for (guint i = 0; i < depth; i++)
+		element_wrap(out, 0x30);
+	element_wrap(out, 0xa0);
+	g_byte_array_prepend(out, data, sizeof data);
+	g_byte_array_append(out, (const guint8 *)"\x31\x00", 2);
+	element_wrap(out, 0x30);
+	element_wrap(out, 0xa0);
+	g_byte_array_prepend(out, oid, sizeof oid);
+	element_wrap(out, 0x30);
+	return g_byte_array_free_to_bytes(out);
+}
+
+static void
+test_exact_depth(void)
+{
+	/* ContentInfo, [0], SignedData and certificates are around it. */
+	const guint limit = cms_limits_default.depth - 4;
+
+	for (guint depth = limit; depth <= limit + 1; depth++) {
+		g_autoptr(GBytes) object = nested_certs(depth);
+		CLEANUP(cms_info)
+		struct cms_info *info = inspect(object, CMS_INSPECT_ALL, NULL, NULL);
+
+		g_assert_cmpint(info != NULL, ==, depth == limit);
+	}
+}
+
+/* Bytes after the object: line ends and zeros of a sloppy encoder are let be, others not. */
+static void
+test_trailing(void)
+{
+	g_autoptr(GBytes) object = nested_certs(1);
+	gsize length = g_bytes_get_size(object);
+	static const char *const tails[] = { "\r\n", "\n\n\n", "x" };
+
+	for (guint i = 0; i < G_N_ELEMENTS(tails); i++) {
+		g_autofree guint8 *bytes = g_malloc(length + strlen(tails[i]));
+		g_autoptr(GBytes) longer = NULL;
+		CLEANUP(cms_info) struct cms_info *info = NULL;
+
+		memcpy(bytes, g_bytes_get_data(object, NULL), length);
+		memcpy(bytes + length, tails[i], strlen(tails[i]));
+		longer = g_bytes_new(bytes, length + strlen(tails[i]));
+		info = inspect(longer, CMS_INSPECT_ALL, NULL, NULL);
+		g_assert_cmpint(info != NULL, ==, i < 2);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -237,6 +377,9 @@ main(int argc, char **argv)
 	g_test_add_func("/cms_inspect/limits one below and one above", test_limits);
 	g_test_add_func("/cms_inspect/nested without end", test_depth);
 	g_test_add_func("/cms_inspect/inflate, with its limit", test_inflate);
+	g_test_add_func("/cms_inspect/a bomb stops at its factor", test_bomb);
+	g_test_add_func("/cms_inspect/depth one below and one above", test_exact_depth);
+	g_test_add_func("/cms_inspect/what may follow the object", test_trailing);
 	status = g_test_run();
 	fixture_clear();
 	return status;

@@ -303,6 +303,104 @@ test_several(void)
 	one_signer.signers = 1;
 	g_assert_null(verify(object, content, &options, NULL, &error));
 	g_assert_cmpstr(error->message, ==, "more than 1 signers");
+	g_clear_error(&error);
+	one_signer.signers = 2;
+	one_signer.certs = 1;
+	g_assert_null(verify(object, content, &options, NULL, &error));
+	g_assert_cmpstr(error->message, ==, "more than 1 certificates");
+	g_clear_error(&error);
+	one_signer.certs = 2;
+	cms_verify_report_free(report);
+	report = verify(object, content, &options, NULL, &error);
+	g_assert_no_error(error);
+}
+
+/* A false certificate with the signer's issuer and serial does not hide the right one, and one
+ * that is asked for is used. */
+static struct cert *
+find_rsa1(gpointer data, const struct cms_signer_id *id)
+{
+	g_autofree char *text = cms_signer_id_text(id);
+	struct cert *cert = fixture_identity("rsa1")->cert;
+
+	g_assert_true(cms_signer_id_matches(id, cert));
+	g_assert_nonnull(strstr(text, "serial"));
+	(*(guint *)data)++;
+	return cert_ref(cert);
+}
+
+static void
+test_asked(void)
+{
+	g_autoptr(GBytes) content = fixture_content(10);
+	g_autofree char *in_path = fixture_write("in", g_bytes_get_data(content, NULL), 10);
+	g_autofree char *out_path = fixture_path("out");
+	const struct identity *identity = fixture_identity("rsa1");
+	guint asked = 0;
+	struct cms_verify_options options = { .find = find_rsa1, .data = &asked };
+	g_autoptr(GBytes) object = NULL;
+	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
+
+	if (!fixture_has_openssl()) {
+		g_test_skip("no openssl program");
+		return;
+	}
+	g_assert_cmpint(fixture_openssl("cms", "-sign", "-binary", "-nocerts", "-in", in_path,
+					"-signer", identity->cert_path, "-inkey",
+					identity->key_path, "-outform", "DER", "-out", out_path,
+					NULL),
+			==, 0);
+	object = fixture_read(out_path);
+	report = verify(object, content, &options, NULL, NULL);
+	g_assert_cmpuint(asked, ==, 1);
+	g_assert_cmpint(signer(report, 0)->signature, ==, CMS_SIGNATURE_GOOD);
+}
+
+/* The attributes of a signature, shown as content that was signed without attributes. */
+static void
+test_attributes_as_content(void)
+{
+	static const guint8 start[] = { 0xa0, 0x82 };
+	g_autoptr(GBytes) content = fixture_content(50);
+	g_autoptr(GBytes) clear = sign(&own_rows[0], content, FALSE, 0);
+	gsize length;
+	const guint8 *der = g_bytes_get_data(clear, &length);
+	const guint8 *attributes = NULL, *info;
+	g_autoptr(GByteArray) forged = g_byte_array_new();
+	g_autofree guint8 *shown = NULL;
+	g_autoptr(GBytes) object = NULL;
+	g_autoptr(GBytes) disguised = NULL;
+	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
+	gsize attributes_length;
+
+	/* The last [0] of that length is the signed attributes; lengths all have two octets. */
+	for (info = der; (info = memmem(info, length - (gsize)(info - der), start, 2)) != NULL;
+	     info++)
+		attributes = info;
+	g_assert_nonnull(attributes);
+	attributes_length = 4u + ((gsize)attributes[2] << 8) + attributes[3];
+	shown = g_memdup2(attributes, attributes_length);
+	shown[0] = 0x31;
+	g_byte_array_append(forged, der, (guint)(attributes - der));
+	g_byte_array_append(forged, attributes + attributes_length,
+			    (guint)(length - (gsize)(attributes - der) - attributes_length));
+	/* ContentInfo, [0], SignedData, then SET and SEQUENCE of the signerInfo are shorter now. */
+	for (gsize i = 0; i + 4 <= (gsize)(attributes - der); i++) {
+		gsize size = ((gsize)forged->data[i + 2] << 8) + forged->data[i + 3];
+
+		if (forged->data[i + 1] == 0x82 && i + 4 + size == length) {
+			size -= attributes_length;
+			forged->data[i + 2] = (guint8)(size >> 8);
+			forged->data[i + 3] = (guint8)size;
+		}
+	}
+	object = g_bytes_new(forged->data, forged->len);
+	disguised = g_bytes_new(shown, attributes_length);
+	report = verify(object, disguised, NULL, NULL, NULL);
+	g_assert_nonnull(report);
+	g_assert_cmpuint(report->signers->len, ==, 1);
+	g_test_message("%s", signer(report, 0)->reason);
+	g_assert_cmpint(signer(report, 0)->signature, ==, CMS_SIGNATURE_BAD);
 }
 
 /* ---- the world's ---- */
@@ -399,6 +497,8 @@ main(int argc, char **argv)
 	}
 	g_test_add_func("/cms_verify/every byte flipped, every length cut", test_flipped);
 	g_test_add_func("/cms_verify/other content is bad, none is unknown", test_changed_content);
+	g_test_add_func("/cms_verify/certificates are asked for", test_asked);
+	g_test_add_func("/cms_verify/attributes disguised as content", test_attributes_as_content);
 	g_test_add_func("/cms_verify/several signers, each reported", test_several);
 	status = g_test_run();
 	fixture_clear();
