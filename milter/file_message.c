@@ -265,11 +265,11 @@ read_message(struct spool_area *area, struct spool *message, const struct messag
 	layers_read(&reading, headers, message, body, spool_size(message));
 	if (reading.error == NULL)
 		conclude(&reading);
-	if (decrypted) {
-		spool_unref(report->content);
-		report->content = g_steal_pointer(&reading.decrypted);
-	}
+	report->content = !decrypted && reading.signed_content != NULL
+			      ? g_steal_pointer(&reading.signed_content)
+			      : g_steal_pointer(&reading.decrypted);
 	mailaddr_unref(reading.author);
+	spool_unref(reading.signed_content);
 	spool_unref(reading.decrypted);
 	g_free(reading.malformed);
 	g_free(reading.undecryptable);

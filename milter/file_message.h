@@ -80,9 +80,8 @@ struct spool *message_open(struct spool_area *area, const char *path,
 /* The same of bytes that are there already. */
 struct spool *message_from_bytes(struct spool_area *area, gconstpointer bytes, gsize length,
 				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Reads all layers that can be opened. content is the signed or decrypted content of the outermost
- * signature or encryption that could be opened; for decrypt that of the innermost encryption.
- * show is verify without keys and trust. */
+/* Reads all layers that can be opened. content: what the outermost signature covers, without one
+ * what was decrypted; for decrypt what the innermost encryption held. show: no keys, no trust. */
 struct message_report *message_show(struct spool_area *area, struct spool *message,
 				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct message_report *message_verify(struct spool_area *area, struct spool *message,

@@ -11,31 +11,29 @@
 #include "milter/mime/author.h"
 #include "milter/mime/content_type.h"
 #include "milter/mime/detect.h"
-#include "pki/crypto/cert.h"
+#include "milter/signers.h"
 #include "pki/crypto/chain.h"
 #include "pki/crypto/cms_decrypt.h"
 #include "pki/crypto/cms_inspect.h"
-#include "pki/crypto/crl.h"
 #include "pki/crypto/key.h"
-#include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/printable.h"
 
 #define PARTIAL_CANDIDATES_MAX 16
 
-static void
-note(char **finding, const char *text)
+void
+layers_note(char **finding, const char *text)
 {
 	if (*finding == NULL)
 		*finding = g_strdup(text);
 }
 
 /* INVALID is a finding, anything else an error. */
-static gboolean
-take_error(struct reading *reading, char **finding, GError *error)
+gboolean
+layers_take_error(struct reading *reading, char **finding, GError *error)
 {
 	if (error->code == PS_ERROR_INVALID) {
-		note(finding, error->message);
+		layers_note(finding, error->message);
 		g_error_free(error);
 		return TRUE;
 	}
@@ -91,144 +89,6 @@ add_parts(struct reading *reading, const struct part *part, guint depth)
 		add_parts(reading, part->children->pdata[i], depth + 1);
 }
 
-/* --- signers --- */
-
-static void
-release_cert(gpointer cert)
-{
-	cert_unref(cert);
-}
-
-static void
-release_crl(gpointer crl)
-{
-	crl_unref(crl);
-}
-
-/* What the caller gave and what the message brought: hints both. */
-static GPtrArray *
-hints_certs(const struct chain_options *chain, const struct cms_verify_report *report)
-{
-	GPtrArray *all = g_ptr_array_new_with_free_func(release_cert);
-
-	for (guint i = 0; chain->untrusted != NULL && i < chain->untrusted->len; i++)
-		g_ptr_array_add(all, cert_ref(chain->untrusted->pdata[i]));
-	for (guint i = 0; report->certs != NULL && i < report->certs->len; i++) {
-		struct cert *cert = cert_parse(report->certs->pdata[i], NULL);
-
-		if (cert != NULL)
-			g_ptr_array_add(all, cert);
-	}
-	return all;
-}
-
-static GPtrArray *
-hints_crls(const struct chain_options *chain, const struct cms_verify_report *report)
-{
-	GPtrArray *all = g_ptr_array_new_with_free_func(release_crl);
-
-	for (guint i = 0; chain->crls != NULL && i < chain->crls->len; i++)
-		g_ptr_array_add(all, crl_ref(chain->crls->pdata[i]));
-	for (guint i = 0; report->crls != NULL && i < report->crls->len; i++) {
-		struct crl *crl = crl_parse(report->crls->pdata[i], NULL);
-
-		if (crl != NULL)
-			g_ptr_array_add(all, crl);
-	}
-	return all;
-}
-
-static gboolean
-judge(struct reading *reading, const struct cms_signer_report *signer,
-      const struct cms_verify_report *report, struct message_signer *to)
-{
-	const struct chain_options *given =
-	    reading->options != NULL ? reading->options->chain : NULL;
-	struct chain_options chain;
-	g_autoptr(GPtrArray) certs = NULL;
-	g_autoptr(GPtrArray) crls = NULL;
-	CLEANUP(chain_report) struct chain_report *found = NULL;
-	GError *error = NULL;
-
-	if (given == NULL || signer->cert == NULL) {
-		to->reason = g_strdup(signer->cert == NULL ? "the signer's certificate is not there"
-							   : "no trusted roots are given");
-		return TRUE;
-	}
-	if (signer->legacy && !given->allow_legacy) {
-		to->reason = g_strdup("the signature uses an algorithm that is too weak");
-		return TRUE;
-	}
-	chain = *given;
-	chain.untrusted = certs = hints_certs(given, report);
-	chain.crls = crls = hints_crls(given, report);
-	chain.purpose = CHAIN_PURPOSE_SIGN;
-	chain.email = NULL; /* From is compared by itself: another word */
-	if (reading->options->at_signing_time && signer->signing_time != CLOCK_NEVER)
-		chain.at = MIN(chain.at, signer->signing_time);
-	found = chain_check(signer->cert, &chain, &error);
-	if (found == NULL)
-		return take_error(reading, &to->reason, error);
-	to->trust = found->verdict == CHAIN_VALID     ? SIGNER_VALID
-		    : found->verdict == CHAIN_REVOKED ? SIGNER_REVOKED
-						      : SIGNER_INVALID;
-	to->reason = g_strdup(found->reason != NULL ? found->reason : "");
-	return TRUE;
-}
-
-static enum signer_signature
-signature_of(enum cms_signature signature)
-{
-	switch (signature) {
-	case CMS_SIGNATURE_GOOD:
-		return SIGNATURE_GOOD;
-	case CMS_SIGNATURE_BAD:
-		return SIGNATURE_BAD;
-	case CMS_SIGNATURE_UNKNOWN:
-		return SIGNATURE_UNKNOWN;
-	}
-	return SIGNATURE_UNKNOWN;
-}
-
-static gboolean
-add_signer(struct reading *reading, const struct cms_signer_report *signer,
-	   const struct cms_verify_report *report, gboolean covers)
-{
-	struct message_signer *to = g_new0(struct message_signer, 1);
-
-	g_ptr_array_add(reading->report->signers, to);
-	to->emails = g_ptr_array_new_with_free_func(g_free);
-	to->digest = g_strdup(signer->digest);
-	to->algorithm = g_strdup(signer->algorithm);
-	to->signing_time = signer->signing_time;
-	to->signature = signature_of(signer->signature);
-	to->trust = SIGNER_INVALID;
-	to->covers = covers;
-	to->subject = g_strdup(signer->cert != NULL ? cert_subject(signer->cert) : "");
-	if (signer->cert != NULL) {
-		GPtrArray *emails = cert_emails(signer->cert);
-
-		for (guint i = 0; i < emails->len; i++)
-			g_ptr_array_add(to->emails, g_strdup(mailaddr_text(emails->pdata[i])));
-		to->from_matches =
-		    reading->author != NULL && cert_has_email(signer->cert, reading->author);
-	}
-	if (to->signature != SIGNATURE_GOOD) {
-		to->reason = g_strdup(signer->reason);
-		return TRUE;
-	}
-	return judge(reading, signer, report, to);
-}
-
-static gboolean
-add_signers(struct reading *reading, const struct cms_verify_report *report, gboolean covers)
-{
-	for (guint i = 0; i < report->signers->len; i++)
-		if (!add_signer(reading, report->signers->pdata[i], report, covers))
-			return FALSE;
-	return TRUE;
-}
-
 /* --- steps --- */
 
 static struct cms_verify_options
@@ -254,20 +114,31 @@ verify_part(struct reading *reading, const struct mime_tree *tree, const struct 
 	    cms_verify_detached(leaf_source(leaf), spool_reader_source(reader), &options, &error);
 
 	if (report == NULL)
-		take_error(reading, &reading->malformed, error);
+		layers_take_error(reading, &reading->malformed, error);
 	return report;
 }
 
+/* The outermost signature's content is what the verdict speaks of. */
 static void
-set_content(struct reading *reading, struct spool *spool, guint64 start, guint64 end)
+set_signed_content(struct reading *reading, struct spool *spool, guint64 start, guint64 end)
 {
 	CLEANUP(spool) struct spool *range = NULL;
 
-	if (reading->report->content != NULL)
+	if (reading->signed_content != NULL)
 		return;
 	range = spool_new(reading->area);
 	if (spool_append_range(range, spool, start, end, NULL) && spool_seal(range, NULL))
-		reading->report->content = g_steal_pointer(&range);
+		reading->signed_content = g_steal_pointer(&range);
+}
+
+static void
+set_digest(struct message_layer *layer, const struct cms_verify_report *report)
+{
+	if (report->signers->len > 0) {
+		const struct cms_signer_report *first = report->signers->pdata[0];
+
+		layer->algorithm = g_strdup(first->digest);
+	}
 }
 
 static gboolean
@@ -277,14 +148,15 @@ read_clear_signed(struct reading *reading, const struct mime_tree *tree,
 	const struct part *content = tree->root->children->pdata[0];
 	const struct part *signature = tree->root->children->pdata[1];
 	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
+	struct message_layer *layer = add_layer(reading, LAYER_SIGNED, "signed-data");
 
-	add_layer(reading, LAYER_SIGNED, "signed-data");
 	report = verify_part(reading, tree, content, signature, decoding);
 	if (report == NULL)
 		return reading->error == NULL;
 	reading->report->is_signed = TRUE;
-	set_content(reading, tree->spool, content->start, content->end);
-	if (!add_signers(reading, report, TRUE))
+	set_digest(layer, report);
+	set_signed_content(reading, tree->spool, content->start, content->end);
+	if (!signers_add(reading, report, TRUE))
 		return FALSE;
 	reading->covered = TRUE;
 	return layers_read(reading, content->headers, tree->spool, content->body_start,
@@ -300,11 +172,10 @@ read_inner(struct reading *reading, struct spool *spool)
 	guint64 body = 0;
 
 	if (!spool_seal(spool, &error))
-		return take_error(reading, &reading->malformed, error);
-	set_content(reading, spool, 0, spool_size(spool));
+		return layers_take_error(reading, &reading->malformed, error);
 	headers = headers_parse(spool, 0, spool_size(spool), &body, &error);
 	if (headers == NULL)
-		return take_error(reading, &reading->malformed, error);
+		return layers_take_error(reading, &reading->malformed, error);
 	return layers_read(reading, headers, spool, body, spool_size(spool));
 }
 
@@ -315,20 +186,25 @@ read_opaque(struct reading *reading, const struct mime_tree *tree, enum leaf_dec
 	CLEANUP(spool) struct spool *content = spool_new(reading->area);
 	struct cms_verify_options options = verify_options(reading);
 	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
+	struct message_layer *layer = add_layer(reading, LAYER_SIGNED, "signed-data");
 	GError *error = NULL;
 
-	add_layer(reading, LAYER_SIGNED, "signed-data")->opaque = TRUE;
+	layer->opaque = TRUE;
 	report = cms_verify(leaf_source(leaf), spool_sink(content), &options, &error);
 	if (report == NULL)
-		return take_error(reading, &reading->malformed, error);
+		return layers_take_error(reading, &reading->malformed, error);
 	reading->report->is_signed = TRUE;
-	if (!add_signers(reading, report, TRUE))
+	set_digest(layer, report);
+	if (!signers_add(reading, report, TRUE))
 		return FALSE;
 	if (report->detached) {
-		note(&reading->malformed, "a signature without the content that it signs");
+		layers_note(&reading->malformed, "a signature without the content that it signs");
 		return TRUE;
 	}
 	reading->covered = TRUE;
+	if (!spool_seal(content, &error))
+		return layers_take_error(reading, &reading->malformed, error);
+	set_signed_content(reading, content, 0, spool_size(content));
 	return read_inner(reading, content);
 }
 
@@ -382,7 +258,7 @@ read_encrypted(struct reading *reading, const struct mime_tree *tree, const stru
 	for (guint i = 0; i < info->recipients->len; i++)
 		g_ptr_array_add(layer->recipients, recipient_text(info->recipients->pdata[i]));
 	if (keys->len == 0) {
-		note(&reading->undecryptable, "no key is given that could open it");
+		layers_note(&reading->undecryptable, "no key is given that could open it");
 		return TRUE;
 	}
 	if (reading->options->chain != NULL)
@@ -390,14 +266,14 @@ read_encrypted(struct reading *reading, const struct mime_tree *tree, const stru
 	report = cms_decrypt(leaf_source(leaf), (const struct cms_decrypt_key *)(void *)keys->data,
 			     keys->len, &options, spool_sink(content), &error);
 	if (report == NULL)
-		return take_error(reading, &reading->undecryptable, error);
+		return layers_take_error(reading, &reading->undecryptable, error);
 	if (report->outcome != CMS_DECRYPTED) {
-		note(&reading->undecryptable,
-		     report->reason != NULL ? report->reason : "cannot be decrypted");
+		layers_note(&reading->undecryptable,
+			    report->reason != NULL ? report->reason : "cannot be decrypted");
 		return TRUE;
 	}
 	if (!spool_seal(content, &error))
-		return take_error(reading, &reading->undecryptable, error);
+		return layers_take_error(reading, &reading->undecryptable, error);
 	spool_unref(reading->decrypted);
 	reading->decrypted = spool_ref(content);
 	return read_inner(reading, content);
@@ -412,7 +288,7 @@ read_compressed(struct reading *reading, const struct mime_tree *tree, enum leaf
 
 	add_layer(reading, LAYER_COMPRESSED, "compressed-data");
 	if (!cms_inflate(leaf_source(leaf), spool_sink(content), NULL, NULL, &error))
-		return take_error(reading, &reading->malformed, error);
+		return layers_take_error(reading, &reading->malformed, error);
 	return read_inner(reading, content);
 }
 
@@ -426,7 +302,7 @@ read_other(struct reading *reading, const struct cms_info *info)
 	    info->type == CMS_TYPE_AUTH_ENVELOPED) {
 		type = LAYER_ENCRYPTED;
 		reading->report->is_encrypted = TRUE;
-		note(&reading->undecryptable, "no recipient is named");
+		layers_note(&reading->undecryptable, "no recipient is named");
 	}
 	add_layer(reading, type, cms_type_name(info->type))->algorithm = g_strdup(info->cipher);
 	return TRUE;
@@ -445,8 +321,8 @@ verify_opaque_part(struct reading *reading, const struct mime_tree *tree, const 
 	struct cms_verify_report *report = cms_verify(leaf_source(leaf), NULL, &options, &error);
 
 	if (report == NULL)
-		return take_error(reading, &reading->malformed, error);
-	return add_signers(reading, report, FALSE);
+		return layers_take_error(reading, &reading->malformed, error);
+	return signers_add(reading, report, FALSE);
 }
 
 static gboolean
@@ -462,10 +338,10 @@ look_at_part(struct reading *reading, const struct mime_tree *tree, const struct
 	if (object->kind != PART_LEAF || (!clear && !part_may_be_cms(part)))
 		return TRUE;
 	if (!part_inspect_cms(tree, object, FALSE, &decoding, &info, &error))
-		return take_error(reading, &reading->malformed, error);
+		return layers_take_error(reading, &reading->malformed, error);
 	if (info == NULL || info->type != CMS_TYPE_SIGNED)
 		return TRUE;
-	note(&reading->partial, "only a part of the message is signed");
+	layers_note(&reading->partial, "only a part of the message is signed");
 	reading->report->is_signed = TRUE;
 	add_layer(reading, LAYER_SIGNED, "signed-data")->opaque = !clear;
 	if (clear) {
@@ -473,7 +349,7 @@ look_at_part(struct reading *reading, const struct mime_tree *tree, const struct
 		struct cms_verify_report *report =
 		    verify_part(reading, tree, part->children->pdata[0], object, decoding);
 
-		return report != NULL ? add_signers(reading, report, FALSE)
+		return report != NULL ? signers_add(reading, report, FALSE)
 				      : reading->error == NULL;
 	}
 	return verify_opaque_part(reading, tree, part, decoding);
@@ -540,7 +416,7 @@ read_protected(struct reading *reading, struct mime_tree *tree, const struct det
 		object = tree->root->children->pdata[1];
 	if ((object != tree->root || part_may_be_cms(object)) &&
 	    !part_inspect_cms(tree, object, FALSE, &decoding, &info, &error))
-		return take_error(reading, &reading->malformed, error);
+		return layers_take_error(reading, &reading->malformed, error);
 	switch (detection->protection) {
 	case PROTECTION_SIGNED:
 		return read_clear_signed(reading, tree, decoding);
@@ -581,19 +457,19 @@ layers_read(struct reading *reading, struct headers *headers, struct spool *spoo
 	CLEANUP(detection) struct detection *detection = NULL;
 
 	if (++reading->depth > LAYERS_MAX + 1) {
-		note(&reading->malformed, "more than 6 layers (limit of CMS layers)");
+		layers_note(&reading->malformed, "more than 6 layers (limit of CMS layers)");
 		return TRUE;
 	}
 	tree = scan_message(headers, spool, start, end, &error);
 	if (tree == NULL || !scan_cross_check(tree, &error) ||
 	    (detection = detect_message(tree, &error)) == NULL)
-		return take_error(reading, &reading->malformed, error);
+		return layers_take_error(reading, &reading->malformed, error);
 	add_parts(reading, tree->root, reading->depth - 1);
 	if (tree->malformed != NULL &&
 	    (tree->limit_exceeded || reading->depth > 1 || claims_protection(tree, detection)))
-		note(&reading->malformed, tree->malformed);
+		layers_note(&reading->malformed, tree->malformed);
 	if (detection->differing_types) /* which one a mail program goes by cannot be told */
-		note(&reading->malformed, "several Content-Type fields that differ");
+		layers_note(&reading->malformed, "several Content-Type fields that differ");
 	if (reading->depth > 1)
 		compare_author(reading, tree->root);
 	return read_protected(reading, tree, detection);

@@ -14,8 +14,9 @@ struct reading {
 	struct spool_area *area;
 	const struct message_options *options; /* may be NULL */
 	struct message_report *report;
-	struct spool *decrypted; /* content of the innermost encryption that was opened */
-	struct mailaddr *author; /* of the outermost header; NULL: none */
+	struct spool *signed_content; /* of the outermost signature */
+	struct spool *decrypted;      /* content of the innermost encryption that was opened */
+	struct mailaddr *author;      /* of the outermost header; NULL: none */
 	char *malformed;
 	char *undecryptable;
 	char *partial;
@@ -29,5 +30,10 @@ struct reading {
  * reading->error when something could not be read; findings go into the reading. */
 gboolean layers_read(struct reading *reading, struct headers *headers, struct spool *spool,
 		     guint64 start, guint64 end);
+
+/* For those who add findings. The first text of a kind stays. */
+void layers_note(char **finding, const char *text);
+/* Takes the error: INVALID is a finding, anything else reading->error and FALSE. */
+gboolean layers_take_error(struct reading *reading, char **finding, GError *error);
 
 #endif

@@ -6,7 +6,8 @@ libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/s
 	%D%/process.c %D%/process.h %D%/outbound.c %D%/outbound.h %D%/report.c %D%/report.h \
 	%D%/status.c %D%/status.h %D%/structure.c %D%/structure.h %D%/notify.c %D%/notify.h \
 	%D%/foreign.c %D%/foreign.h
-libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/layers.c %D%/layers.h
+libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/layers.c %D%/layers.h \
+	%D%/signers.c %D%/signers.h
 libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/explain.c %D%/explain.h
 
 sbin_PROGRAMS += postseal-milter

@@ -343,6 +343,9 @@ encrypt(const struct command_line *line, struct spool_area *area, struct spool *
 	for (guint i = 0; i < pool->certs->len; i++)
 		if (!cert_is_ca(g_ptr_array_index(pool->certs, i)))
 			g_ptr_array_add(recipients, g_ptr_array_index(pool->certs, i));
+	/* A self-signed certificate of a person is often one that could issue, too. */
+	if (recipients->len == 0 && pool->certs->len > 0)
+		g_ptr_array_add(recipients, g_ptr_array_index(pool->certs, 0));
 	if (recipients->len == 0)
 		return fail(error, PS_ERROR_INVALID, "%s: no certificate of a recipient in it",
 			    command_line_text(line, "to"));
