@@ -248,6 +248,17 @@ read_entry_issuer(struct crl *crl, struct der contents, guint *issuer)
 	return FALSE;
 }
 
+/* X.690 8.3.2: an INTEGER is as short as it can be. */
+static gboolean
+is_minimal(const struct der_element *number)
+{
+	const guint8 *value = number->value;
+
+	if (der_length(number) < 2)
+		return der_length(number) == 1;
+	return value[0] == 0 ? value[1] >= 0x80 : value[0] != 0xff || value[1] < 0x80;
+}
+
 struct raw_entry {
 	struct der_element serial;
 	gint64 revoked_at;
@@ -266,7 +277,7 @@ next_entry(struct crl *crl, struct der *list, struct raw_entry *raw)
 	if (!der_take(list, DER_SEQUENCE, &entry))
 		return FALSE;
 	struct der inside = der_inside(&entry);
-	if (!der_take(&inside, DER_INTEGER, &raw->serial) || der_length(&raw->serial) == 0 ||
+	if (!der_take(&inside, DER_INTEGER, &raw->serial) || !is_minimal(&raw->serial) ||
 	    !der_next(&inside, &time) || !der_time(&time, &raw->revoked_at))
 		goto broken;
 	raw->reason = REVOCATION_UNSPECIFIED;

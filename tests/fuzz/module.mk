@@ -24,5 +24,6 @@ tests_fuzz_fuzz_settings_SOURCES = %D%/fuzz_settings.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_settings_LDADD = $(STORE_LIBS)
 tests_fuzz_fuzz_settings_LDFLAGS = $(FUZZ_LINK)
 
+include %D%/pki.mk
 include %D%/mime.mk
 include %D%/cms.mk
