@@ -3,6 +3,8 @@
  */
 #include "store/keys.h"
 
+#include <string.h>
+
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/db/query.h"
@@ -10,6 +12,7 @@
 #include "store/lookups.h"
 
 #define LIST_LIMIT 100
+#define PREFIX_MIN_DIGITS 8
 /* A row on the mail path needs no counts; lists do. */
 #define KEY_COLUMNS(sealed)                                                                        \
 	"SELECT k.id, k.spki_sha256, " sealed ", k.generation, k.kind, k.bits, k.origin,"          \
@@ -163,6 +166,35 @@ keys_find_in_tx(struct tx *tx, const char *spki_sha256, GError **error)
 	if (rows_count(rows) == 0)
 		return fail(error, PS_ERROR_NOT_FOUND, "private key %.16s is not in the store",
 			    spki_sha256);
+	return key_row_read(rows, 0);
+}
+
+static const struct statement keys_show_statement = {
+	"keys_show",
+	KEY_COLUMNS("NULL::bytea") " WHERE k.spki_sha256 LIKE $1 || '%' LIMIT 2",
+};
+
+struct key_row *
+keys_show(struct db *db, const char *prefix, GError **error)
+{
+	struct params *params = NULL;
+	gsize length = strlen(prefix);
+
+	if (length < PREFIX_MIN_DIGITS || strspn(prefix, "0123456789abcdef") != length)
+		return fail(error, PS_ERROR_NOT_FOUND,
+			    "'%.64s' is no SPKI digest: at least %d hex digits of one are needed",
+			    prefix, PREFIX_MIN_DIGITS);
+	params = params_new();
+	params_text(params, prefix);
+	CLEANUP(rows) struct rows *rows = db_query(db, &keys_show_statement, params, error);
+	if (rows == NULL)
+		return NULL;
+	if (rows_count(rows) == 0)
+		return fail(error, PS_ERROR_NOT_FOUND, "private key %.16s is not in the store",
+			    prefix);
+	if (rows_count(rows) > 1)
+		return fail(error, PS_ERROR_INVALID,
+			    "%s fits several private keys: give more digits", prefix);
 	return key_row_read(rows, 0);
 }
 

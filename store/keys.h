@@ -40,6 +40,10 @@ struct key_row *keys_find(struct db *db, const char *spki_sha256,
 /* On the primary, inside a transaction, with its counts. */
 struct key_row *keys_find_in_tx(struct tx *tx, const char *spki_sha256,
 				GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* To show: with the counts, without the sealed key. At least 8 digits are enough if they fit only
+ * one. */
+struct key_row *keys_show(struct db *db, const char *prefix,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *keys_list(struct db *db, gint64 after, gint limit,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Which of these keys are held: a set of their SPKI digests. */

@@ -178,12 +178,13 @@ describe_defaults(struct call *call, GError **error)
 		return NULL;
 	g_autoptr(GPtrArray) rows = ca_defaults_describe(defaults);
 	items = json_array();
-	for (guint i = 0; i < rows->len; i++) {
-		const char *const *row = g_ptr_array_index(rows, i);
+	for (guint i = 0; i + 2 < rows->len; i += 3) {
+		json_t *item = json_object();
 
-		json_array_append_new(
-		    items, json_pack("{s:o, s:o, s:o}", "name", answer_text(row[0]), "value",
-				     answer_text(row[1]), "meaning", answer_text(row[2])));
+		json_object_set_new(item, "name", answer_text(g_ptr_array_index(rows, i)));
+		json_object_set_new(item, "value", answer_text(g_ptr_array_index(rows, i + 1)));
+		json_object_set_new(item, "meaning", answer_text(g_ptr_array_index(rows, i + 2)));
+		json_array_append_new(items, item);
 	}
 	return answer_list(items, NULL);
 }

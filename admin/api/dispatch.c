@@ -114,8 +114,9 @@ run_handler(struct gateway *gateway, const char *config_path,
 	answer->status = 200;
 	answer->exit_status = call.exit_status;
 	answer->body = dump(result);
+	gboolean asks_back = json_object_get(result, "confirm") != NULL;
 	json_decref(result);
-	if (request->operation->method == METHOD_CHANGE)
+	if (request->operation->method == METHOD_CHANGE && !asks_back)
 		log_info("operation done", "operation", name, "actor", request->actor);
 }
 

@@ -64,7 +64,7 @@ find_key(struct call *call, const char *name, GError **error)
 	g_autofree char *lower = g_ascii_strdown(name, -1);
 	struct key_row *row = NULL;
 
-	row = keys_find(call->gateway->db, lower, &problem);
+	row = keys_show(call->gateway->db, lower, &problem);
 	if (row != NULL || !g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND)) {
 		if (row == NULL)
 			g_propagate_error(error, g_steal_pointer(&problem));
@@ -76,7 +76,7 @@ find_key(struct call *call, const char *name, GError **error)
 			    "%s: no key with this SPKI digest, and no "
 			    "certificate with this thumbprint",
 			    name);
-	row = keys_find(call->gateway->db, cert->spki_sha256, NULL);
+	row = keys_show(call->gateway->db, cert->spki_sha256, NULL);
 	if (row == NULL)
 		return fail(error, PS_ERROR_NOT_FOUND,
 			    "%s: the private key of this certificate is not held here", name);

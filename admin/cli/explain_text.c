@@ -57,7 +57,8 @@ shorten(const char *name, const json_t *value)
 	if (!json_is_object(value))
 		return json_incref((json_t *)value);
 	copy = json_object();
-	json_object_foreach((json_t *)value, key, member) {
+	json_object_foreach((json_t *)value, key, member)
+	{
 		json_t *shorter = shorten(key, member);
 
 		if (says_nothing(shorter))
