@@ -17,14 +17,10 @@ static guint counter;
 static gboolean
 may(struct db *db, const char *sql)
 {
-	static GPtrArray *names; /* statements are kept by the pool */
+	g_autofree char *name = g_strdup_printf("role_%u", counter++);
 	g_autoptr(GError) error = NULL;
-
-	if (names == NULL)
-		names = g_ptr_array_new();
-	char *name = g_strdup_printf("role_%u", counter++);
-	g_ptr_array_add(names, name);
-	struct statement statement = { name, sql };
+	/* Statements are static for the pool. */
+	struct statement statement = { g_intern_string(name), sql };
 	CLEANUP(rows) struct rows *rows = db_write(db, &statement, NULL, &error);
 	if (rows != NULL)
 		return TRUE;
@@ -141,8 +137,9 @@ test_schema(void)
 static gint64
 number(struct db *db, const char *sql)
 {
+	g_autofree char *name = g_strdup_printf("number_%u", counter++);
 	g_autoptr(GError) error = NULL;
-	struct statement statement = { g_strdup_printf("number_%u", counter++), sql };
+	struct statement statement = { g_intern_string(name), sql };
 	CLEANUP(rows) struct rows *rows = db_write(db, &statement, NULL, &error);
 
 	g_assert_no_error(error);
