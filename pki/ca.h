@@ -46,6 +46,21 @@ gboolean ca_create(struct keyring *keyring, struct db *db, struct clock *clock,
 		   const struct ca_create *options, struct ca_created *created, struct tx *tx,
 		   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/*
+ * The intermediate alone, for a root elsewhere: the key is made, the request (DER) is returned and
+ * kept. options->root is not looked at. The CA issues nothing until ca_take_cert.
+ */
+GBytes *ca_create_external(struct keyring *keyring, struct db *db, struct clock *clock,
+			   const struct ca_create *options, gint64 *id, struct tx *tx,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The request again; NOT_FOUND for a CA whose root is ours. */
+GBytes *ca_external_csr(struct db *db, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The certificate that the external root gave: it finds its CA by its key, NOT_FOUND when none
+   waits for it. With an empty CRL, at once; *name (owned) is the CA's. */
+gboolean ca_take_cert(struct keyring *keyring, struct db *db, struct clock *clock,
+		      struct cert *cert, char **name, struct tx *tx,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 struct ca_subject {
 	const char *email; /* required */
 	const char *common_name;

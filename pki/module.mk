@@ -19,6 +19,7 @@ libpki_a_SOURCES += \
 	%D%/ca.c \
 	%D%/ca_create.c \
 	%D%/ca_crl.c \
+	%D%/ca_external.c \
 	%D%/ca_internal.h \
 	%D%/enroll.c \
 	%D%/enroll_check.c \

@@ -14,7 +14,7 @@
 
 #define CA_COLUMNS                                                                                 \
 	"SELECT id, name, thumbprint, root_thumbprint, issuer_key, spki_sha256, root_spki_sha256," \
-	" is_default, created, crl_next FROM ca"
+	" is_default, created, crl_next, csr FROM ca"
 
 void
 ca_row_free(struct ca_row *row)
@@ -27,6 +27,8 @@ ca_row_free(struct ca_row *row)
 	g_free(row->issuer_key);
 	g_free(row->spki_sha256);
 	g_free(row->root_spki_sha256);
+	if (row->csr != NULL)
+		g_bytes_unref(row->csr);
 	g_free(row);
 }
 
@@ -45,6 +47,7 @@ ca_row_read(const struct rows *rows, int r)
 	row->is_default = rows_bool(rows, r, 7);
 	row->created = rows_time(rows, r, 8);
 	row->crl_next = rows_is_null(rows, r, 9) ? 0 : rows_time(rows, r, 9);
+	row->csr = rows_bytes(rows, r, 10);
 	return row;
 }
 
@@ -80,7 +83,7 @@ cas_set_default(struct tx *tx, gint64 id, GError **error)
 static const struct statement cas_insert_statement = {
 	"cas_insert",
 	"INSERT INTO ca (name, thumbprint, root_thumbprint, issuer_key, spki_sha256,"
-	" root_spki_sha256, crl_next) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+	" root_spki_sha256, crl_next, csr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 	" ON CONFLICT (name) DO UPDATE SET thumbprint = excluded.thumbprint,"
 	" root_thumbprint = excluded.root_thumbprint, issuer_key = excluded.issuer_key,"
 	" spki_sha256 = excluded.spki_sha256, root_spki_sha256 = excluded.root_spki_sha256"
@@ -99,6 +102,7 @@ cas_insert(struct tx *tx, const struct ca_row *row, gint64 *id, GError **error)
 	params_text(params, row->spki_sha256);
 	params_text(params, row->root_spki_sha256);
 	params_time(params, row->crl_next != 0 ? row->crl_next : CLOCK_NEVER);
+	params_bytes(params, row->csr);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &cas_insert_statement, params, error);
 	if (rows == NULL)
 		return FALSE;

@@ -21,6 +21,7 @@ struct ca_row {
 	char *root_thumbprint; /* NULL: an external root */
 	char *issuer_key; /* subject_key of the issuing certificate: issuer of what it issues */
 	char *spki_sha256, *root_spki_sha256;
+	GBytes *csr; /* for the external root; NULL: the root is ours */
 	gboolean is_default;
 	gint64 created;
 	gint64 crl_next; /* when the next CRL is due; 0: now */

@@ -5,6 +5,8 @@
 
 #include "pki/crypto/chain.h"
 #include "pki/crypto/crl.h"
+#include "pki/crypto/csr.h"
+#include "pki/crypto/issue.h"
 #include "store/cas.h"
 #include "store/crls.h"
 #include "store/roots.h"
@@ -278,7 +280,7 @@ test_serials(void)
 		const char *text, *serial;
 	} rows[] = {
 		{ "0A:bc", "abc" }, { "0xABC", "abc" }, { "ab c", "abc" }, { "00ab", "ab" },
-		{ "", NULL },        { "0", NULL },       { "xyz", NULL },    { "-1-", "1" },
+		{ "", NULL },       { "0", NULL },      { "xyz", NULL },   { "-1-", "1" },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -350,6 +352,111 @@ test_revoke(void)
 	fixture_down(&f);
 }
 
+struct external {
+	struct fixture *f;
+	struct ca_create options;
+	GBytes *csr;
+	gint64 id;
+	struct cert *cert;
+	char *name;
+};
+
+static gboolean
+external_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct external *act = data;
+
+	act->csr = ca_create_external(act->f->keyring, act->f->db, act->f->clock, &act->options,
+				      &act->id, tx, error);
+	return act->csr != NULL;
+}
+
+static gboolean
+take_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct external *act = data;
+
+	return ca_take_cert(act->f->keyring, act->f->db, act->f->clock, act->cert, &act->name, tx,
+			    error);
+}
+
+/* Somebody else's root, which is not in our database. */
+static struct cert *
+foreign_intermediate(GBytes *csr_bytes, gboolean ca)
+{
+	g_autoptr(GError) error = NULL;
+	CLEANUP(key) struct key *key = key_generate(KEY_KIND_EC, 256, &error);
+	CLEANUP(csr) struct csr *csr = csr_parse(csr_bytes, &error);
+	struct issue_spec spec = { .names = { .common_name = "Foreign Root" },
+				   .spki = key_spki(key),
+				   .not_before = FIXTURE_NOW - 86400,
+				   .not_after = FIXTURE_NOW + 5000 * 86400,
+				   .ca = TRUE,
+				   .path_length = -1,
+				   .key_usage = KEY_USAGE_CERT_SIGN | KEY_USAGE_CRL_SIGN };
+	CLEANUP(cert) struct cert *root = issue_cert(&spec, NULL, key, &error);
+	g_assert_no_error(error);
+	spec.names.common_name = "Example Mail CA";
+	spec.spki = csr_spki(csr);
+	spec.not_after -= 86400;
+	spec.ca = ca;
+	spec.key_usage = ca ? spec.key_usage : KEY_USAGE_DIGITAL_SIGNATURE;
+	struct cert *cert = issue_cert(&spec, root, key, &error);
+	g_assert_no_error(error);
+	return cert;
+}
+
+static void
+test_external_root(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+	gint64 id;
+
+	if (!fixture_up(&f))
+		return;
+	struct external act = { .f = &f,
+				.options.intermediate = { .common_name = "Example Mail CA",
+							  .key = "ec:P-256" } };
+	g_assert_true(db_transaction(f.db, external_tx, &act, &error));
+	g_autoptr(GBytes) again = ca_external_csr(f.db, "Example Mail CA", &error);
+	g_assert_true(g_bytes_equal(again, act.csr));
+
+	/* Until the certificate comes nothing is issued, and it is said why. */
+	struct enroll enroll = fixture_enroll(&f);
+	struct enroll_order order = { .email = "bob@example.com",
+				      .common_name = "Bob",
+				      .key = "ec:P-256" };
+	g_assert_false(fixture_order(&enroll, &order, &id, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_DENIED);
+	g_assert_nonnull(strstr(error->message, "external root"));
+	g_clear_error(&error);
+
+	CLEANUP(cert) struct cert *wrong = foreign_intermediate(act.csr, FALSE);
+	CLEANUP(cert) struct cert *right = foreign_intermediate(act.csr, TRUE);
+	act.cert = wrong;
+	g_assert_false(db_transaction(f.db, take_tx, &act, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	g_clear_error(&error);
+	act.cert = right;
+	g_assert_true(db_transaction(f.db, take_tx, &act, &error));
+	g_assert_no_error(error);
+	g_assert_cmpstr(act.name, ==, "Example Mail CA");
+	CLEANUP(cert) struct cert *cert = fixture_issue(&f, &order);
+	g_assert_true(cert_is_issued_by(cert, right));
+	g_autoptr(GPtrArray) lists = crls_list(f.db, &error);
+	g_assert_cmpuint(lists->len, ==, 1);
+	struct act crl = { .f = &f };
+	g_assert_true(db_transaction(f.db, crl_tx, &crl, &error));
+	g_bytes_unref(crl.der);
+	/* Nobody waits for it a second time. */
+	g_assert_false(db_transaction(f.db, take_tx, &act, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
+	g_free(act.name);
+	g_bytes_unref(act.csr);
+	fixture_down(&f);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -362,6 +469,7 @@ main(int argc, char **argv)
 	g_test_add_func("/ca/defaults are checked", test_defaults);
 	g_test_add_func("/ca/spellings of serials", test_serials);
 	g_test_add_func("/ca/revokes and makes CRLs", test_revoke);
+	g_test_add_func("/ca/under an external root", test_external_root);
 	int status = g_test_run();
 	scratch_pg_stop(pg);
 	return status;

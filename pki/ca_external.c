@@ -1,0 +1,171 @@
+/*
+ * ca_external - an intermediate under somebody else's root: request out, certificate in (C1).
+ */
+#include <string.h>
+
+#include "pki/ca.h"
+#include "pki/ca_internal.h"
+#include "pki/crypto/cert.h"
+#include "pki/crypto/csr.h"
+#include "pki/crypto/issue.h"
+#include "pki/crypto/key.h"
+#include "pki/import.h"
+#include "pki/keyring.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/certs.h"
+#include "store/db/tx.h"
+
+#define DEFAULT_KEY "rsa:3072"
+
+static char *
+external_name(const struct ca_create *options, gint64 now, guint number)
+{
+	const char *name = options->intermediate.common_name;
+	g_autofree char *date = clock_format(now);
+
+	if (name != NULL && *name != '\0')
+		return g_strdup(name);
+	return g_strdup_printf("Postseal Mail CA %.10s-%u", date, number);
+}
+
+GBytes *
+ca_create_external(struct keyring *keyring, struct db *db, struct clock *clock,
+		   const struct ca_create *options, gint64 *id, struct tx *tx, GError **error)
+{
+	const struct ca_part *part = &options->intermediate;
+	enum algorithm hash = ALGORITHM_UNKNOWN;
+	g_autoptr(GPtrArray) cas = cas_list(db, error);
+
+	if (cas == NULL || (part->digest != NULL && !ca_digest_parse(part->digest, &hash, error)))
+		return NULL;
+	g_autofree char *name = external_name(options, clock_now(clock), cas->len + 1);
+	CLEANUP(ca_row) struct ca_row *same = cas_find_in_tx(tx, name, NULL);
+	if (same != NULL)
+		return fail(error, PS_ERROR_INVALID, "a CA named '%s' exists already", name);
+	CLEANUP(key)
+	struct key *key =
+	    keyring_generate(keyring, tx, part->key != NULL ? part->key : DEFAULT_KEY, 0, error);
+	if (key == NULL)
+		return NULL;
+	const char *emails[] = { part->email, NULL };
+	struct issue_names names = {
+		.common_name = name,
+		.organisation = options->organisation,
+		.country = options->country,
+		.emails = part->email != NULL ? emails : NULL,
+	};
+	g_autoptr(GBytes) csr = csr_make(key, &names, hash, error);
+	if (csr == NULL)
+		return NULL;
+	struct ca_row row = {
+		.name = name,
+		.spki_sha256 = (char *)key_spki_sha256(key),
+		.csr = csr,
+	};
+	if (!cas_insert(tx, &row, id, error))
+		return NULL;
+	return g_steal_pointer(&csr);
+}
+
+GBytes *
+ca_external_csr(struct db *db, const char *name, GError **error)
+{
+	CLEANUP(ca_row) struct ca_row *ca = cas_find(db, name, error);
+
+	if (ca == NULL)
+		return NULL;
+	if (ca->csr == NULL)
+		return fail(error, PS_ERROR_NOT_FOUND, "the root of CA '%s' is our own", ca->name);
+	return g_bytes_ref(ca->csr);
+}
+
+/* Can it do what we need of it? The path to its root is trust's question, not ours. */
+static gboolean
+cert_fits(const struct cert *cert, gint64 now, GError **error)
+{
+	unsigned int needed = KEY_USAGE_CERT_SIGN | KEY_USAGE_CRL_SIGN;
+
+	if (!cert_is_ca(cert))
+		return fail_false(error, PS_ERROR_INVALID, "'%s' is not a CA certificate",
+				  cert_subject(cert));
+	if ((cert_key_usage(cert) & needed) != needed)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "key usage of '%s' lacks keyCertSign or cRLSign",
+				  cert_subject(cert));
+	if (!cert_has_email_purpose(cert))
+		return fail_false(error, PS_ERROR_INVALID,
+				  "extended key usage of '%s' lacks emailProtection",
+				  cert_subject(cert));
+	if (now < cert_not_before(cert) || now > cert_not_after(cert))
+		return fail_false(error, PS_ERROR_INVALID, "'%s' is not valid today",
+				  cert_subject(cert));
+	return TRUE;
+}
+
+static struct ca_row *
+waiting_ca(struct db *db, const struct cert *cert, GError **error)
+{
+	g_autoptr(GPtrArray) cas = cas_list(db, error);
+
+	if (cas == NULL)
+		return NULL;
+	for (guint i = 0; i < cas->len; i++) {
+		const struct ca_row *ca = g_ptr_array_index(cas, i);
+		if (ca->thumbprint == NULL && strcmp(ca->spki_sha256, cert_spki_sha256(cert)) == 0)
+			return g_ptr_array_steal_index(cas, i);
+	}
+	return fail(error, PS_ERROR_NOT_FOUND, "no CA waits for a certificate with this key");
+}
+
+/* The certificate is not committed yet, so the CA cannot be looked up for it. */
+static gboolean
+first_crl(struct keyring *keyring, struct db *db, struct clock *clock, const struct cert *cert,
+	  gint64 id, struct tx *tx, GError **error)
+{
+	gint64 number;
+
+	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(db, error);
+	CLEANUP(key)
+	struct key *key =
+	    defaults != NULL ? keyring_find(keyring, cert_spki_sha256(cert), error) : NULL;
+	if (key == NULL || !cas_next_crl_number(tx, id, &number, error))
+		return FALSE;
+	struct ca_crl_signer signer = { cert, key, ALGORITHM_UNKNOWN, defaults->crl_days };
+	g_autoptr(GBytes) der = ca_crl_make(db, clock, &signer, number, NULL, tx, error);
+	return der != NULL &&
+	       cas_set_crl_next(tx, id, clock_now(clock) + signer.days * 86400 * 2 / 3, error);
+}
+
+gboolean
+ca_take_cert(struct keyring *keyring, struct db *db, struct clock *clock, struct cert *cert,
+	     char **name, struct tx *tx, GError **error)
+{
+	struct import_options options = { .name = "external root", .origin = "handler" };
+	gboolean is_new;
+	gint64 id;
+
+	CLEANUP(ca_row) struct ca_row *ca = waiting_ca(db, cert, error);
+	if (ca == NULL || !cert_fits(cert, clock_now(clock), error) ||
+	    !import_cert(tx, cert, &options, &is_new, error))
+		return FALSE;
+	g_autoptr(GError) none = NULL;
+	CLEANUP(ca_row) struct ca_row *present = cas_find_in_tx(tx, NULL, &none);
+	if (present == NULL && !g_error_matches(none, PS_ERROR, PS_ERROR_NOT_FOUND)) {
+		g_propagate_error(error, g_steal_pointer(&none));
+		return FALSE;
+	}
+	struct ca_row row = {
+		.name = ca->name,
+		.thumbprint = (char *)cert_thumbprint(cert),
+		.issuer_key = (char *)cert_subject_key(cert),
+		.spki_sha256 = ca->spki_sha256,
+		.csr = ca->csr,
+		.is_default = present == NULL,
+	};
+	if (!cas_insert(tx, &row, &id, error) ||
+	    !first_crl(keyring, db, clock, cert, id, tx, error))
+		return FALSE;
+	*name = g_strdup(ca->name);
+	return TRUE;
+}
