@@ -7,3 +7,4 @@ tests_bench_null_filter_LDADD = $(MILTER_LIBS) $(GLIB_LIBS)
 tests_bench_bench_milter_SOURCES = %D%/bench_milter.c
 tests_bench_bench_milter_LDADD = $(MILTER_CLIENT_LIBS)
 EXTRA_DIST += %D%/run
+dist_check_SCRIPTS += tests/bench/test_tools.sh
