@@ -57,8 +57,8 @@ release(gpointer data)
 	mailaddr_unref(data);
 }
 
-/* The mailbox of what nearly all mail has: a name of plain words or one quoted string without
- * escapes, then <address>; or an address alone. NULL: GMime has to look. */
+/* The mailbox of what nearly all mail has: a name of plain words, one quoted string without
+ * escapes or the same address, then <address>; or an address alone. NULL: GMime has to look. */
 static struct mailaddr *
 parse_plain(const char *text)
 {
@@ -79,9 +79,18 @@ parse_plain(const char *text)
 		if (*at != '<')
 			return NULL;
 	} else if (strchr(at, '<') != NULL) {
-		at += strspn(at, words);
-		if (*at != '<')
-			return NULL;
+		const char *name_end = at + strspn(at, words);
+
+		if (*name_end == '<')
+			at = name_end;
+	}
+	length = strspn(at, address);
+	if (length > 0 && *at != '<') { /* an address, or the common fault "a@b <a@b>" */
+		const char *again = at + length + strspn(at + length, " ");
+
+		if (*again == '<' && strncmp(again + 1, at, length) == 0 &&
+		    strcmp(again + 1 + length, ">") == 0)
+			at = again;
 	}
 	bracket = *at == '<';
 	at += bracket;
@@ -97,7 +106,7 @@ parse_plain(const char *text)
 /* GMime 3.2 crashes on nothing that is known, but is lenient: *whole says that nothing was left
  * out. */
 static GPtrArray *
-mailboxes_of(const char *raw_value, gboolean *whole)
+mailboxes_of(const char *raw_value, gboolean *whole, gboolean *is_plain)
 {
 	g_autofree char *text = unfolded(raw_value);
 	GPtrArray *mailboxes = g_ptr_array_new_with_free_func(release);
@@ -105,6 +114,7 @@ mailboxes_of(const char *raw_value, gboolean *whole)
 	InternetAddressList *list;
 
 	*whole = TRUE;
+	*is_plain = plain != NULL;
 	if (plain != NULL) {
 		g_ptr_array_add(mailboxes, plain);
 		return mailboxes;
@@ -145,7 +155,7 @@ struct mailaddr *
 author_parse(const char *raw_value, gsize length, const char **why)
 {
 	g_autoptr(GPtrArray) mailboxes = NULL;
-	gboolean whole;
+	gboolean whole, plain;
 	const char *ignored;
 
 	if (why == NULL)
@@ -155,7 +165,7 @@ author_parse(const char *raw_value, gsize length, const char **why)
 		*why = "From holds a null byte";
 		return NULL;
 	}
-	mailboxes = mailboxes_of(raw_value, &whole);
+	mailboxes = mailboxes_of(raw_value, &whole, &plain);
 	if (mailboxes->len == 0) {
 		*why = "From holds no mailbox";
 		return NULL;
@@ -164,7 +174,7 @@ author_parse(const char *raw_value, gsize length, const char **why)
 		*why = "From holds several mailboxes";
 		return NULL;
 	}
-	if (!whole || count_at_signs(raw_value) != 1) {
+	if (!whole || (!plain && count_at_signs(raw_value) != 1)) {
 		*why = "From cannot be told apart from several mailboxes";
 		return NULL;
 	}
@@ -193,11 +203,11 @@ author_mailboxes(const struct headers *headers, const char *name)
 	for (guint i = 0; i < headers_count(headers); i++) {
 		const struct header *field = headers_at(headers, i);
 		g_autoptr(GPtrArray) some = NULL;
-		gboolean whole;
+		gboolean whole, plain;
 
 		if (!header_is(field, name))
 			continue;
-		some = mailboxes_of(field->value, &whole);
+		some = mailboxes_of(field->value, &whole, &plain);
 		for (guint m = 0; m < some->len; m++)
 			g_ptr_array_add(all, mailaddr_ref(some->pdata[m]));
 	}
