@@ -69,8 +69,9 @@ struct message_options {
 	/* No time was asked for: a signer is judged at his signing time if that is before
 	 * chain->at. */
 	gboolean at_signing_time;
-	GPtrArray *keys;  /* struct key * that may decrypt; NULL: none */
-	GPtrArray *certs; /* struct cert * under which recipientInfos may name them; or NULL */
+	gboolean crls_require; /* CRLs in the message, too, make revocation required */
+	GPtrArray *keys;       /* struct key * that may decrypt; NULL: none */
+	GPtrArray *certs;      /* struct cert * under which recipientInfos may name them; or NULL */
 };
 
 /* A file as mail has it, with CRLF; "-" is standard input. A bare CMS object (DER, PEM) becomes a

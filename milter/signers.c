@@ -83,13 +83,19 @@ judge(struct reading *reading, const struct cms_signer_report *signer,
 	chain.email = NULL; /* From is compared by itself: another word */
 	if (reading->options->at_signing_time && signer->signing_time != CLOCK_NEVER)
 		chain.at = MIN(chain.at, signer->signing_time);
+	if (reading->options->crls_require && report->crls != NULL && report->crls->len > 0)
+		chain.revocation = CHAIN_REVOCATION_REQUIRED;
 	found = chain_check(signer->cert, &chain, &error);
 	if (found == NULL)
 		return layers_take_error(reading, &to->reason, error);
 	to->trust = found->verdict == CHAIN_VALID     ? SIGNER_VALID
 		    : found->verdict == CHAIN_REVOKED ? SIGNER_REVOKED
 						      : SIGNER_INVALID;
-	to->reason = g_strdup(found->reason != NULL ? found->reason : "");
+	if (to->trust == SIGNER_VALID && signer->legacy)
+		to->reason =
+		    g_strdup("valid, but the signature uses an algorithm that is weak today");
+	else
+		to->reason = g_strdup(found->reason != NULL ? found->reason : "");
 	return TRUE;
 }
 

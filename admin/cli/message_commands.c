@@ -240,6 +240,8 @@ read_opening(const struct command_line *line, struct opening *opening, GError **
 	opening->chain.untrusted = opening->untrusted->certs;
 	opening->chain.crls = opening->crls->crls;
 	opening->chain.revocation = file_command_revocation(line);
+	/* Old mail is read with the algorithms of its time; the reason says so. */
+	opening->chain.allow_legacy = TRUE;
 	return TRUE;
 }
 
@@ -256,6 +258,7 @@ open_message(const struct command_line *line, struct spool_area *area, struct sp
 		struct message_options options = {
 			.chain = &opening.chain,
 			.at_signing_time = command_line_text(line, "at") == NULL,
+			.crls_require = command_line_text(line, "revocation") == NULL,
 			.keys = opening.keys->keys,
 			.certs = opening.keys->certs,
 		};

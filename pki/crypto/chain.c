@@ -183,9 +183,8 @@ chain_candidates(const struct cert *cert, GPtrArray *const *pools, gsize count)
 	return found;
 }
 
-/* Completes DSA keys from the top down, in place; what cannot be completed stays as it is. */
-static void
-inherit_parameters(GPtrArray *certs, GPtrArray *anchors)
+void
+certs_inherit_parameters(GPtrArray *certs, GPtrArray *anchors)
 {
 	GPtrArray *pools[] = { certs, anchors };
 	gboolean changed = TRUE;
@@ -650,7 +649,7 @@ chain_check(struct cert *subject, const struct chain_options *options, GError **
 	g_ptr_array_add(all, cert_ref(subject));
 	for (guint i = 0; i < candidates->len; i++)
 		g_ptr_array_add(all, cert_ref(candidates->pdata[i]));
-	inherit_parameters(all, options->anchors);
+	certs_inherit_parameters(all, options->anchors);
 	CLEANUP(cert) struct cert *cert = g_ptr_array_steal_index(all, 0);
 	struct build build = { .cert = cert, .options = options, .report = report };
 	split_candidates(&build, all);

@@ -154,6 +154,35 @@ candidates_find(const struct cms_signer_id *id, const struct cms_verify_options 
 	return found;
 }
 
+/* A DSA key may have its parameters from its issuer (RFC 3279 section 2.3.2): such candidates are
+ * completed out of what is at hand, each checked by its issuer's key on the way. */
+static void
+candidates_complete(GPtrArray *candidates, const struct cms_verify_options *options,
+		    GPtrArray *certs)
+{
+	g_autoptr(GPtrArray) pool = NULL;
+	gboolean lacks = FALSE;
+
+	for (guint i = 0; i < candidates->len; i++)
+		lacks |= cert_lacks_parameters(candidates->pdata[i]);
+	if (!lacks)
+		return;
+	pool = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	for (guint i = 0; i < candidates->len; i++)
+		g_ptr_array_add(pool, cert_ref(candidates->pdata[i]));
+	for (guint i = 0; i < certs->len; i++) {
+		struct cert *one = cert_make(options, certs->pdata[i]);
+
+		if (one != NULL)
+			g_ptr_array_add(pool, one);
+	}
+	certs_inherit_parameters(pool, options->certs);
+	for (guint i = 0; i < candidates->len; i++) {
+		cert_unref(candidates->pdata[i]);
+		candidates->pdata[i] = cert_ref(pool->pdata[i]);
+	}
+}
+
 /* A signature over attributes can be shown as one over content that spells the same bytes: the
  * attributes' own encoding. No mail part begins like that. */
 static gboolean
@@ -174,6 +203,7 @@ signer_judge(struct cms_signer_report *report, const struct cms_signer_fields *f
 	enum cms_signature signature = CMS_SIGNATURE_UNKNOWN;
 	struct tlv value;
 
+	candidates_complete(candidates, options, data->certs);
 	if (candidates->len > 0)
 		report->cert = cert_ref(g_ptr_array_index(candidates, 0));
 	*reason = "attributes are missing, doubled or malformed";

@@ -59,6 +59,9 @@ struct cert *cert_parse_x509(X509 *x509, GError **error) G_GNUC_WARN_UNUSED_RESU
 gboolean cert_lacks_parameters(const struct cert *cert);
 struct cert *cert_inherit_parameters(const struct cert *cert, const struct cert *issuer);
 gboolean cert_has_inherited(const struct cert *cert);
+/* Completes such certificates of the array in place, from the top down, out of it and the anchors
+ * (or NULL); what cannot be completed stays as it is. */
+void certs_inherit_parameters(GPtrArray *certs, GPtrArray *anchors);
 /* Takes over pkey in every case. */
 struct key *key_new_pkey(EVP_PKEY *pkey, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 enum key_kind key_kind_of(const EVP_PKEY *pkey, unsigned int *bits);

@@ -3,6 +3,7 @@
  * changed, wrapped or forged gets the right word; other makers' messages too.
  */
 #include <glib.h>
+#include <jansson.h>
 #include <string.h>
 
 #include "milter/file_message.h"
@@ -424,6 +425,70 @@ test_foreign(gconstpointer data)
 	g_assert_cmpstr(mail_verdict_name(report->verdict), ==, row->verdict);
 }
 
+/* One row of NIST's suite; FALSE when it has no message or other settings than the default. */
+static gboolean
+check_pkits_row(json_t *row)
+{
+	const char *file = json_string_value(json_object_get(row, "smime_eml"));
+	const char *root_file = json_string_value(json_object_get(row, "trust_anchor"));
+	const char *policies =
+	    json_string_value(json_array_get(json_object_get(row, "initial_policy_set"), 0));
+	gboolean valid = strcmp(json_string_value(json_object_get(row, "expected")), "valid") == 0;
+	g_autofree char *path = NULL;
+	g_autofree char *anchor = NULL;
+	const struct message_signer *signer;
+
+	if (file == NULL || (policies != NULL && strcmp(policies, "2.5.29.32.0") != 0) ||
+	    json_is_true(json_object_get(row, "initial_explicit_policy")) ||
+	    json_is_true(json_object_get(row, "initial_policy_mapping_inhibit")) ||
+	    json_is_true(json_object_get(row, "initial_inhibit_any_policy")))
+		return FALSE;
+	g_autofree char *name = g_strconcat("pkits/smime/", file, NULL);
+	g_autofree char *anchor_name = g_strconcat("pkits/certs/", root_file, NULL);
+	path = data_path(name);
+	anchor = data_path(anchor_name);
+	const char *anchors[] = { anchor, NULL };
+	CLEANUP(file_pool) struct file_pool *pool = file_pool_read(anchors, NULL, NULL, NULL, NULL);
+	CLEANUP(spool) struct spool *message = message_open(area, path, NULL);
+	g_assert_nonnull(pool);
+	g_assert_nonnull(message);
+	struct chain_options here = { .anchors = pool->certs,
+				      .at = G_GINT64_CONSTANT(1302825600), /* 2011-04-15 */
+				      .revocation = CHAIN_REVOCATION_IF_AVAILABLE,
+				      .allow_legacy = TRUE };
+	struct message_options options = { .chain = &here, .crls_require = TRUE };
+	CLEANUP(message_report)
+	struct message_report *report = message_verify(area, message, &options, NULL);
+	g_assert_nonnull(report);
+	g_assert_cmpuint(report->signers->len, ==, 1);
+	signer = report->signers->pdata[0];
+	if ((signer->signature == SIGNATURE_GOOD && signer->trust == SIGNER_VALID) != valid)
+		g_test_message("%s: %s", file, signer->reason);
+	g_assert_cmpint(signer->signature == SIGNATURE_GOOD && signer->trust == SIGNER_VALID, ==,
+			valid);
+	return TRUE;
+}
+
+static void
+test_pkits(void)
+{
+	g_autofree char *path = data_path("pkits/expected.json");
+	json_t *expected = json_load_file(path, 0, NULL);
+	json_t *rows = json_is_array(expected) ? expected : json_object_get(expected, "tests");
+	guint count = 0;
+	json_t *row;
+	gsize i;
+
+	if (expected == NULL) {
+		g_test_skip("no pkits folder");
+		return;
+	}
+	json_array_foreach(rows, i, row) count += check_pkits_row(row) ? 1 : 0;
+	g_test_message("%u messages", count);
+	g_assert_cmpuint(count, >, 0);
+	json_decref(expected);
+}
+
 static guint
 show_folder(const char *dir)
 {
@@ -511,6 +576,7 @@ main(int argc, char **argv)
 	g_test_add_func("/message/signers", test_signers);
 	g_test_add_func("/message/a signed part does not speak for all", test_partial);
 	g_test_add_func("/message/six layers and no more", test_depth);
+	g_test_add_func("/message/NIST's messages", test_pkits);
 	g_test_add_func("/message/every file of the data", test_all_files);
 	g_test_add_func("/message/a file that is not there is named", test_open_errors);
 	status = g_test_run();
