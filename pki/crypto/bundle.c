@@ -4,8 +4,6 @@
 #include "pki/crypto/bundle.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/provider.h>
 #include <string.h>
 
 #include "pki/crypto/bundle_internal.h"
@@ -13,7 +11,6 @@
 #include "store/base/printable.h"
 
 #define PASSWORD_MAX_BYTES 1024
-#define SCRYPT_COST_MAX (64ULL * 1024 * 1024) /* N * r * p */
 
 static void
 rejected_free(gpointer p)
@@ -49,44 +46,6 @@ bundle_free(struct bundle *bundle)
 	g_free(bundle);
 }
 
-/* The legacy algorithms, apart from everybody else's. */
-static OSSL_LIB_CTX *legacy_context;
-static OSSL_PROVIDER *legacy_provider;
-
-static void
-legacy_load(void)
-{
-	static gsize once;
-
-	if (!g_once_init_enter(&once))
-		return;
-	legacy_context = OSSL_LIB_CTX_new();
-	if (legacy_context != NULL && OSSL_PROVIDER_load(legacy_context, "default") != NULL)
-		legacy_provider = OSSL_PROVIDER_load(legacy_context, "legacy");
-	ERR_clear_error();
-	g_once_init_leave(&once, 1);
-}
-
-gboolean
-legacy_available(void)
-{
-	legacy_load();
-	return legacy_provider != NULL;
-}
-
-OSSL_LIB_CTX *
-legacy_enter(void)
-{
-	return legacy_available() ? OSSL_LIB_CTX_set0_default(legacy_context) : NULL;
-}
-
-void
-legacy_leave(OSSL_LIB_CTX *previous)
-{
-	if (previous != NULL)
-		OSSL_LIB_CTX_set0_default(previous);
-}
-
 void
 bundle_reject(struct bundle_reader *reader, const char *what, const char *format, ...)
 {
@@ -100,8 +59,8 @@ bundle_reject(struct bundle_reader *reader, const char *what, const char *format
 	g_ptr_array_add(reader->bundle->rejected, rejected);
 }
 
-static gboolean
-count_object(struct bundle_reader *reader)
+gboolean
+bundle_count_object(struct bundle_reader *reader)
 {
 	if (reader->objects < BUNDLE_OBJECTS_MAX) {
 		reader->objects++;
@@ -126,7 +85,7 @@ bundle_add_cert_der(struct bundle_reader *reader, gconstpointer der, gsize lengt
 {
 	g_autoptr(GError) error = NULL;
 
-	if (!count_object(reader))
+	if (!bundle_count_object(reader))
 		return;
 	g_autoptr(GBytes) bytes = g_bytes_new(der, MIN(length, CERT_SIZE_MAX_BYTES + 1));
 	struct cert *cert = cert_parse(bytes, &error);
@@ -145,7 +104,7 @@ bundle_add_crl_der(struct bundle_reader *reader, gconstpointer der, gsize length
 {
 	g_autoptr(GError) error = NULL;
 
-	if (!count_object(reader))
+	if (!bundle_count_object(reader))
 		return;
 	g_autoptr(GBytes) bytes = g_bytes_new(der, length);
 	struct crl *crl = crl_parse(bytes, &error);
@@ -164,7 +123,7 @@ bundle_add_pkey(struct bundle_reader *reader, EVP_PKEY *pkey)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (!count_object(reader)) {
+	if (!bundle_count_object(reader)) {
 		EVP_PKEY_free(pkey);
 		return;
 	}
@@ -190,146 +149,11 @@ bundle_add_key_der(struct bundle_reader *reader, gconstpointer der, gsize length
 	ERR_clear_error();
 	if (pkey != NULL && p != (const unsigned char *)der + length) {
 		EVP_PKEY_free(pkey);
-		if (count_object(reader))
+		if (bundle_count_object(reader))
 			bundle_reject(reader, "private key", "bytes follow the private key");
 		return;
 	}
 	bundle_add_pkey(reader, pkey);
-}
-
-gboolean
-bundle_count_iterations(struct bundle_reader *reader, guint64 iterations)
-{
-	reader->iterations += MIN(iterations, G_MAXUINT32);
-	return reader->iterations <= BUNDLE_ITERATIONS_MAX;
-}
-
-static guint64
-integer_or_zero(const ASN1_INTEGER *number)
-{
-	guint64 value = 0;
-
-	if (number == NULL)
-		return 0;
-	if (ASN1_INTEGER_get_uint64(&value, number) != 1) {
-		ERR_clear_error();
-		return G_MAXUINT32; /* negative or enormous: beyond every limit */
-	}
-	return value;
-}
-
-/* RFC 8018 appendix A.4: the key derivation and the cipher inside PBES2. */
-static char *
-pbes2_fault(struct bundle_reader *reader, const X509_ALGOR *algorithm)
-{
-	const void *value = NULL;
-	int type = V_ASN1_UNDEF;
-	guint64 cost = 0;
-	char *fault = NULL;
-
-	X509_ALGOR_get0(NULL, &type, &value, algorithm);
-	PBE2PARAM *pbes2 =
-	    type == V_ASN1_SEQUENCE ? ASN1_item_unpack(value, ASN1_ITEM_rptr(PBE2PARAM)) : NULL;
-	if (pbes2 == NULL || pbes2->keyfunc->parameter == NULL ||
-	    pbes2->keyfunc->parameter->type != V_ASN1_SEQUENCE) {
-		fault = g_strdup("the parameters of the encryption are broken");
-	} else if (OBJ_obj2nid(pbes2->keyfunc->algorithm) == NID_id_pbkdf2) {
-		PBKDF2PARAM *pbkdf2 = ASN1_item_unpack(pbes2->keyfunc->parameter->value.sequence,
-						       ASN1_ITEM_rptr(PBKDF2PARAM));
-		cost = pbkdf2 != NULL ? integer_or_zero(pbkdf2->iter) : 0;
-		PBKDF2PARAM_free(pbkdf2);
-	} else if (OBJ_obj2nid(pbes2->keyfunc->algorithm) == NID_id_scrypt) {
-		SCRYPT_PARAMS *scrypt = ASN1_item_unpack(pbes2->keyfunc->parameter->value.sequence,
-							 ASN1_ITEM_rptr(SCRYPT_PARAMS));
-		guint64 n = scrypt != NULL ? integer_or_zero(scrypt->costParameter) : 0;
-		guint64 r = scrypt != NULL ? integer_or_zero(scrypt->blockSize) : 0;
-		guint64 p = scrypt != NULL ? integer_or_zero(scrypt->parallelizationParameter) : 0;
-
-		if (n > SCRYPT_COST_MAX || r > SCRYPT_COST_MAX || p > SCRYPT_COST_MAX ||
-		    (n * r > SCRYPT_COST_MAX) || n * r * p > SCRYPT_COST_MAX)
-			cost = G_MAXUINT32;
-		SCRYPT_PARAMS_free(scrypt);
-	}
-	PBE2PARAM_free(pbes2);
-	ERR_clear_error();
-	if (fault == NULL && !bundle_count_iterations(reader, cost))
-		fault = g_strdup_printf("it asks for more than %d iterations of the password",
-					BUNDLE_ITERATIONS_MAX);
-	return fault;
-}
-
-char *
-bundle_password_fault(struct bundle_reader *reader, const X509_ALGOR *algorithm)
-{
-	const ASN1_OBJECT *object = NULL;
-	const void *value = NULL;
-	int type = V_ASN1_UNDEF;
-
-	X509_ALGOR_get0(&object, &type, &value, algorithm);
-	int nid = OBJ_obj2nid(object);
-	if (nid == NID_pbes2)
-		return pbes2_fault(reader, algorithm);
-	if (nid == NID_undef || EVP_PBE_find(EVP_PBE_TYPE_OUTER, nid, NULL, NULL, NULL) != 1) {
-		g_autofree char *oid = object_dotted(object);
-		return g_strdup_printf("its password encryption %s is not supported", oid);
-	}
-	PBEPARAM *parameters =
-	    type == V_ASN1_SEQUENCE ? ASN1_item_unpack(value, ASN1_ITEM_rptr(PBEPARAM)) : NULL;
-	guint64 iterations = parameters != NULL ? integer_or_zero(parameters->iter) : 0;
-	PBEPARAM_free(parameters);
-	ERR_clear_error();
-	if (!bundle_count_iterations(reader, iterations))
-		return g_strdup_printf("it asks for more than %d iterations of the password",
-				       BUNDLE_ITERATIONS_MAX);
-	gboolean modern = nid == NID_pbe_WithSHA1And3_Key_TripleDES_CBC ||
-			  nid == NID_pbe_WithSHA1And2_Key_TripleDES_CBC;
-	if (!modern && !legacy_available())
-		return g_strdup_printf(
-		    "its encryption %s needs OpenSSL's legacy provider, which is "
-		    "not installed",
-		    OBJ_nid2ln(nid));
-	return NULL;
-}
-
-void
-bundle_add_encrypted_key_der(struct bundle_reader *reader, gconstpointer der, gsize length)
-{
-	const unsigned char *p = der;
-	const X509_ALGOR *algorithm = NULL;
-	const ASN1_OCTET_STRING *octets = NULL;
-	g_autoptr(X509_SIG) sealed =
-	    length <= KEY_SIZE_MAX_BYTES ? d2i_X509_SIG(NULL, &p, (long)length) : NULL;
-
-	if (sealed == NULL || p != (const unsigned char *)der + length) {
-		ERR_clear_error();
-		if (count_object(reader))
-			bundle_reject(reader, "private key",
-				      "not an encrypted private key, or damaged");
-		return;
-	}
-	X509_SIG_get0(sealed, &algorithm, &octets);
-	if (reader->password == NULL) {
-		if (count_object(reader))
-			bundle_reject(reader, "private key", "a password is needed");
-		return;
-	}
-	g_autofree char *fault = bundle_password_fault(reader, algorithm);
-	if (fault != NULL) {
-		if (count_object(reader))
-			bundle_reject(reader, "private key", "%s", fault);
-		return;
-	}
-	OSSL_LIB_CTX *previous = legacy_enter();
-	g_autoptr(PKCS8_PRIV_KEY_INFO) info = PKCS8_decrypt(sealed, secret_text(reader->password),
-							    (int)secret_length(reader->password));
-	legacy_leave(previous);
-	ERR_clear_error();
-	if (info == NULL) {
-		if (count_object(reader))
-			bundle_reject(reader, "private key", "wrong password");
-		return;
-	}
-	bundle_add_pkey(reader, EVP_PKCS82PKEY(info));
 }
 
 /* Cuts the certificates and CRLs out of a SignedData in DER, so that each stands for itself. */
@@ -405,7 +229,7 @@ bundle_add_cms_der(struct bundle_reader *reader, gconstpointer der, gsize length
 	g_autoptr(CMS_ContentInfo) cms = d2i_CMS_ContentInfo(NULL, &p, (long)length);
 	if (cms == NULL || OBJ_obj2nid(CMS_get0_type(cms)) != NID_pkcs7_signed) {
 		ERR_clear_error();
-		if (count_object(reader))
+		if (bundle_count_object(reader))
 			bundle_reject(reader, "PKCS#7",
 				      cms == NULL ? "not a PKCS#7 object, or damaged"
 						  : "it is not of the type SignedData and "
@@ -415,230 +239,18 @@ bundle_add_cms_der(struct bundle_reader *reader, gconstpointer der, gsize length
 	STACK_OF(X509) *certs = CMS_get1_certs(cms);
 	STACK_OF(X509_CRL) *crls = CMS_get1_crls(cms);
 	add_from_openssl(reader, certs, crls);
-	if (sk_X509_num(certs) <= 0 && sk_X509_CRL_num(crls) <= 0 && count_object(reader))
+	if (sk_X509_num(certs) <= 0 && sk_X509_CRL_num(crls) <= 0 && bundle_count_object(reader))
 		bundle_reject(reader, "PKCS#7", "it holds no certificates");
 	sk_X509_pop_free(certs, X509_free);
 	sk_X509_CRL_pop_free(crls, X509_CRL_free);
 	ERR_clear_error();
 }
 
-static int
-pem_password(char *buffer, int size, int writing, void *data)
-{
-	const struct bundle_reader *reader = data;
-	gsize length = reader->password != NULL ? secret_length(reader->password) : 0;
-
-	(void)writing;
-	if (reader->password == NULL || length > (gsize)size)
-		return -1;
-	memcpy(buffer, secret_bytes(reader->password), length);
-	return (int)length;
-}
-
-static gboolean
-is_traditional_key(const char *label)
-{
-	return strcmp(label, PEM_STRING_RSA) == 0 || strcmp(label, PEM_STRING_ECPRIVATEKEY) == 0 ||
-	       strcmp(label, PEM_STRING_DSA) == 0;
-}
-
-/* RFC 1421's Proc-Type and DEK-Info, as OpenSSL's traditional format has them. */
-static void
-add_traditional_key(struct bundle_reader *reader, char *header, unsigned char *data, long length)
-{
-	EVP_CIPHER_INFO cipher;
-	gboolean encrypted = strstr(header, "ENCRYPTED") != NULL;
-
-	if (!encrypted) {
-		bundle_add_key_der(reader, data, (gsize)length);
-		return;
-	}
-	if (reader->password == NULL) {
-		if (count_object(reader))
-			bundle_reject(reader, "private key", "a password is needed");
-		return;
-	}
-	OSSL_LIB_CTX *previous = legacy_enter();
-	gboolean known = PEM_get_EVP_CIPHER_INFO(header, &cipher) == 1;
-	gboolean opened = known && PEM_do_header(&cipher, data, &length, pem_password, reader) == 1;
-	legacy_leave(previous);
-	const unsigned char *p = data;
-	EVP_PKEY *pkey = opened ? d2i_AutoPrivateKey(NULL, &p, length) : NULL;
-	ERR_clear_error();
-	if (pkey == NULL) {
-		if (count_object(reader))
-			bundle_reject(reader, "private key", "%s",
-				      known ? "wrong password" : "its encryption is not supported");
-		return;
-	}
-	bundle_add_pkey(reader, pkey);
-}
-
-/* A TRUSTED CERTIFICATE of OpenSSL's has its own data behind the certificate: cut off. */
-static void
-add_trusted_cert(struct bundle_reader *reader, const unsigned char *data, long length)
-{
-	struct der all = der_of(data, (gsize)length);
-	struct der_element element;
-
-	if (der_take(&all, DER_SEQUENCE, &element))
-		bundle_add_cert_der(reader, element.start, (gsize)(element.end - element.start));
-	else
-		bundle_add_cert_der(reader, data, (gsize)length);
-}
-
-static void
-add_pem_object(struct bundle_reader *reader, const char *label, char *header, unsigned char *data,
-	       long length)
-{
-	static const char *const cms_labels[] = { PEM_STRING_PKCS7, PEM_STRING_PKCS7_SIGNED,
-						  PEM_STRING_CMS };
-
-	if (strcmp(label, PEM_STRING_X509) == 0 || strcmp(label, PEM_STRING_X509_OLD) == 0) {
-		bundle_add_cert_der(reader, data, (gsize)length);
-		return;
-	}
-	if (strcmp(label, PEM_STRING_X509_TRUSTED) == 0) {
-		add_trusted_cert(reader, data, length);
-		return;
-	}
-	if (strcmp(label, PEM_STRING_X509_CRL) == 0) {
-		bundle_add_crl_der(reader, data, (gsize)length);
-		return;
-	}
-	for (gsize i = 0; i < G_N_ELEMENTS(cms_labels); i++)
-		if (strcmp(label, cms_labels[i]) == 0) {
-			bundle_add_cms_der(reader, data, (gsize)length);
-			return;
-		}
-	if (strcmp(label, PEM_STRING_PKCS8) == 0)
-		bundle_add_encrypted_key_der(reader, data, (gsize)length);
-	else if (strcmp(label, PEM_STRING_PKCS8INF) == 0)
-		bundle_add_key_der(reader, data, (gsize)length);
-	else if (is_traditional_key(label))
-		add_traditional_key(reader, header, data, length);
-	else if (strcmp(label, PEM_STRING_ECPARAMETERS) != 0 && count_object(reader)) {
-		g_autofree char *shown = printable(label);
-		bundle_reject(reader, shown, "neither a certificate nor a key nor a CRL");
-	}
-}
-
-static void
-read_pem(struct bundle_reader *reader, gconstpointer bytes, gsize length)
-{
-	g_autoptr(BIO) in = BIO_new_mem_buf(bytes, (int)length);
-
-	while (in != NULL && !reader->full) {
-		char *label = NULL, *header = NULL;
-		unsigned char *data = NULL;
-		long size = 0;
-
-		if (PEM_read_bio(in, &label, &header, &data, &size) == 1) {
-			add_pem_object(reader, label, header, data, size);
-			OPENSSL_free(label);
-			OPENSSL_free(header);
-			OPENSSL_clear_free(data, (gsize)size);
-			continue;
-		}
-		gboolean end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-		ERR_clear_error();
-		if (end)
-			break;
-		if (count_object(reader))
-			bundle_reject(reader, "PEM block", "its base64 or its END line is broken");
-	}
-}
-
-enum der_content {
-	CONTENT_UNKNOWN,
-	CONTENT_CERT,
-	CONTENT_CRL,
-	CONTENT_REQUEST,
-	CONTENT_CMS,
-	CONTENT_PKCS12,
-	CONTENT_KEY,
-	CONTENT_ENCRYPTED_KEY,
-};
-
-/* Certificate, CRL and request all begin with a SEQUENCE that is to be signed. */
-static enum der_content
-content_of_tbs(struct der tbs)
-{
-	struct der_element element;
-
-	if (der_peek(&tbs) == DER_CONTEXT_0)
-		return CONTENT_CERT;
-	if (der_peek(&tbs) == DER_OID)
-		return CONTENT_ENCRYPTED_KEY; /* an AlgorithmIdentifier */
-	if (der_peek(&tbs) == DER_SEQUENCE) { /* CRL without version */
-		return CONTENT_CRL;
-	}
-	if (!der_take(&tbs, DER_INTEGER, &element) || !der_take(&tbs, DER_SEQUENCE, &element) ||
-	    !der_take(&tbs, DER_SEQUENCE, &element))
-		return CONTENT_UNKNOWN;
-	switch (der_peek(&tbs)) {
-	case DER_UTC_TIME:
-	case DER_GENERALIZED_TIME:
-		return CONTENT_CRL;
-	case DER_SEQUENCE:
-		return CONTENT_CERT; /* version 1 */
-	case DER_CONTEXT_0:
-		return CONTENT_REQUEST;
-	default:
-		return CONTENT_UNKNOWN;
-	}
-}
-
-/* Behind a version number: PFX, PKCS#8, PKCS#1 or SEC1. */
-static enum der_content
-content_of_versioned(struct der inside)
-{
-	struct der_element version;
-
-	if (!der_take(&inside, DER_INTEGER, &version) || der_length(&version) != 1)
-		return CONTENT_UNKNOWN;
-	if (der_peek(&inside) == DER_SEQUENCE)
-		return version.value[0] == 3 ? CONTENT_PKCS12 : CONTENT_KEY;
-	if (der_peek(&inside) == DER_INTEGER || der_peek(&inside) == DER_OCTET_STRING)
-		return CONTENT_KEY;
-	return CONTENT_UNKNOWN;
-}
-
-static enum der_content
-content_of(const guint8 *bytes, gsize length)
-{
-	struct der all = der_of(bytes, length);
-	struct der_element outer, first;
-
-	if (length < 4 || bytes[0] != DER_SEQUENCE)
-		return CONTENT_UNKNOWN;
-	if (!der_take(&all, DER_SEQUENCE, &outer)) {
-		/* BER of indefinite length: CMS and PKCS#12 only. */
-		if (bytes[1] != 0x80)
-			return CONTENT_UNKNOWN;
-		outer.value = bytes + 2;
-		outer.end = bytes + length;
-	}
-	struct der inside = der_inside(&outer);
-	switch (der_peek(&inside)) {
-	case DER_OID:
-		return CONTENT_CMS;
-	case DER_INTEGER:
-		return content_of_versioned(inside);
-	case DER_SEQUENCE:
-		if (!der_take(&inside, DER_SEQUENCE, &first))
-			return CONTENT_UNKNOWN;
-		return content_of_tbs(der_inside(&first));
-	default:
-		return CONTENT_UNKNOWN;
-	}
-}
-
 static gboolean
 read_der(struct bundle_reader *reader, const guint8 *bytes, gsize length, const char *name,
 	 GError **error)
 {
-	switch (content_of(bytes, length)) {
+	switch (bundle_content_of(bytes, length)) {
 	case CONTENT_CERT:
 		bundle_add_cert_der(reader, bytes, length);
 		return TRUE;
@@ -701,7 +313,7 @@ read_any(struct bundle_reader *reader, const guint8 *bytes, gsize length, const 
 		length -= 3;
 	}
 	if (length > 0 && bytes[0] != DER_SEQUENCE && looks_like_pem(bytes, length)) {
-		read_pem(reader, bytes, length);
+		bundle_read_pem(reader, bytes, length);
 		return TRUE;
 	}
 	g_autoptr(GBytes) decoded = decode_bare_base64(bytes, length);
@@ -750,7 +362,7 @@ bundle_wants_password(GBytes *file)
 	if (bytes[0] != DER_SEQUENCE)
 		return memmem(bytes, length, "-----BEGIN ENCRYPTED PRIVATE KEY-----", 37) != NULL ||
 		       memmem(bytes, length, "Proc-Type: 4,ENCRYPTED", 22) != NULL;
-	switch (content_of(bytes, length)) {
+	switch (bundle_content_of(bytes, length)) {
 	case CONTENT_PKCS12:
 		return bundle_pkcs12_has_password(bytes, length);
 	case CONTENT_ENCRYPTED_KEY:

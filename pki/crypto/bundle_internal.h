@@ -16,6 +16,23 @@ struct bundle_reader {
 	gboolean full;      /* the limit of objects was met and said */
 };
 
+enum bundle_content {
+	CONTENT_UNKNOWN,
+	CONTENT_CERT,
+	CONTENT_CRL,
+	CONTENT_REQUEST,
+	CONTENT_CMS,
+	CONTENT_PKCS12,
+	CONTENT_KEY,
+	CONTENT_ENCRYPTED_KEY,
+};
+
+/* Finds out what DER (or BER) bytes are; see bundle_format.c. */
+enum bundle_content bundle_content_of(const guint8 *bytes, gsize length);
+void bundle_read_pem(struct bundle_reader *reader, gconstpointer bytes, gsize length);
+/* FALSE when the file has too many objects already. */
+gboolean bundle_count_object(struct bundle_reader *reader);
+
 /* All count the object; a bad one goes to rejected. They do not take over. */
 void bundle_add_cert_der(struct bundle_reader *reader, gconstpointer der, gsize length);
 void bundle_add_crl_der(struct bundle_reader *reader, gconstpointer der, gsize length);

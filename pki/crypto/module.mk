@@ -21,10 +21,12 @@ libpki_a_SOURCES += \
 	%D%/algorithms.c %D%/algorithms.def %D%/algorithms.h \
 	%D%/asn1_text.c %D%/internal.h \
 	%D%/bundle.c %D%/bundle.h %D%/bundle_internal.h \
+	%D%/bundle_format.c %D%/bundle_password.c %D%/bundle_pem.c \
 	%D%/bundle_pkcs12.c %D%/bundle_write.c \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c \
 	%D%/chain.c %D%/chain.h \
 	%D%/crl.c %D%/crl.h %D%/crl_check.c %D%/crl_check.h \
+	%D%/crl_internal.h %D%/crl_read.c %D%/crl_show.c \
 	%D%/csr.c %D%/csr.h \
 	%D%/der.c %D%/der.h \
 	%D%/issue.c %D%/issue.h %D%/issue_crl.c \
