@@ -10,6 +10,7 @@
 #include "milter/gateway.h"
 #include "pki/ca.h"
 #include "pki/crypto/crl.h"
+#include "pki/crypto/csr.h"
 #include "store/base/error.h"
 #include "store/crls.h"
 #include "store/db/tx.h"
@@ -120,6 +121,27 @@ create(struct change *change, struct tx *tx, gpointer data, GError **error)
 	return answer;
 }
 
+/* The root is somebody else's: what comes out is a request for its owner. */
+static json_t *
+create_external(struct change *change, struct tx *tx, gpointer data, GError **error)
+{
+	struct gateway *gateway = change->call->gateway;
+	gint64 id;
+	g_autoptr(GBytes) der =
+	    ca_create_external(gateway->keyring, gateway->db, gateway->clock, data, &id, tx, error);
+
+	if (der == NULL)
+		return NULL;
+	CLEANUP(csr) struct csr *csr = csr_parse(der, error);
+	if (csr == NULL)
+		return NULL;
+	g_autofree char *pem = csr_to_pem(der);
+	change->object = g_strdup(csr_subject(csr));
+	return json_pack("{s:o, s:s, s:s}", "subject", answer_text(csr_subject(csr)), "next",
+			 "give the request to the owner of the root, then: postseal request upload",
+			 "csr", pem);
+}
+
 json_t *
 ca_create_new(struct call *call, GError **error)
 {
@@ -141,6 +163,8 @@ ca_create_new(struct call *call, GError **error)
 	};
 	json_t *answer = NULL;
 
+	if (call_flag(call, "external-root"))
+		return change_run(call, create_external, &options, error);
 	if (options.trust_root &&
 	    !call_is_sure(call, &answer,
 			  "its root becomes a root of the gateway: what it certifies is believed"))
@@ -359,6 +383,18 @@ export_crl(struct call *call, const struct ca_row *row, GError **error)
 	return json_pack("{s:[o]}", "files", answer_file("ca.crl", crl->der));
 }
 
+static json_t *
+export_csr(struct call *call, const struct ca_row *row, GError **error)
+{
+	g_autoptr(GBytes) der = ca_external_csr(call->gateway->db, row->name, error);
+
+	if (der == NULL)
+		return NULL;
+	char *pem = csr_to_pem(der);
+	g_autoptr(GBytes) bytes = g_bytes_new_take(pem, strlen(pem));
+	return json_pack("{s:[o]}", "files", answer_file("ca.csr", bytes));
+}
+
 json_t *
 ca_export(struct call *call, GError **error)
 {
@@ -369,6 +405,8 @@ ca_export(struct call *call, GError **error)
 		return NULL;
 	if (call_flag(call, "crl"))
 		return export_crl(call, row, error);
+	if (call_flag(call, "csr"))
+		return export_csr(call, row, error);
 	g_autoptr(GPtrArray) certs = ca_chain(call->gateway->db, row, error);
 	if (certs == NULL)
 		return NULL;

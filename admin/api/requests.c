@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "milter/gateway.h"
+#include "pki/ca.h"
 #include "pki/crypto/bundle.h"
 #include "pki/enroll.h"
 #include "store/base/error.h"
@@ -317,6 +318,32 @@ struct upload {
 	json_t *rejected;
 };
 
+/* A CA's own certificates come along in such files; one that a CA of ours waits for is taken. */
+static gboolean
+take_ca(struct change *change, struct tx *tx, struct cert *cert, json_t *items, const char *file,
+	GString *object, GError **error)
+{
+	struct gateway *gateway = change->call->gateway;
+	g_autoptr(GError) problem = NULL;
+	g_autofree char *name = NULL;
+
+	gboolean taken =
+	    ca_take_cert(gateway->keyring, gateway->db, gateway->clock, cert, &name, tx, &problem);
+	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND))
+		return TRUE;
+	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_TEMPORARY)) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return FALSE;
+	}
+	json_array_append_new(items, json_pack("{s:o, s:s, s:o, s:o}", "file", answer_text(file),
+					       "outcome", taken ? "taken" : "rejected", "subject",
+					       answer_text(cert_subject(cert)), "request",
+					       answer_text(taken ? name : problem->message)));
+	if (taken)
+		g_string_append_printf(object, "CA %s ", name);
+	return TRUE;
+}
+
 static json_t *
 take_certs(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
@@ -329,6 +356,14 @@ take_certs(struct change *change, struct tx *tx, gpointer data, GError **error)
 		struct cert *cert = g_ptr_array_index(upload->certs, i);
 		g_autoptr(GError) problem = NULL;
 		gint64 id = 0;
+		if (cert_is_ca(cert)) {
+			if (!take_ca(change, tx, cert, items, g_ptr_array_index(upload->names, i),
+				     object, error)) {
+				json_decref(items);
+				return NULL;
+			}
+			continue;
+		}
 		gboolean taken = enroll_take_cert(&enroll, tx, cert, &id, &problem);
 
 		if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_TEMPORARY)) {
@@ -369,9 +404,6 @@ read_upload(struct call *call, struct upload *upload, GError **error)
 		for (guint k = 0; bundle != NULL && k < bundle->certs->len; k++) {
 			struct cert *cert = g_ptr_array_index(bundle->certs, k);
 
-			/* The CA's own certificates come along in such files. */
-			if (cert_is_ca(cert))
-				continue;
 			g_ptr_array_add(upload->certs, cert_ref(cert));
 			g_ptr_array_add(upload->names, g_strdup(name));
 		}

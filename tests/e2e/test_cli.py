@@ -202,6 +202,26 @@ def test_ca_and_requests(cli):
     cli.expect(0, "ca", "export", "--format", "pkcs7", "--output", os.path.join(site.folder, "ca.p7b"))
 
 
+def test_external_root(cli):
+    site = cli.site
+    answer = json.loads(cli.run("ca", "create", "--external-root", "--intermediate-common-name", "Under Others", "--intermediate-key", "ec:P-256",
+                                "--json").stdout)
+    csr = file_with(site, "under.csr", answer["csr"])
+    key, root = os.path.join(site.folder, "others.key"), os.path.join(site.folder, "others.pem")
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", root, "-days", "900",
+            "-subj", "/CN=Root of Others")
+    extensions = file_with(site, "others.ext", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+                           "extendedKeyUsage=emailProtection\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+    issued = os.path.join(site.folder, "under.pem")
+    openssl("x509", "-req", "-in", csr, "-CA", root, "-CAkey", key, "-days", "800", "-extfile", extensions, "-out", issued)
+    order = ("request", "create", "--email", f"ext@{INSIDE}", "--common-name", "Ext", "--ca", "Under Others", "--key", "ec:P-256")
+    cli.expect(0, "request", "upload", issued, root, output="Under Others", name="the certificate finds the CA that waits for it")
+    cli.expect(0, "root", "import", root)
+    cli.expect(0, *order)
+    certs = cli.json("cert", "list", "--email", f"ext@{INSIDE}")["items"]
+    cli.tap.ok(len(certs) == 1 and certs[0]["verdict"] == "valid", "what it issues is valid below the external root", certs)
+
+
 def test_records(cli):
     rows = cli.json("audit", "list", "--limit", "1000")["items"]
     operations = {row["operation"] for row in rows}
@@ -430,7 +450,7 @@ def main():
         site.issue(BOB, "Bob")
         cli = Cli(site, tap)
         for test in (test_setup, test_certificates, test_delete_and_import_again, test_trust, test_preferences, test_selection,
-                     test_ca_and_requests, test_explain, test_status, test_selftest, test_bad_input, test_doctor, test_unreadable_key, test_roles,
+                     test_ca_and_requests, test_external_root, test_explain, test_status, test_selftest, test_bad_input, test_doctor, test_unreadable_key, test_roles,
                      test_once, test_records, test_rotation, test_database_down, test_backup):
             try:
                 test(cli)
