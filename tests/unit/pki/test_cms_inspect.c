@@ -100,10 +100,6 @@ folder_read(const char *folder)
 		for (gsize cut = 0; object != NULL && cut < 2; cut++) {
 			g_autoptr(GBytes) part =
 			    g_bytes_new_from_bytes(object, 0, g_bytes_get_size(object) >> cut);
-			CLEANUP(cms_info)
-			struct cms_info *head = inspect(part, CMS_INSPECT_HEAD, NULL, NULL);
-			CLEANUP(cms_info)
-			struct cms_info *all = inspect(part, CMS_INSPECT_ALL, NULL, NULL);
 			struct buffer_source in;
 			struct buffer_sink out;
 
@@ -112,6 +108,8 @@ folder_read(const char *folder)
 			buffer_sink_init(&out, 1 << 20);
 			(void)!cms_inflate(&in.source, &out.sink, NULL, NULL, NULL);
 			buffer_sink_clear(&out);
+			cms_info_free(inspect(part, CMS_INSPECT_HEAD, NULL, NULL));
+			cms_info_free(inspect(part, CMS_INSPECT_ALL, NULL, NULL));
 		}
 		n++;
 	}
