@@ -7,3 +7,4 @@ EXTRA_DIST += %D%/decisions/0010-a-lowered-signature.md \
 	%D%/decisions/0014-aliases.md %D%/decisions/0015-mail-that-nobody-wrote.md \
 	%D%/decisions/0016-on-refuse-recipient.md \
 	%D%/decisions/0020-the-order-of-changes.md %D%/decisions/0021-a-restore-goes-beside.md
+EXTRA_DIST += %D%/decisions/0030-a-change-and-its-answer.md %D%/decisions/0031-commands-of-root.md

@@ -21,6 +21,7 @@
 #include "store/config/settings.h"
 #include "store/db/db.h"
 #include "store/db/dump.h"
+#include "store/db/embedded.h"
 #include "store/db/migrate.h"
 #include "store/db/tx.h"
 
@@ -65,6 +66,30 @@ db_migrate(struct call *call, GError **error)
 	answer = migrate_with(call, settings, error);
 	temporary_server_stop(&server);
 	return answer;
+}
+
+json_t *
+db_upgrade(struct call *call, GError **error)
+{
+	CLEANUP(settings) struct settings *settings = NULL;
+	int from;
+	int to;
+
+	if (call->gateway != NULL)
+		return fail(error, PS_ERROR_DENIED, "run it as root on the gateway itself");
+	settings = settings_load(call->config_path, error);
+	if (settings == NULL)
+		return NULL;
+	if (!embedded_wanted(settings))
+		return fail(error, PS_ERROR_INVALID,
+			    "the settings name an outside database: upgrade it where it runs");
+	from = embedded_cluster_major(settings, error);
+	if (from == 0 || !embedded_upgrade(settings, call_text(call, "postgres-bin"), error))
+		return NULL;
+	to = embedded_cluster_major(settings, error);
+	return to != 0 ? json_pack("{s:i, s:i, s:s}", "from", from, "to", to, "then",
+				   "start postseal-db again and run 'postseal doctor'")
+		       : NULL;
 }
 
 /* --- files of a backup --- */

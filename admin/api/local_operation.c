@@ -60,7 +60,7 @@ does_without_gateway(const struct operation *operation)
 	static const enum operation_id ids[] = {
 		OPERATION_SETUP,       OPERATION_DOCTOR,     OPERATION_CONFIG_CHECK,
 		OPERATION_CONFIG_SHOW, OPERATION_DB_MIGRATE, OPERATION_DB_BACKUP,
-		OPERATION_DB_RESTORE,  OPERATION_KEY_ROTATE,
+		OPERATION_DB_UPGRADE,  OPERATION_DB_RESTORE, OPERATION_KEY_ROTATE,
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(ids); i++)

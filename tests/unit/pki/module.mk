@@ -3,7 +3,8 @@ include %D%/pki.mk
 CMS_FIXTURE = %D%/cms_fixture.c %D%/cms_fixture.h
 check_PROGRAMS += tests/unit/pki/test_base64 tests/unit/pki/test_cms_sign \
 	tests/unit/pki/test_cms_encrypt tests/unit/pki/test_cms_verify \
-	tests/unit/pki/test_cms_decrypt tests/unit/pki/test_cms_inspect
+	tests/unit/pki/test_cms_decrypt tests/unit/pki/test_cms_inspect \
+	tests/unit/pki/test_cms_password
 tests_unit_pki_test_base64_SOURCES = %D%/test_base64.c
 tests_unit_pki_test_base64_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_cms_sign_SOURCES = %D%/test_cms_sign.c $(CMS_FIXTURE)
@@ -14,6 +15,8 @@ tests_unit_pki_test_cms_verify_SOURCES = %D%/test_cms_verify.c $(CMS_FIXTURE)
 tests_unit_pki_test_cms_verify_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_cms_decrypt_SOURCES = %D%/test_cms_decrypt.c $(CMS_FIXTURE)
 tests_unit_pki_test_cms_decrypt_LDADD = $(PKI_LIBS)
+tests_unit_pki_test_cms_password_SOURCES = %D%/test_cms_password.c $(CMS_FIXTURE)
+tests_unit_pki_test_cms_password_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_cms_inspect_SOURCES = %D%/test_cms_inspect.c $(CMS_FIXTURE)
 tests_unit_pki_test_cms_inspect_LDADD = $(PKI_LIBS)
 EXTRA_DIST += \
