@@ -123,11 +123,12 @@ parse_plain(const char *text)
 {
 	gsize type = token_length(text);
 	gsize subtype = text[type] == '/' ? token_length(text + type + 1) : 0;
-	const char *at = skip_blanks(text + type + 1 + subtype);
+	const char *at;
 	struct content_type *plain;
 
 	if (type == 0 || subtype == 0 || !g_str_is_ascii(text) || strstr(text, "=?") != NULL)
 		return NULL;
+	at = skip_blanks(text + type + 1 + subtype);
 	plain = g_new0(struct content_type, 1);
 	plain->name = g_ascii_strdown(text, (gssize)(type + 1 + subtype));
 	plain->parameters = g_ptr_array_new_with_free_func(g_free);
