@@ -316,7 +316,7 @@ test_foreign_pkcs12(void)
 		gboolean good = bundle != NULL && bundle->certs->len == rows[i].certs &&
 				bundle->keys->len == rows[i].keys;
 
-		right += good;
+		right += (guint)good;
 		if (!good)
 			g_test_message(
 			    "%s: %s", rows[i].file,

@@ -297,7 +297,7 @@ test_pkits(void)
 	g_autofree char *path = g_build_filename(base, "expected.json", NULL);
 	json_t *all = json_load_file(path, 0, NULL);
 	g_assert_nonnull(all);
-	json_array_foreach(all, i, row) right += pkits_row(row, base, at);
+	json_array_foreach(all, i, row) right += (guint)pkits_row(row, base, at);
 	g_test_message("PKITS: %u of %zu rows are right", right, json_array_size(all));
 	g_assert_cmpuint(right, ==, json_array_size(all));
 	json_decref(all);
@@ -319,8 +319,11 @@ test_foreign(void)
 		  "nextcloud-certs/domain.tld.ca.crt", NULL, CHAIN_INVALID, "is not among" },
 		{ "nextcloud: the chain in one file", "nextcloud-certs/chain@imap.localhost.crt",
 		  "nextcloud-certs/imap.localhost.ca.crt", NULL, CHAIN_VALID, NULL },
+		{ "bluemind: under its CA", "bluemind/certificates/alice.crt",
+		  "bluemind/certificates/aliceCA.crt", NULL, CHAIN_VALID, NULL },
 		{ "bluemind: corrupted signature", "bluemind/certificates/corruptedSignature.crt",
-		  "bluemind/certificates/basicCA.crt", NULL, CHAIN_INVALID, NULL },
+		  "bluemind/certificates/aliceCA.crt", NULL, CHAIN_INVALID,
+		  "signature of 'CN=Alice Lovelace, OU=LAMPS WG, O=IETF' does not fit its issuer" },
 		{ "bluemind: expired", "bluemind/certificates/expiredSSL.crt",
 		  "bluemind/certificates/basicCA.crt", NULL, CHAIN_INVALID, "expired on" },
 	};
@@ -345,7 +348,7 @@ test_foreign(void)
 				(foreign[i].reason == NULL ||
 				 strstr(report->reason, foreign[i].reason) != NULL);
 		ran++;
-		right += good;
+		right += (guint)good;
 		g_test_message("%s: %s %s", foreign[i].proves, chain_verdict_name(report->verdict),
 			       report->reason);
 	}
@@ -354,6 +357,44 @@ test_foreign(void)
 		return;
 	}
 	g_assert_cmpuint(right, ==, ran);
+}
+
+/* Lists that others signed, well and badly. */
+static void
+test_foreign_lists(void)
+{
+	static const struct {
+		const char *list, *issuer;
+		gboolean signed_by;
+	} lists[] = {
+		{ "bluemind/cacerts/trust-crl.crl", "bluemind/cacerts/trust-ca.crt.cer", TRUE },
+		/* Its name says otherwise; OpenSSL agrees with us. */
+		{ "bluemind/cacerts/crl-test-invalid-sig.crl",
+		  "bluemind/cacerts/cacert-test-invalid-sig.crt", TRUE },
+		{ "bluemind/cacerts/crl-test-invalid-sig.crl", "bluemind/cacerts/trust-ca.crt.cer",
+		  FALSE },
+		{ "bluemind/cacerts/no-revocation.crl", "bluemind/cacerts/trust-ca.crt.cer",
+		  FALSE },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(lists); i++) {
+		g_autoptr(GError) error = NULL;
+		g_autofree char *list = pki_data(lists[i].list);
+		g_autofree char *issuer = pki_data(lists[i].issuer);
+		const char *paths[] = { list, issuer, NULL };
+
+		if (list == NULL || issuer == NULL) {
+			g_test_skip("the foreign test data is not here");
+			return;
+		}
+		CLEANUP(file_pool)
+		struct file_pool *pool = file_pool_read(paths, NULL, NULL, NULL, &error);
+		g_assert_no_error(error);
+		g_assert_cmpuint(pool->crls->len, ==, 1);
+		g_assert_cmpuint(pool->certs->len, ==, 1);
+		g_assert_cmpint(crl_is_signed_by(pool->crls->pdata[0], pool->certs->pdata[0]), ==,
+				lists[i].signed_by);
+	}
 }
 
 int
@@ -373,6 +414,7 @@ main(int argc, char **argv)
 	g_test_add_func("/file-verify/broken-subject", test_broken_subject);
 	g_test_add_func("/file-verify/pkits", test_pkits);
 	g_test_add_func("/file-verify/foreign", test_foreign);
+	g_test_add_func("/file-verify/foreign-lists", test_foreign_lists);
 	int status = g_test_run();
 	clear_folder();
 	g_ptr_array_unref(written);
