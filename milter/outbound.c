@@ -6,6 +6,7 @@
 #include "milter/message/edits.h"
 #include "milter/message/spool.h"
 #include "milter/mime/canonical.h"
+#include "milter/mime/returned.h"
 #include "milter/mime/wrap.h"
 #include "milter/policy/groups.h"
 #include "pki/crypto/cert.h"
@@ -304,6 +305,8 @@ make_layers(struct outbound *outbound, const struct outbound_request *request, G
 	const struct plan *plan = &request->group->plan;
 	CLEANUP(wrapped) struct wrapped *inner = NULL;
 
+	if (plan->outcome == OUTCOME_CUT)
+		return returned_cut(request->tree, request->area, error);
 	if (!plan->sign && !plan->encrypt)
 		return fail(error, PS_ERROR_BUG, "a plan that asks for nothing");
 	if (plan->sign) {

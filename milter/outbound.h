@@ -1,5 +1,5 @@
 /*
- * outbound - carries out sign, encrypt or sign-then-encrypt on one copy of a message.
+ * outbound - carries out sign, encrypt, sign-then-encrypt or the cut on one copy of a message.
  *
  * The canonical entity is read once to be digested and once to be written; where the body is
  * clean already its bytes are shared with the spool that holds them. What is written is exactly

@@ -211,9 +211,7 @@ make_edits(struct walk *walk)
 
 	walk->edits = edits_new();
 	ruling_clean_header(walk->process->gateway, ruling, walk->message->headers, walk->edits);
-	if (ruling->groups->outcome != OUTCOME_DO)
-		return SESSION_CONTINUE;
-	if (carry_out(walk, group, &error))
+	if (ruling->groups->outcome == OUTCOME_LEAVE || carry_out(walk, group, &error))
 		return SESSION_CONTINUE;
 	return answer_reason(walk, reason_of_failure(error), error);
 }

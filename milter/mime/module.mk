@@ -9,6 +9,7 @@ libmail_a_SOURCES += \
 	%D%/ours.c %D%/ours.h \
 	%D%/part_header.c %D%/part_header.h \
 	%D%/quoted_printable.c %D%/quoted_printable.h \
+	%D%/returned.c %D%/returned.h \
 	%D%/scan.c %D%/scan.h \
 	%D%/spool_stream.c %D%/spool_stream.h \
 	%D%/subject.c %D%/subject.h \

@@ -53,10 +53,16 @@ wrapped_free(struct wrapped *wrapped)
 	g_free(wrapped);
 }
 
+struct wrapped *
+wrap_unprotected(struct spool_area *area, struct spool *body, char *type)
+{
+	return wrapped_new(area, body, type);
+}
+
 /* 144 random bits: that the content holds such a line cannot happen. "=_" is in no base64 and no
  * quoted-printable text (RFC 2045 6.7). No secret: it stands in the message. */
-static char *
-make_boundary(GError **error)
+char *
+wrap_boundary(GError **error)
 {
 	guint8 random[BOUNDARY_RANDOM_BYTES];
 	g_autofree char *text = NULL;
@@ -85,7 +91,7 @@ wrap_clear_signed(struct spool_area *area, struct spool *entity, GBytes *signatu
 		  const char *digest, GError **error)
 {
 	CLEANUP(spool) struct spool *body = spool_new(area);
-	g_autofree char *boundary = make_boundary(error);
+	g_autofree char *boundary = wrap_boundary(error);
 	g_autofree char *begin = NULL;
 	g_autofree char *middle = NULL;
 	g_autofree char *end = NULL;

@@ -26,6 +26,11 @@ struct sink *wrap_cms_sink(struct wrap_cms *wrap);
 struct wrapped *wrap_cms_finish(struct wrap_cms *wrap, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void wrap_cms_free(struct wrap_cms *wrap);
 
+/* A body of our own that is not protected: type is its raw Content-Type value, taken over. */
+struct wrapped *wrap_unprotected(struct spool_area *area, struct spool *body, char *type);
+/* Of a multipart that is made here; free it. */
+char *wrap_boundary(GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 struct spool *wrapped_body(const struct wrapped *wrapped); /* borrowed */
 /* Content fields and body as one entity: what the next layer signs or encrypts. Sealed. */
 struct spool *wrapped_entity(const struct wrapped *wrapped,

@@ -25,9 +25,18 @@ half_of(enum need need, enum outcome outcome, enum decide_row row)
 	return (struct half){ need, outcome, row };
 }
 
-/* Mail that nobody wrote is never refused nor deferred by policy: a half is done or left. */
+/* Mail that nobody wrote is never refused nor deferred by policy: its text is cut instead... */
 static struct half
-half_softened(const struct message_facts *m, struct half half)
+encrypt_softened(const struct message_facts *m, struct half half)
+{
+	if (!m->null_sender || half.outcome <= OUTCOME_DO)
+		return half;
+	return half_of(half.need, OUTCOME_CUT, ROW_NULL_SENDER_CUT);
+}
+
+/* ... and a signature left out. */
+static struct half
+sign_softened(const struct message_facts *m, struct half half)
 {
 	if (!m->null_sender || half.outcome <= OUTCOME_DO)
 		return half;
@@ -292,7 +301,7 @@ static struct half
 sign_too_large(const struct message_facts *m, enum need need)
 {
 	if (need == NEED_MUST)
-		return half_softened(m, half_of(need, OUTCOME_REFUSE, ROW_SIGN_MUST_TOO_LARGE));
+		return sign_softened(m, half_of(need, OUTCOME_REFUSE, ROW_SIGN_MUST_TOO_LARGE));
 	return half_of(need, OUTCOME_LEAVE, ROW_SIGN_TOO_LARGE);
 }
 
@@ -300,7 +309,8 @@ static struct half
 encrypt_too_large(const struct message_facts *m, enum need need)
 {
 	if (need == NEED_MUST)
-		return half_softened(m, half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_MUST_TOO_LARGE));
+		return encrypt_softened(m,
+					half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_MUST_TOO_LARGE));
 	return half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_TOO_LARGE);
 }
 
@@ -324,7 +334,7 @@ halves_fit(const struct message_facts *m, const struct recipient_facts *r, enum 
 	if (encrypts) {
 		*encrypt = encrypt_too_large(m, encrypt->need);
 		/* when-encrypted asks anew, now that the copy is not */
-		*sign = half_softened(m, sign_half(m, r, direction, FALSE));
+		*sign = sign_softened(m, sign_half(m, r, direction, FALSE));
 	}
 	if (sign->outcome == OUTCOME_DO && !fits(m, TRUE, FALSE))
 		*sign = sign_too_large(m, sign->need);
@@ -361,9 +371,9 @@ plan_decided(struct plan *plan, const struct half *encrypt, const struct half *s
 static void
 plan_protection(struct plan *plan, const struct message_facts *m, const struct recipient_facts *r)
 {
-	struct half encrypt = half_softened(m, encrypt_half(m, r, plan->direction));
+	struct half encrypt = encrypt_softened(m, encrypt_half(m, r, plan->direction));
 	gboolean encrypted = encrypt.outcome == OUTCOME_DO;
-	struct half sign = half_softened(m, sign_half(m, r, plan->direction, encrypted));
+	struct half sign = sign_softened(m, sign_half(m, r, plan->direction, encrypted));
 
 	halves_fit(m, r, plan->direction, &encrypt, &sign);
 	plan_decided(plan, &encrypt, &sign);
@@ -479,7 +489,7 @@ decide_direction_name(enum direction direction)
 const char *
 decide_outcome_name(enum outcome outcome)
 {
-	static const char *const names[] = { "leave", "do", "defer", "refuse" };
+	static const char *const names[] = { "leave", "do", "cut", "defer", "refuse" };
 
 	return names[outcome];
 }

@@ -3,7 +3,8 @@
  *
  * A plan says what happens to this recipient's copy, and which row of the decision said so. What
  * is needed and unknown defers, what is needed and impossible refuses; the default of every switch
- * is the strict answer. Mail with the null sender is never refused nor deferred by policy.
+ * is the strict answer. Mail with the null sender is never refused nor deferred by policy: where
+ * its text must not leave in plain, it leaves without.
  * Threads: any.
  */
 #ifndef MILTER_POLICY_DECIDE_H
@@ -24,6 +25,7 @@ enum need { NEED_NO, NEED_TRY, NEED_MUST }; /* of encryption: plain, try, must *
 enum outcome {
 	OUTCOME_LEAVE,  /* goes on without protection of ours */
 	OUTCOME_DO,     /* sign, encrypt or both */
+	OUTCOME_CUT,    /* mail that nobody wrote: its text is removed */
 	OUTCOME_DEFER,  /* 451 */
 	OUTCOME_REFUSE, /* 550, 552 */
 };

@@ -157,7 +157,7 @@ side_facts(struct gathering *g)
 				  VALUE_ACCEPT_FOREIGN_ENCRYPTION_PARSED);
 	m->digest = (enum copy_digest)(side_choice(side, PREF_DIGEST) - VALUE_DIGEST_SHA256);
 	m->include_chain = side_on(side, PREF_INCLUDE_CHAIN);
-	m->observe = side_choice(side, PREF_MODE) == VALUE_MODE_OBSERVE;
+	m->observe = side_is_observed(side);
 	g->found->on_refuse =
 	    (enum on_refuse)(side_choice(side, PREF_ON_REFUSE) - VALUE_ON_REFUSE_RECIPIENT);
 	g->found->trigger_remove = side_on(side, PREF_TRIGGER_REMOVE);

@@ -368,12 +368,14 @@ is_foreign_matching(const struct gathering *g, const struct gathered_recipient *
 static gboolean
 certificates_matter(const struct gathering *g, const struct gathered_recipient *recipient)
 {
+	struct message_facts message = g->found->facts;
 	struct recipient_facts facts = recipient->facts;
 	struct plan plan;
 
+	message.null_sender = FALSE; /* its own row would hide what is asked for here */
 	facts.certificate = ABLE_UNKNOWN;
 	facts.foreign_matching = FALSE;
-	decide(&g->found->facts, &facts, &plan);
+	decide(&message, &facts, &plan);
 	if (plan.encrypt_row == ROW_ENCRYPT_PROTECTED_REFUSED)
 		return g->found->facts.accept_foreign == ACCEPT_FOREIGN_MATCHING;
 	return plan.encrypt_need != NEED_NO && g->found->facts.arrived != ARRIVED_ENCRYPTED;

@@ -56,16 +56,29 @@ groups_stop(struct groups *groups, const struct plan *plans, guint count, enum o
 	return TRUE;
 }
 
-/* One copy for all without any protection: what is left for mail that must not be deferred. */
+/* Is there anybody whom the text may only reach encrypted? */
+static gboolean
+is_for_few(const struct plan *plans, guint count)
+{
+	for (guint i = 0; i < count; i++) {
+		if (plans[i].encrypt || plans[i].outcome == OUTCOME_CUT)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* One copy for all without any protection: what is left for mail that must not be deferred. Its
+ * text stays only where nobody's copy was to be encrypted. */
 static void
 groups_leave_all(struct groups *groups, const struct plan *plans, guint count)
 {
+	enum decide_row row = is_for_few(plans, count) ? ROW_NULL_SENDER_CUT : ROW_NULL_SENDER;
 	struct plan plan = {
 		.direction = plans[0].direction,
 		.null_sender = TRUE,
-		.outcome = OUTCOME_LEAVE,
-		.row = ROW_NULL_SENDER,
-		.reason = decide_row_reason(ROW_NULL_SENDER),
+		.outcome = row == ROW_NULL_SENDER_CUT ? OUTCOME_CUT : OUTCOME_LEAVE,
+		.row = row,
+		.reason = decide_row_reason(row),
 	};
 	struct group *group;
 
@@ -73,7 +86,7 @@ groups_leave_all(struct groups *groups, const struct plan *plans, guint count)
 	group = group_add(groups, &plan);
 	for (guint i = 0; i < count; i++)
 		g_array_append_val(group->members, i);
-	groups->outcome = OUTCOME_LEAVE;
+	groups->outcome = plan.outcome;
 	groups->reason = plan.reason;
 }
 

@@ -29,7 +29,7 @@ struct group {
 
 struct groups {
 	GPtrArray *copies;    /* of struct group *; at least one where there is a recipient */
-	enum outcome outcome; /* of the message: LEAVE or DO (one group), DEFER, REFUSE */
+	enum outcome outcome; /* of the message: LEAVE, DO or CUT (one group), DEFER, REFUSE */
 	enum reason reason;   /* that decided for the message */
 	GArray *decisive;     /* of guint: the recipients refused or deferred; else empty */
 };

@@ -33,6 +33,16 @@ side_on(const struct side *side, enum preference preference)
 	return FALSE;
 }
 
+gboolean
+side_is_observed(const struct side *side)
+{
+	for (guint i = 0; i < side->count; i++) {
+		if (preference_choice(side->sets[i], PREF_MODE) != VALUE_MODE_OBSERVE)
+			return FALSE;
+	}
+	return side->count > 0;
+}
+
 guint64
 side_size_max(const struct side *side, enum preference preference)
 {

@@ -19,6 +19,8 @@ struct side {
 
 void side_clear(struct side *side);
 enum preference_value side_choice(const struct side *side, enum preference preference);
+/* mode = observe of everybody: who may choose his From must not choose to be observed. */
+gboolean side_is_observed(const struct side *side);
 gboolean side_on(const struct side *side, enum preference preference);
 /* The smaller of the limits that are set; 0: none is. */
 guint64 side_size_max(const struct side *side, enum preference preference);

@@ -39,6 +39,7 @@ ordinary_message(void)
 
 /* What becomes of the message, in a word each. */
 #define PLAIN OUTCOME_LEAVE, FALSE, FALSE
+#define CUT OUTCOME_CUT, FALSE, FALSE
 #define SIGNED OUTCOME_DO, TRUE, FALSE
 #define ENCRYPTED OUTCOME_DO, FALSE, TRUE
 #define SIGNED_ENCRYPTED OUTCOME_DO, TRUE, TRUE
@@ -244,9 +245,27 @@ test_special(void)
 	     m.sign_mode = SIGN_REQUIRED, REFUSED, REFUSED_FOREIGN_SIGNATURE);
 	CASE("several Content-Type fields, force: refused", m.content_type_ambiguous = TRUE;
 	     r.encrypt_mode = ENCRYPT_FORCE, REFUSED, REFUSED_AMBIGUOUS);
-	CASE("null sender, force and no certificate: neither refused nor deferred",
+	CASE("null sender, force and no certificate: cut", m.null_sender = TRUE;
+	     r.encrypt_mode = ENCRYPT_FORCE; r.certificate = ABLE_NO, CUT, LEAVE_CUT);
+	CASE("null sender, opportunistic, certificate unknown: cut", m.null_sender = TRUE;
+	     r.encrypt_mode = ENCRYPT_OPPORTUNISTIC; r.certificate = ABLE_UNKNOWN, CUT, LEAVE_CUT);
+	CASE("null sender, opportunistic, no certificate: plain", m.null_sender = TRUE;
+	     r.encrypt_mode = ENCRYPT_OPPORTUNISTIC;
+	     r.certificate = ABLE_NO, PLAIN, PLAIN_OPPORTUNISTIC);
+	CASE("null sender, force, too large to encrypt: cut, though it could be signed",
 	     m.null_sender = TRUE;
-	     r.encrypt_mode = ENCRYPT_FORCE; r.certificate = ABLE_NO, PLAIN, LEAVE_NULL_SENDER);
+	     m.sign_bounces = TRUE; m.size_max_bytes = 120;
+	     r.encrypt_mode = ENCRYPT_FORCE, CUT, LEAVE_CUT);
+	CASE("null sender, a trigger although nobody encrypts: cut", m.null_sender = TRUE;
+	     m.encrypt_trigger = TRUE; m.encrypt_mode = ENCRYPT_NONE;
+	     r.encrypt_mode = ENCRYPT_NONE, CUT, LEAVE_CUT);
+	CASE("null sender, arrived encrypted to somebody else, force, matching: cut",
+	     m.null_sender = TRUE;
+	     m.arrived = ARRIVED_ENCRYPTED; m.accept_foreign = ACCEPT_FOREIGN_MATCHING;
+	     r.encrypt_mode = ENCRYPT_FORCE, CUT, LEAVE_CUT);
+	CASE("null sender, must be signed and cannot be: left unsigned", m.null_sender = TRUE;
+	     m.sign_bounces = TRUE; m.sign_mode = SIGN_REQUIRED;
+	     m.signer = ABLE_NO, PLAIN, LEAVE_NULL_SENDER);
 	CASE("null sender, force and a certificate: encrypted, not signed", m.null_sender = TRUE;
 	     r.encrypt_mode = ENCRYPT_FORCE, ENCRYPTED, DONE_ENCRYPTED);
 	CASE("observe at the author: nothing happens, the reason is kept", m.observe = TRUE;

@@ -144,7 +144,9 @@ plan_is_consistent(const struct message_facts *m, const struct recipient_facts *
 	else
 		HOLDS(!p->observed && p->outcome == p->would);
 	if (m->null_sender)
-		HOLDS(p->outcome <= OUTCOME_DO);
+		HOLDS(p->outcome <= OUTCOME_CUT);
+	else
+		HOLDS(p->outcome != OUTCOME_CUT);
 	return TRUE;
 }
 
@@ -166,16 +168,17 @@ plan_is_right(const struct message_facts *m, const struct recipient_facts *r, co
 		      m->origin == ORIGIN_REINJECTED);
 	if (p->direction != DIRECTION_OUTBOUND && !relay)
 		return TRUE;
-	if (!exempt && must_encrypt(m, r, relay))
+	/* What nobody wrote is exempt from its signature alone. */
+	if (!p->observed && must_encrypt(m, r, relay))
 		HOLDS(!sent_plain);
-	if (!exempt && m->encrypt_trigger && m->origin == ORIGIN_TRUSTED &&
+	if (!p->observed && m->encrypt_trigger && m->origin == ORIGIN_TRUSTED &&
 	    m->trigger_when_off == TRIGGER_OFF_REFUSE)
 		HOLDS(!sent_plain);
 	if (!exempt && !relay && must_sign(m) && m->arrived == ARRIVED_PLAIN)
 		HOLDS(!sent_unsigned);
 	if (!exempt && !relay && must_sign(m) && m->arrived == ARRIVED_SIGNED)
 		HOLDS(p->outcome > OUTCOME_DO || m->foreign_signature == ABLE_YES);
-	if (!exempt && m->arrived == ARRIVED_ENCRYPTED && must_encrypt(m, r, relay))
+	if (!p->observed && m->arrived == ARRIVED_ENCRYPTED && must_encrypt(m, r, relay))
 		HOLDS(p->outcome > OUTCOME_DO || m->accept_foreign == ACCEPT_FOREIGN_PARSED ||
 		      (m->accept_foreign == ACCEPT_FOREIGN_MATCHING && r->foreign_matching));
 	/* Nobody asked for anything: untouched, and never stopped. */

@@ -37,6 +37,17 @@ plan_of(char letter)
 		plan.encrypt = TRUE;
 		plan.reason = REASON_DONE_ENCRYPTED;
 		break;
+	case 'C': /* cut for a bounce's recipient */
+		plan.null_sender = TRUE;
+		plan.outcome = OUTCOME_CUT;
+		plan.reason = REASON_LEAVE_CUT;
+		break;
+	case 'S': /* signed to a bounce's recipient */
+		plan.null_sender = TRUE;
+		plan.outcome = OUTCOME_DO;
+		plan.sign = TRUE;
+		plan.reason = REASON_DONE_SIGNED;
+		break;
 	case 'O': /* opaque signature */
 		plan.format = FORMAT_OPAQUE;
 		G_GNUC_FALLTHROUGH;
@@ -127,8 +138,13 @@ test_groups(void)
 		  3 },
 		{ "a deferral beats different treatment", "sDe", 3, OUTCOME_DEFER,
 		  REASON_DEFERRED_UNKNOWN_CERTIFICATE, 1 },
-		{ "a bounce is never deferred for different treatment", "bB", 1, OUTCOME_LEAVE,
+		{ "a bounce is never deferred for different treatment", "bS", 1, OUTCOME_LEAVE,
 		  REASON_LEAVE_NULL_SENDER, 0 },
+		{ "a bounce that one may read encrypted alone is cut for all", "bB", 1, OUTCOME_CUT,
+		  REASON_LEAVE_CUT, 0 },
+		{ "a bounce that is cut for one is cut for all", "bC", 1, OUTCOME_CUT,
+		  REASON_LEAVE_CUT, 0 },
+		{ "a bounce is cut for all alike", "CC", 1, OUTCOME_CUT, REASON_LEAVE_CUT, 0 },
 	};
 
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -483,6 +483,22 @@ static const struct row rows[] = {
 	  NULL,
 	  "",
 	  NULL },
+	{ "the null sender and force, no certificate: no word of it leaves",
+	  { { "out.example", "encrypt_mode", "force" } },
+	  { NULL, ALICE, "<>", "<carol@out.example>",
+	    "From: " ALICE "\nTo: carol@out.example\n" TEXT "Content-Description: secret\n",
+	    "secret\r\n", 0 },
+	  REASON_LEAVE_CUT,
+	  NULL,
+	  "delete Content-Description:-\n",
+	  "The text of this message was removed" },
+	{ "the null sender, force for one of two: nobody gets the text",
+	  { { BOB, "encrypt_mode", "force" } },
+	  { NULL, ALICE, "<>", "<" BOB "> <carol@out.example>", FROM_ALICE TEXT, "secret\r\n", 0 },
+	  REASON_LEAVE_CUT,
+	  NULL,
+	  "change Content-Type: text/plain; charset=us-ascii\n",
+	  "The text of this message was removed" },
 	{ "too large for a signature that must be",
 	  { { "in.example", "sign_mode", "required" }, { "in.example", "max_size", "20000" } },
 	  { NULL, NULL, "<" ALICE ">", "<" BOB ">", FROM_ALICE TEXT, "0123456789012345678\r\n",
@@ -520,6 +536,8 @@ test_row(gconstpointer data)
 	g_assert_cmpint(mta.replaced, ==, row->body != NULL);
 	if (row->body != NULL)
 		g_assert_nonnull(strstr(mta.body->str, row->body));
+	if (mta.replaced)
+		g_assert_null(strstr(mta.body->str, "secret"));
 	if (row->reason != REASON_COUNT) {
 		g_assert_cmpuint(counted(site, row->reason), ==, 1);
 		reasons_seen(row->reason);
