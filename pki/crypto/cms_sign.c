@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
+#include "pki/crypto/cms_attributes.h"
 #include "pki/crypto/cms_id.h"
 #include "pki/crypto/cms_oid.h"
 #include "pki/crypto/internal.h"
@@ -22,7 +23,7 @@ struct cms_signer {
 	GByteArray *signature_algorithm;
 	GByteArray *issuer_and_serial;
 	GByteArray *certs;
-	GByteArray *attributes; /* those that are the same each time */
+	struct cms_attributes *attributes;
 };
 
 struct cms_sign {
@@ -68,84 +69,6 @@ static void
 put_oid(GByteArray *out, const struct tlv *oid)
 {
 	tlv_put(out, TLV_OID, oid->bytes, oid->length);
-}
-
-/* SMIMECapabilities (RFC 8551 section 2.5.2): what cms_decrypt reads, strongest first. */
-static void
-put_capabilities(GByteArray *out)
-{
-	const struct tlv *const readable[] = { &oid_aes256_gcm, &oid_aes128_gcm, &oid_aes256_cbc,
-					       &oid_aes192_cbc, &oid_aes128_cbc };
-	guint attribute = tlv_open(out), values, list;
-
-	put_oid(out, &oid_smime_capabilities);
-	values = tlv_open(out);
-	list = tlv_open(out);
-	for (guint i = 0; i < G_N_ELEMENTS(readable); i++) {
-		guint one = tlv_open(out);
-
-		put_oid(out, readable[i]);
-		tlv_close(out, one, TLV_SEQUENCE);
-	}
-	tlv_close(out, list, TLV_SEQUENCE);
-	tlv_close(out, values, TLV_SET);
-	tlv_close(out, attribute, TLV_SEQUENCE);
-}
-
-/* SMIMEEncryptionKeyPreference (RFC 8551 section 2.5.3), issuerAndSerialNumber [0] IMPLICIT. */
-static void
-put_preference(GByteArray *out, const struct cert *encryption)
-{
-	guint attribute = tlv_open(out), values;
-
-	put_oid(out, &oid_encryption_preference);
-	values = tlv_open(out);
-	cms_put_issuer_and_serial(out, TLV_CONTEXT_CONSTRUCTED(0), encryption);
-	tlv_close(out, values, TLV_SET);
-	tlv_close(out, attribute, TLV_SEQUENCE);
-}
-
-static void
-put_content_type(GByteArray *out)
-{
-	guint attribute = tlv_open(out), values;
-
-	put_oid(out, &oid_content_type);
-	values = tlv_open(out);
-	put_oid(out, &oid_data);
-	tlv_close(out, values, TLV_SET);
-	tlv_close(out, attribute, TLV_SEQUENCE);
-}
-
-/* UTCTime until 2049, GeneralizedTime after (RFC 5652 section 11.3). */
-static void
-put_signing_time(GByteArray *out, gint64 now)
-{
-	g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now);
-	gboolean utc = time != NULL && g_date_time_get_year(time) < 2050;
-	g_autofree char *text =
-	    time == NULL ? NULL : g_date_time_format(time, utc ? "%y%m%d%H%M%SZ" : "%Y%m%d%H%M%SZ");
-	guint attribute = tlv_open(out), values;
-
-	if (text == NULL)
-		return;
-	put_oid(out, &oid_signing_time);
-	values = tlv_open(out);
-	tlv_put(out, utc ? TLV_UTC_TIME : TLV_GENERALIZED_TIME, text, utc ? 13 : 15);
-	tlv_close(out, values, TLV_SET);
-	tlv_close(out, attribute, TLV_SEQUENCE);
-}
-
-static void
-put_message_digest(GByteArray *out, const guint8 *digest, gsize length)
-{
-	guint attribute = tlv_open(out), values;
-
-	put_oid(out, &oid_message_digest);
-	values = tlv_open(out);
-	tlv_put(out, TLV_OCTET_STRING, digest, length);
-	tlv_close(out, values, TLV_SET);
-	tlv_close(out, attribute, TLV_SEQUENCE);
 }
 
 static void
@@ -249,7 +172,6 @@ cms_signer_new(const struct cert *cert, const struct key *key,
 	signer->signature_algorithm = g_byte_array_new();
 	signer->issuer_and_serial = g_byte_array_new();
 	signer->certs = g_byte_array_new();
-	signer->attributes = g_byte_array_new();
 	if (!signer_prepare(signer, key_pkey(key), kind, options->scheme)) {
 		cms_signer_unref(signer);
 		return fail_openssl(error, PS_ERROR_INVALID, "cannot sign with the key of %s",
@@ -258,10 +180,11 @@ cms_signer_new(const struct cert *cert, const struct key *key,
 	put_digest_algorithm(signer->digest_algorithm, signer->digest);
 	cms_put_issuer_and_serial(signer->issuer_and_serial, TLV_SEQUENCE, cert);
 	signer_put_certs(signer, cert, options->chain);
-	put_content_type(signer->attributes);
-	put_capabilities(signer->attributes);
-	if (options->encryption != NULL && !cert_equal(options->encryption, cert))
-		put_preference(signer->attributes, options->encryption);
+	signer->attributes =
+	    cms_attributes_new(options->encryption != NULL && !cert_equal(options->encryption, cert)
+				   ? options->encryption
+				   : NULL,
+			       (gsize)EVP_MD_get_size(signer->md));
 	return signer;
 }
 
@@ -283,7 +206,7 @@ cms_signer_unref(struct cms_signer *signer)
 	g_byte_array_unref(signer->signature_algorithm);
 	g_byte_array_unref(signer->issuer_and_serial);
 	g_byte_array_unref(signer->certs);
-	g_byte_array_unref(signer->attributes);
+	cms_attributes_free(signer->attributes);
 	g_free(signer);
 }
 
@@ -296,21 +219,9 @@ cms_signer_digest(const struct cms_signer *signer)
 guint64
 cms_signer_size_max(const struct cms_signer *signer, guint64 content_size)
 {
-	return content_size + signer->certs->len + signer->attributes->len +
+	return content_size + signer->certs->len + cms_attributes_size_max(signer->attributes) +
 	       signer->issuer_and_serial->len + signer->signature_algorithm->len +
 	       signer->signature_size + FRAMING_MAX_BYTES;
-}
-
-static GByteArray *
-attributes_make(const struct cms_signer *signer, gint64 now, const guint8 *digest)
-{
-	GByteArray *attributes = g_byte_array_new();
-
-	tlv_put_raw(attributes, signer->attributes->data, signer->attributes->len);
-	put_signing_time(attributes, now);
-	put_message_digest(attributes, digest, (gsize)EVP_MD_get_size(signer->md));
-	tlv_close_set_of(attributes, 0, TLV_SET);
-	return attributes;
 }
 
 /* SET OF SignerInfo with the one that is ours (RFC 5652 section 5.3). */
@@ -347,7 +258,7 @@ infos_sign(struct cms_sign *sign, GError **error)
 
 	if (EVP_DigestFinal_ex(sign->md, digest, NULL) <= 0)
 		return fail_openssl(error, PS_ERROR_TEMPORARY, "could not digest the content");
-	attributes = attributes_make(signer, sign->now, digest);
+	attributes = cms_attributes_make(signer->attributes, sign->now, digest);
 	if (context == NULL || EVP_MD_CTX_copy_ex(context, signer->prepared) <= 0 ||
 	    EVP_DigestSign(context, signature, &length, attributes->data, attributes->len) <= 0)
 		return fail_openssl(error, PS_ERROR_TEMPORARY, "could not sign");
@@ -360,7 +271,8 @@ infos_size(const struct cms_sign *sign)
 {
 	static const guint8 nothing[EVP_MAX_MD_SIZE];
 	const struct cms_signer *signer = sign->signer;
-	g_autoptr(GByteArray) attributes = attributes_make(signer, sign->now, nothing);
+	g_autoptr(GByteArray) attributes =
+	    cms_attributes_make(signer->attributes, sign->now, nothing);
 	g_autofree guint8 *signature = g_malloc0(signer->signature_size);
 	g_autoptr(GByteArray) infos =
 	    infos_make(signer, attributes, signature, signer->signature_size);

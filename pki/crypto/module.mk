@@ -5,6 +5,7 @@ libpki_a_SOURCES += \
 	%D%/cms.c %D%/cms.h \
 	%D%/cms_oid.c %D%/cms_oid.h \
 	%D%/cms_id.c %D%/cms_id.h \
+	%D%/cms_attributes.c %D%/cms_attributes.h \
 	%D%/cms_sign.c %D%/cms_sign.h \
 	%D%/cms_encrypt.c %D%/cms_encrypt.h \
 	%D%/cms_recipient.c %D%/cms_recipient.h \

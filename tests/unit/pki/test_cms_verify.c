@@ -135,6 +135,29 @@ test_own(gconstpointer data)
 	}
 }
 
+/* UTCTime ends with 2049. */
+static void
+test_times(void)
+{
+	const gint64 times[] = { 0, 946684800, NOW, 2524607999, 2524608000, 4102444800 };
+
+	for (guint i = 0; i < G_N_ELEMENTS(times); i++) {
+		const struct identity *identity = fixture_identity("ec256");
+		struct cms_signer_options options = { 0 };
+		CLEANUP(cms_signer)
+		struct cms_signer *one =
+		    cms_signer_new(identity->cert, identity->key, &options, NULL);
+		CLEANUP(cms_sign) struct cms_sign *to = cms_sign_detached(one, times[i]);
+		g_autoptr(GBytes) content = fixture_content(0);
+		g_autoptr(GBytes) der = cms_sign_finish_detached(to, NULL);
+		CLEANUP(cms_verify_report)
+		struct cms_verify_report *report = verify(der, content, NULL, NULL, NULL);
+
+		g_assert_cmpint(signer(report, 0)->signature, ==, CMS_SIGNATURE_GOOD);
+		g_assert_cmpint(signer(report, 0)->signing_time, ==, times[i]);
+	}
+}
+
 /* Every single byte of a signature object changed: never a crash, and never good with another
  * content, signer or time than was signed. */
 static void
@@ -499,6 +522,7 @@ main(int argc, char **argv)
 	g_test_add_func("/cms_verify/other content is bad, none is unknown", test_changed_content);
 	g_test_add_func("/cms_verify/certificates are asked for", test_asked);
 	g_test_add_func("/cms_verify/attributes disguised as content", test_attributes_as_content);
+	g_test_add_func("/cms_verify/signing times to 2049 and after", test_times);
 	g_test_add_func("/cms_verify/several signers, each reported", test_several);
 	status = g_test_run();
 	fixture_clear();
