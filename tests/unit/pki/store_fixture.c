@@ -5,6 +5,7 @@
 
 #include "pki/crypto/seal.h"
 #include "pki/import.h"
+#include "store/cas.h"
 #include "store/db/tx.h"
 #include "tests/unit/pki/cert_fixture.h"
 
@@ -187,6 +188,32 @@ world_preference(struct world *world, enum scope_kind kind, const char *name,
 	struct act act = { .scope = scope, .preference = preference, .value = value };
 
 	run(world, put_preference, &act);
+}
+
+static gboolean
+put_own_ca(struct tx *tx, gpointer data, GError **error)
+{
+	struct act *act = data;
+	struct ca_row row = {
+		.name = (char *)"test",
+		.thumbprint = (char *)cert_thumbprint(act->cert),
+		.issuer_key = (char *)cert_subject_key(act->cert),
+		.spki_sha256 = (char *)cert_spki_sha256(act->cert),
+		.is_default = TRUE,
+		.created = PKI_NOW,
+	};
+	gint64 id;
+
+	return keyring_store(act->world->keyring, tx, act->key, "generated", 0, NULL, error) &&
+	       cas_insert(tx, &row, &id, error);
+}
+
+void
+world_own_ca(struct world *world, const struct cert *cert, const struct key *key)
+{
+	struct act act = { .cert = cert, .key = key };
+
+	run(world, put_own_ca, &act);
 }
 
 static gboolean

@@ -37,6 +37,7 @@ void world_pending(struct world *world, const struct cert *cert);
 void world_root(struct world *world, const struct cert *cert);
 void world_key(struct world *world, const struct key *key);
 void world_crl(struct world *world, const struct crl *crl, const struct cert *issuer);
+void world_own_ca(struct world *world, const struct cert *cert, const struct key *key);
 void world_ctl(struct world *world, const struct cert *cert, enum ctl_kind kind,
 	       gboolean allow_expired);
 void world_preference(struct world *world, enum scope_kind kind, const char *name,

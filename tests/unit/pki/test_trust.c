@@ -26,7 +26,7 @@ struct row {
 	const char *proves;
 	const struct node *cert;
 	enum trust_purpose purpose;
-	gboolean no_root, no_intermediate;
+	gboolean no_root, no_intermediate, own_ca;
 	enum mark own, on_intermediate, on_root;
 	enum list list;         /* of the intermediate; it lists `revoked` */
 	const char *revocation; /* preference; NULL: default */
@@ -178,6 +178,20 @@ static const struct row rows[] = {
 	  .list = LIST_OLD,
 	  .revocation = "required",
 	  .reason = "CRL of 'CN=Intermediate, O=Test' expired on " },
+	{ .proves = "our own CA's lists are required",
+	  .cert = &good,
+	  .own_ca = TRUE,
+	  .reason = "CRL of 'CN=Intermediate, O=Test' is missing" },
+	{ .proves = "our own CA's old list is not enough",
+	  .cert = &good,
+	  .own_ca = TRUE,
+	  .list = LIST_OLD,
+	  .reason = "expired on " },
+	{ .proves = "our own CA with a fresh list",
+	  .cert = &good,
+	  .own_ca = TRUE,
+	  .list = LIST_FRESH,
+	  .state = VERDICT_VALID },
 	{ .proves = "revocation switched off",
 	  .cert = &revoked,
 	  .list = LIST_FRESH,
@@ -207,6 +221,8 @@ set_up(const struct row *row)
 	if (!row->no_intermediate)
 		world_cert(&world, intermediate.cert);
 	world_cert(&world, row->cert->cert);
+	if (row->own_ca)
+		world_own_ca(&world, intermediate.cert, intermediate.key);
 	mark(row->cert->cert, row->own);
 	mark(intermediate.cert, row->on_intermediate);
 	mark(root.cert, row->on_root);
