@@ -94,9 +94,9 @@ open_pki(struct gateway *gateway, GError **error)
 		return FALSE;
 	gateway->trust = trust_new(gateway->db, gateway->changelog, gateway->clock,
 				   gateway->preferences, settings->cache_grace);
-	gateway->select = select_new(gateway->db, gateway->changelog, gateway->clock,
-				     gateway->trust, gateway->keyring, gateway->preferences,
-				     *settings->recipient_delimiter, settings->cache_grace);
+	gateway->select =
+	    select_new(gateway->db, gateway->changelog, gateway->clock, gateway->trust,
+		       gateway->preferences, *settings->recipient_delimiter, settings->cache_grace);
 	return TRUE;
 }
 

@@ -32,7 +32,6 @@ struct select {
 	struct changelog *changelog;
 	struct clock *clock;
 	struct trust *trust;
-	struct keyring *keyring;
 	struct preference_cache *preferences;
 	char delimiter;
 	gint64 cache_grace;
@@ -66,8 +65,7 @@ remembered_free(gpointer p)
 
 struct select *
 select_new(struct db *db, struct changelog *changelog, struct clock *clock, struct trust *trust,
-	   struct keyring *keyring, struct preference_cache *preferences, char delimiter,
-	   gint64 cache_grace)
+	   struct preference_cache *preferences, char delimiter, gint64 cache_grace)
 {
 	struct select *select = g_new0(struct select, 1);
 
@@ -75,7 +73,6 @@ select_new(struct db *db, struct changelog *changelog, struct clock *clock, stru
 	select->changelog = changelog;
 	select->clock = clock;
 	select->trust = trust;
-	select->keyring = keyring;
 	select->preferences = preferences;
 	select->delimiter = delimiter;
 	select->cache_grace = cache_grace;
@@ -167,7 +164,7 @@ find_candidate(const struct selection *selection, const struct cert *cert)
 	return NULL;
 }
 
-/* The verdict, whether its key is held, and the reason when it cannot be used. */
+/* The verdict, and the reason when it cannot be used. */
 static gboolean
 judge_candidate(struct search *search, struct candidate *candidate, GError **error)
 {
@@ -179,10 +176,6 @@ judge_candidate(struct search *search, struct candidate *candidate, GError **err
 	if (candidate->verdict == NULL)
 		return FALSE;
 	search->selection->expires = MIN(search->selection->expires, candidate->verdict->expires);
-	if (select->keyring != NULL &&
-	    !keyring_holds(select->keyring, cert_spki_sha256(candidate->cert), &candidate->has_key,
-			   error))
-		return FALSE;
 	if (candidate->verdict->state != VERDICT_VALID)
 		candidate->why = g_strdup(candidate->verdict->reason);
 	return TRUE;
@@ -204,6 +197,7 @@ add_candidate(struct search *search, const struct cert_row *row, enum candidate_
 	candidate->cert = cert_ref(cert);
 	candidate->origin = origin;
 	candidate->scope = scope != NULL ? scope_text(scope) : NULL;
+	candidate->has_key = row->has_key; /* of the row's query: no look-up of its own */
 	g_ptr_array_add(search->selection->candidates, candidate);
 	if (!judge_candidate(search, candidate, error))
 		return FALSE;

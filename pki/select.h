@@ -13,7 +13,6 @@
 #include <glib.h>
 
 #include "pki/crypto/cert.h"
-#include "pki/keyring.h"
 #include "pki/trust.h"
 #include "store/base/cleanup.h"
 #include "store/base/clock.h"
@@ -51,8 +50,8 @@ struct selection {
 
 /* delimiter: of "+tag" in addresses of ours, 0 for none. All arguments stay the caller's. */
 struct select *select_new(struct db *db, struct changelog *changelog, struct clock *clock,
-			  struct trust *trust, struct keyring *keyring,
-			  struct preference_cache *preferences, char delimiter, gint64 cache_grace);
+			  struct trust *trust, struct preference_cache *preferences, char delimiter,
+			  gint64 cache_grace);
 void select_free(struct select *select);
 
 /* Never NULL without *error: an empty selection is an answer, not a failure. Unref. */

@@ -14,8 +14,8 @@ open_caches(struct world *world)
 {
 	world->preferences = preference_cache_new(world->db, NULL, '+', 300);
 	world->trust = trust_new(world->db, NULL, world->clock, world->preferences, 300);
-	world->select = select_new(world->db, NULL, world->clock, world->trust, world->keyring,
-				   world->preferences, '+', 300);
+	world->select =
+	    select_new(world->db, NULL, world->clock, world->trust, world->preferences, '+', 300);
 }
 
 static void
