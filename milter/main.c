@@ -309,7 +309,7 @@ on_signal(int number)
 static gboolean
 catch_signals(GError **error)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_NODEFER };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_NODEFER };
 
 	if (pipe(wake_pipe) != 0)
 		return fail_false(error, PS_ERROR_TEMPORARY, "could not make a pipe: %s",
@@ -452,7 +452,7 @@ reload(struct program *program)
 	if (worked) {
 		const struct settings *in_use = gateway_settings(program->gateway);
 
-		start_log(program, in_use);
+		log_set_level(level_of(in_use));
 		worked = use_new_area(program, in_use, &error);
 		__atomic_store_n(&program->options.connections_max,
 				 (guint)in_use->milter_sessions_max, __ATOMIC_RELAXED);

@@ -14,7 +14,7 @@
 static struct {
 	const char *program;
 	enum log_target target;
-	enum log_level level;
+	gint level; /* of enum log_level; atomic */
 } state = { "postseal", LOG_TARGET_STDERR, LOG_LEVEL_INFO };
 
 static const int syslog_priority[] = {
@@ -32,11 +32,17 @@ static const char *const level_name[] = {
 };
 
 void
+log_set_level(enum log_level level)
+{
+	g_atomic_int_set(&state.level, (gint)level);
+}
+
+void
 log_start(const char *program, enum log_target target, enum log_level level)
 {
 	state.program = program;
 	state.target = target;
-	state.level = level;
+	log_set_level(level);
 	if (target == LOG_TARGET_SYSLOG)
 		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
@@ -50,7 +56,7 @@ log_target_default(void)
 gboolean
 log_enabled(enum log_level level)
 {
-	return level <= state.level;
+	return (gint)level <= g_atomic_int_get(&state.level);
 }
 
 void

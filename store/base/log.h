@@ -17,6 +17,7 @@ void log_start(const char *program, enum log_target target, enum log_level level
 /* stderr for a terminal or a pipe; the journal when JOURNAL_STREAM says that stderr is it. */
 enum log_target log_target_default(void);
 gboolean log_enabled(enum log_level level);
+void log_set_level(enum log_level level); /* any time later, from any thread */
 
 /* Pairs of (const char *key, const char *value), ended by NULL; a NULL value is left out. */
 void log_event(enum log_level level, const char *text, ...) G_GNUC_NULL_TERMINATED;

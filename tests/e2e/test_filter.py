@@ -160,7 +160,7 @@ def reload_under_load(site):
         thread.join(30)
     require(not failures, failures[:3])
     require(count[0] > 20, f"only {count[0]} messages")
-    require("settings read again" in site.filter.output(), "no reload in the log")
+    wait_until("the reload", lambda: "settings read again" in site.filter.output())
 
 
 def reload_of_broken_settings(site):
