@@ -23,14 +23,17 @@ is_author(const struct author_question *q, const char *key)
 	return untagged != NULL && strcmp(untagged, key) == 0;
 }
 
+/* Only ASCII letters fold: what a mail server keeps apart as two logins must stay two. */
 static gboolean
 login_matches(const char *pattern, const char *login)
 {
-	g_autofree char *folded_pattern = g_utf8_casefold(pattern, -1);
-	g_autofree char *folded_login = g_utf8_casefold(login, -1);
+	g_autofree char *folded_pattern = g_ascii_strdown(pattern, -1);
+	g_autofree char *folded_login = g_ascii_strdown(login, -1);
 
 	if (strchr(pattern, '*') == NULL)
 		return strcmp(folded_pattern, folded_login) == 0;
+	if (!g_utf8_validate(login, -1, NULL)) /* the matcher reads characters */
+		return FALSE;
 	return g_pattern_match_simple(folded_pattern, folded_login);
 }
 

@@ -34,11 +34,19 @@ SAME_ORDER(DIGEST_SHA256, DIGEST_SHA512, DIGEST_SHA512);
 #define ENVELOPE_BYTES 4096
 #define RECIPIENT_BYTES 1024
 
-/* Addresses that are none are left out: they have no preferences of their own. */
+/* What the MTA takes and we cannot read still belongs to a domain, whose preferences must not be
+ * lost over it. The local part is nobody's. NULL: not even that. */
 static struct mailaddr *
 address_of(const char *text)
 {
-	return *text != '\0' && g_utf8_validate(text, -1, NULL) ? mailaddr_parse(text, NULL) : NULL;
+	struct mailaddr *address = mailaddr_parse(text, NULL);
+	const char *at = strrchr(text, '@');
+	g_autofree char *instead = NULL;
+
+	if (address != NULL || at == NULL)
+		return address;
+	instead = g_strconcat("\"malformed address\"", at, NULL);
+	return mailaddr_parse(instead, NULL);
 }
 
 static void

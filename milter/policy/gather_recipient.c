@@ -89,6 +89,69 @@ preference_facts(const struct preference_set *set, struct recipient_facts *r)
 	r->single = preference_on(set, PREF_SINGLE_RECIPIENT);
 }
 
+/*
+ * Where a message goes that is sent to <bob%partner@corp>, <partner!bob@corp> or
+ * <"bob@partner"@corp>: MTAs look for such routes in the mail of their own domains, quoted or not
+ * (Postfix: allow_percent_hack, swap_bangpath, resolve_dequoted_address). NULL: no route.
+ */
+static struct mailaddr *
+address_behind(const struct mailaddr *address)
+{
+	g_autofree char *local = g_strdup(mailaddr_local(address));
+	g_autofree char *turned = NULL;
+	gsize length = strlen(local);
+	char *mark;
+
+	if (length >= 2 && local[0] == '"') {
+		local[length - 1] = '\0';
+		memmove(local, local + 1, length - 1);
+	}
+	if (strchr(local, '@') != NULL)
+		return mailaddr_parse(local, NULL);
+	mark = strrchr(local, '%');
+	if (mark != NULL) {
+		*mark = '@';
+		return mailaddr_parse(local, NULL);
+	}
+	mark = strchr(local, '!');
+	if (mark == NULL)
+		return NULL;
+	turned = g_strdup_printf("%s@%.*s", mark + 1, (int)(mark - local), local);
+	return mailaddr_parse(turned, NULL);
+}
+
+/* A route out of our domains: who is meant is the one behind, and what is demanded is what either
+ * demands. Whether the MTA follows the route is not known here. */
+static gboolean
+follow_route(struct gathering *g, struct gathered_recipient *recipient, GError **error)
+{
+	CLEANUP(mailaddr) struct mailaddr *behind = address_behind(recipient->address);
+	CLEANUP(preference_set) struct preference_set *preferences = NULL;
+	struct recipient_facts facts = { 0 };
+	struct recipient_facts *r = &recipient->facts;
+	enum encrypt_mode here = r->smime ? r->encrypt_mode : ENCRYPT_NONE;
+
+	if (behind == NULL || strpbrk(mailaddr_domain(behind), ".[") == NULL)
+		return TRUE; /* no route, or one that ends at a host of ours */
+	preferences = preferences_resolve(g->gateway->preferences, mailaddr_key(behind), error);
+	if (preferences == NULL)
+		return FALSE;
+	preference_facts(preferences, &facts);
+	if (r->locality == LOCALITY_INTERNAL && facts.locality == LOCALITY_EXTERNAL) {
+		mailaddr_unref(recipient->address);
+		recipient->address = mailaddr_ref(behind);
+		preference_set_unref(recipient->preferences);
+		recipient->preferences = g_steal_pointer(&preferences);
+		here = MAX(here, facts.smime ? facts.encrypt_mode : ENCRYPT_NONE);
+		*r = facts;
+	} else if (facts.smime) {
+		here = MAX(here, facts.encrypt_mode);
+	}
+	r->encrypt_mode = here;
+	r->smime |= here != ENCRYPT_NONE;
+	return TRUE;
+}
+
 gboolean
 gather_recipient_preferences(struct gathering *g, GError **error)
 {
@@ -103,6 +166,8 @@ gather_recipient_preferences(struct gathering *g, GError **error)
 		if (recipient->preferences == NULL)
 			return FALSE;
 		preference_facts(recipient->preferences, &recipient->facts);
+		if (recipient->address != NULL && !follow_route(g, recipient, error))
+			return FALSE;
 		recipient->facts.additional_required |= side_requires;
 		g->any_opaque |= recipient->facts.format == FORMAT_OPAQUE;
 	}

@@ -108,7 +108,11 @@ local_fold(const char *plain)
 		return local_case == MAILADDR_FOLD_LOCAL ? g_ascii_strdown(plain, -1)
 							 : g_strdup(plain);
 	composed = g_utf8_normalize(plain, -1, G_NORMALIZE_NFC);
-	if (composed == NULL || local_case != MAILADDR_FOLD_LOCAL)
+	/* The Kelvin sign and its like become ASCII: a mailbox of its own, and not that of the
+	 * letter. */
+	if (composed == NULL || g_str_is_ascii(composed))
+		return NULL;
+	if (local_case != MAILADDR_FOLD_LOCAL)
 		return g_steal_pointer(&composed);
 	return g_utf8_strdown(composed, -1);
 }

@@ -25,6 +25,7 @@ test_keys(void)
 		{ "its A-label", "bob@XN--BCHER-KVA.example", "bob@xn--bcher-kva.example" },
 		{ "a local part that is not ASCII, folded and composed", "JU\314\210RGEN@x.example",
 		  "j\303\274rgen@x.example" },
+		{ "a sign that only becomes ASCII, Kelvin", "\342\204\252im@x.example", NULL },
 		{ "an address literal", "bob@[192.0.2.1]", "bob@[192.0.2.1]" },
 		{ "nothing", "", NULL },
 		{ "no domain", "bob", NULL },
