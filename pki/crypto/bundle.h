@@ -35,10 +35,10 @@ struct bundle {
 };
 
 /*
- * name is for the texts only ("bob.p12"). A password is tried where one is needed; without one,
- * or with a wrong one, the error is PS_ERROR_INVALID "bob.p12: wrong password" for a PKCS#12
- * and a row in rejected for a key among other objects. An error also when nothing in it is
- * recognised.
+ * name is for the texts only ("bob.p12"). A password is tried where one is needed. For a PKCS#12
+ * the error is then PS_ERROR_INVALID "bob.p12: wrong password" or "bob.p12: a password is
+ * needed"; for a key among other objects that is a row in rejected. An error also when nothing
+ * in the file is recognised.
  */
 struct bundle *bundle_read(GBytes *bytes, const char *name, const struct secret *password,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
