@@ -260,7 +260,7 @@ reload(struct program *program)
 		struct role_groups roles = { in_use->api_group_view, in_use->api_group_operate,
 					     in_use->api_group_keys };
 
-		start_log(program, in_use);
+		log_set_level(level_of(in_use));
 		router_set_groups(program->router, &roles);
 		log_info("settings read again");
 	} else {
