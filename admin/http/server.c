@@ -363,10 +363,14 @@ on_request(void *data, struct MHD_Connection *connection, const char *url, const
 		*length = 0;
 		return MHD_YES;
 	}
+	/* The time that we take ourselves is not the client's silence. */
+	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
 	if (exchange->refusal != 0)
 		refuse(exchange->refusal, &response);
 	else
 		call_handler(exchange, connection, url, method, &response);
+	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+				  exchange->server->limits.idle_seconds);
 	enum MHD_Result result = send_response(connection, &response);
 	g_bytes_unref(response.body);
 	return result;

@@ -12,7 +12,7 @@
 #include "store/db/tx.h"
 #include "store/jobs.h"
 
-#define LEASE_SECONDS 120
+#define LEASE_SECONDS 30
 #define IDLE_SECONDS 2
 #define BACKOFF_MIN_SECONDS 10
 #define BACKOFF_MAX_SECONDS 3600

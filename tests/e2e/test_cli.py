@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from harness import INSIDE, PARTNER, Failed, Site, Tap, program, wait_until  # noqa: E402
@@ -442,7 +441,7 @@ def main():
     tap = Tap()
     if os.geteuid() != 0:
         print("1..0 # SKIP needs root for a Postfix and a database of its own")
-        return 0
+        return
     with Site({"api_group_view": grp.getgrgid(1).gr_name, "api_group_operate": grp.getgrgid(2).gr_name}) as site:
         site.start()
         site.make_ca()
@@ -456,14 +455,9 @@ def main():
                 test(cli)
             except (Failed, KeyError, IndexError, ValueError, OSError, subprocess.SubprocessError) as error:
                 tap.ok(False, f"{test.__name__} ran to its end", f"{type(error).__name__}: {error}")
-        tap.done()
         if tap.failures:
             site.show_logs()
-    return 1 if tap.failures else 0
+    tap.done()
 
 
-if __name__ == "__main__":
-    start = time.monotonic()
-    status = main()
-    print(f"# {time.monotonic() - start:.1f} s")
-    sys.exit(status)
+main()

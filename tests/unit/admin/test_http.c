@@ -184,6 +184,27 @@ test_requests_of_one_user_are_limited(void)
 	site_stop(&site);
 }
 
+static void
+echo_slowly(const struct request *request, struct response *response, gpointer data)
+{
+	g_usleep(2500 * 1000);
+	echo(request, response, data);
+}
+
+static void
+test_a_long_act_is_no_silence(void)
+{
+	struct server_limits limits = server_default_limits;
+	struct site site;
+
+	limits.idle_seconds = 1;
+	site_start(&site, &limits, echo_slowly, NULL);
+	CLEANUP(http_answer)
+	struct http_answer *answer = ask(&site, "GET", "http://x/a", NULL, NULL);
+	g_assert_cmpint(answer->status, ==, 200);
+	site_stop(&site);
+}
+
 static gpointer
 stop_in_thread(gpointer data)
 {
@@ -315,6 +336,7 @@ main(int argc, char **argv)
 	g_test_add_func("/server/request", test_request_and_answer);
 	g_test_add_func("/server/body", test_body_and_its_limit);
 	g_test_add_func("/server/per-user", test_requests_of_one_user_are_limited);
+	g_test_add_func("/server/long-act", test_a_long_act_is_no_silence);
 	g_test_add_func("/server/stop", test_a_stop_waits_for_requests);
 	g_test_add_func("/server/second", test_a_second_server_is_refused);
 	g_test_add_func("/peer/roles", test_roles_of_groups);
