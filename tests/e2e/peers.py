@@ -1,7 +1,8 @@
 """peers - S/MIME programs of other makers: OpenSSL, NSS and gpgsm.
 
 Each opens what Postseal made and makes what Postseal opens. A failure carries the peer's own words;
-`cannot` holds those that prove that the peer itself does not know the algorithm.
+`cannot` holds those that may mean that the peer itself does not know the algorithm. They prove it when the
+peer says them of a message that OpenSSL made, too.
 """
 import base64
 import os
@@ -72,7 +73,7 @@ def wrap_signed(content, der, micalg="sha-256"):
 
 
 class Identity:
-    """One person's PKCS#12 with what comes out of it. compat: the weak format that gpgsm takes."""
+    """One person's PKCS#12 with what comes out of it. compat: the old format that gpgsm can read."""
 
     def __init__(self, folder, address, p12, password_file, root, compat=None):
         self.address, self.p12, self.password_file, self.root = address, p12, password_file, root
@@ -128,26 +129,26 @@ class OpenSSL:
         with open(out, "rb") as f:
             return f.read()
 
-    def sign(self, content, identity, opaque=False):
-        return check(["openssl", "cms", "-sign", "-binary", "-outform", "DER", "-in", self._file("content", content),
-                      "-signer", identity.pem, "-certfile", identity.chain, "-md", "sha256"]
+    def sign(self, content, identity, opaque=False, options=()):
+        argv = ["openssl", "cms", "-sign", "-binary", "-outform", "DER", "-in", self._file("content", content)]
+        return check(argv + ["-signer", identity.pem, *options, "-certfile", identity.chain, "-md", "sha256"]
                      + (["-nodetach"] if opaque else []))
 
-    def encrypt(self, content, identity, cipher="aes-256-cbc"):
+    def encrypt(self, content, identity, cipher="aes-256-cbc", options=()):
         return check(["openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-in", self._file("content", content),
-                      "-" + cipher, identity.cert])
+                      "-" + cipher, "-recip", identity.cert, *options])
 
 
 class NSS:
     name = "NSS"
     # NSS 3.87 stops at an EC recipientInfo, at OAEP and at AuthEnvelopedData with these words.
-    cannot = re.compile(r"BAD_DER|improperly formatted DER|UNSUPPORTED_KEYALG|UNRECOGNIZED_OID|unrecognized Object Identifier"
-                        r"|unsupported or unknown key algorithm|security library: invalid algorithm|SEC_ERROR_INVALID_ALGORITHM")
+    cannot = re.compile(r"SEC_ERROR_(BAD_DER|UNSUPPORTED_KEYALG|UNRECOGNIZED_OID|INVALID_ALGORITHM)")
 
     def __init__(self, folder, root):
         self.folder = os.path.join(folder, "nss")
         os.makedirs(self.folder, exist_ok=True)
         self.db = "sql:" + self.folder
+        self.witness = OpenSSL(os.path.join(folder, "nss"), root)
         check(["certutil", "-N", "-d", self.db, "--empty-password"])
         check(["certutil", "-A", "-d", self.db, "-n", "test-root", "-t", "C,C,C", "-a", "-i", root])
 
@@ -167,49 +168,55 @@ class NSS:
             f.write(data)
         return path
 
-    def _decode(self, der, content=None):
+    def _decode(self, der, content=None, show=False):
+        """The content, or with show what cmsutil says of the signatures."""
         out = os.path.join(self.folder, "content.out")
         if os.path.exists(out):
             os.unlink(out)
         argv = ["cmsutil", "-D", "-d", self.db, "-i", self._file("cms", der), "-o", out]
-        if content is not None:
-            argv += ["-c", self._file("content", content)]
-        code, shown, err = run(argv + ["-h", "1"])
-        if code != 0:
-            raise PeerFailed(f"cmsutil: exit {code}: {err.strip()[-400:]}")
-        status = re.findall(r"signer\d+\.status=(\S+)", shown.decode(errors="replace") + err)
-        # -h mixes the header into the content: the content is taken by a second run.
-        check(argv)
+        check(argv + (["-c", self._file("content", content)] if content is not None else [])
+              + (["-h", "1", "-n"] if show else []))
         with open(out, "rb") as f:
-            return status, f.read()
+            return f.read()
+
+    def _verify(self, der, content=None):
+        status = re.findall(rb"signer\d+\.status=(\w+)", self._decode(der, content, show=True))
+        if status != [b"GoodSignature"]:
+            raise PeerFailed(f"cmsutil: {status}")
 
     def verify_clear(self, content, signature):
-        status, _ = self._decode(signature, content)
-        if status != ["GoodSignature"]:
-            raise PeerFailed(f"cmsutil: {status}")
+        self._verify(signature, content)
         return content
 
     def verify_opaque(self, der):
-        status, content = self._decode(der)
-        if status != ["GoodSignature"]:
-            raise PeerFailed(f"cmsutil: {status}")
-        return content
+        self._verify(der)
+        return self._decode(der)
 
     def decrypt(self, der, identity):
-        return self._decode(der)[1]
+        return self._decode(der)
 
     def sign(self, content, identity, opaque=False):
         return check(["cmsutil", "-S", "-d", self.db, "-N", identity.nss_name, "-G", "-H", "SHA256",
                       "-i", self._file("content", content)] + ([] if opaque else ["-T"]))
 
-    def encrypt(self, content, identity, cipher=None):
+    def encrypt(self, content, identity, cipher="aes-256-cbc"):
+        if cipher.endswith("gcm"):
+            # cmsutil has no option for the cipher: whether NSS knows it is seen by what it reads.
+            self._decode(self.witness.encrypt(content, identity, cipher))
+            raise PeerFailed("cmsutil reads GCM and has no option to write it")
         return check(["cmsutil", "-E", "-d", self.db, "-r", identity.address, "-i", self._file("content", content)])
+
+
+KEY_PASSWORD = "secret"  # of the PKCS#12 files; gpg-agent keeps it for the keys that come from them
 
 
 class Gpgsm:
     name = "gpgsm"
-    cannot = re.compile(r"Buffer too short|No secret key|Unsupported algorithm|Unknown algorithm|Invalid public key algorithm"
-                        r"|Wrong key usage|unsupported algorithm|no EC key|Unsupported", re.I)
+    # gpgsm 2.2.40 takes what ECDH gives for PKCS#1 padding ("Invalid session key"), has no room for the parameters
+    # of GCM ("Buffer too short") and none for OAEP's ("error getting encrypted session key").
+    cannot = re.compile(r"Invalid session key|Buffer too short|error getting encrypted session key|Wrong key usage"
+                        r"|selected cipher algorithm is invalid")
+    ciphers = {"aes-256-cbc": "AES256", "aes-256-gcm": "AES256.GCM"}
 
     def __init__(self, folder, root):
         self.folder = os.path.join(folder, "g")
@@ -227,7 +234,7 @@ class Gpgsm:
     def close(self):
         run(["gpgconf", "--kill", "all"], env=self.env)
 
-    def _gpgsm(self, arguments, data=None, password=""):
+    def _gpgsm(self, arguments, data=None, password=KEY_PASSWORD):
         reading, writing = os.pipe()
         os.write(writing, password.encode() + b"\n")
         os.close(writing)
@@ -242,13 +249,23 @@ class Gpgsm:
         return done.stdout, done.stderr.decode(errors="replace")
 
     def add(self, identity):
-        with open(identity.password_file) as f:
-            password = f.read().strip()
         self._gpgsm(["--import", identity.chain])
         if identity.compat:
-            self._gpgsm(["--import", identity.compat], password=password)
+            self._gpgsm(["--import", identity.compat])
         else:
             self._gpgsm(["--import", identity.cert])
+            self._add_ec_key(identity)
+
+    def _add_ec_key(self, identity):
+        """gpgsm 2.2.40 cannot read EC keys out of PKCS#12; gpg-agent knows them in its own form."""
+        shown = self._gpgsm(["--with-keygrip", "--list-keys", identity.address])[0].decode()
+        grip = re.search(r"keygrip: ([0-9A-F]{40})", shown).group(1)
+        text = check(["openssl", "pkey", "-in", identity.pem, "-noout", "-text"]).decode()
+        private, public = (re.sub(r"[\s:]", "", found) for found in re.findall(r"(?:priv|pub):\n((?:\s+[0-9a-f:]+\n)+)", text))
+        folder = os.path.join(self.folder, "private-keys-v1.d")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with open(os.path.join(folder, grip + ".key"), "w") as f:
+            f.write(f'Key: (private-key (ecc (curve "NIST P-256")(q #{public}#)(d #00{private.zfill(64)[-64:]}#)))\n')
 
     def _file(self, name, data):
         path = os.path.join(self.folder, name)
@@ -279,9 +296,14 @@ class Gpgsm:
         return self._gpgsm(["--sign", "--local-user", identity.address] + ([] if opaque else ["--detach-sign"]),
                            data=content)[0]
 
-    def encrypt(self, content, identity, cipher=None):
-        return self._gpgsm(["--encrypt", "--recipient", identity.address, "--cipher-algo", "AES256"], data=content)[0]
+    def encrypt(self, content, identity, cipher="aes-256-cbc"):
+        return self._gpgsm(["--encrypt", "--recipient", identity.address, "--cipher-algo", self.ciphers[cipher]],
+                           data=content)[0]
 
 
-def available():
-    return [c for c, p in ((OpenSSL, "openssl"), (NSS, "cmsutil"), (Gpgsm, "gpgsm")) if shutil.which(p)]
+def everybody():
+    """The three makers; one that is not installed is an error, not a narrower matrix."""
+    for program in ("openssl", "cmsutil", "gpgsm"):
+        if shutil.which(program) is None:
+            raise PeerFailed(f"{program} is not installed: contrib/packages test")
+    return [OpenSSL, NSS, Gpgsm]

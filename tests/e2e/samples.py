@@ -1,9 +1,10 @@
 """samples - the messages that the end-to-end tests send: one of each kind that mail programs differ on."""
+import base64
+import email
 import email.header
+import email.policy
 import random
 import re
-
-CRLF_ONLY = "body of only CRLFs"
 
 
 def headers(sender, recipient, subject="sample", extra=""):
@@ -29,7 +30,6 @@ def utf8_header(s, r):
 
 
 def attachment(s, r):
-    import base64
     data = base64.encodebytes(bytes(range(256)) * 8).decode()
     return (headers(s, r) + 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b1"\n\nThis is the preamble.\n--b1\n'
             "Content-Type: text/plain\n\ntext\n--b1\nContent-Type: application/octet-stream; name=x.bin\n"
@@ -84,7 +84,6 @@ def many_recipients(s, r):
 
 def large(megabytes):
     def make(s, r):
-        import base64
         data = base64.encodebytes(random.Random(1).randbytes(megabytes * 750000)).decode()
         return (headers(s, r) + 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="big"\n\n--big\nContent-Type: text/plain\n\n'
                 f"large\n--big\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n{data}--big--\n")
@@ -105,10 +104,7 @@ def as_bytes(message):
 
 
 def leaves(message):
-    """What a person would get out of a message: (type, decoded bytes) of each leaf, line ends and their number at the end aside."""
-    import email
-    import email.policy
-
+    """What a person would get out of a message: (type, decoded bytes) of each leaf; line ends of text are LF."""
     found = []
 
     def walk(part):
@@ -118,13 +114,19 @@ def leaves(message):
             return
         data = part.get_payload(decode=True) or b""
         kind = part.get_content_type()
-        if kind.startswith("text/"):
-            data = data.replace(b"\r\n", b"\n").rstrip(b"\n")
-        found.append((kind, data))
-    walk(email.message_from_bytes(re.sub(rb"\r\n", b"\n", as_bytes(message)), policy=email.policy.compat32))
+        found.append((kind, data.replace(b"\r\n", b"\n") if kind.startswith("text/") else data))
+    walk(email.message_from_bytes(as_bytes(message).replace(b"\r\n", b"\n"), policy=email.policy.compat32))
     return found
 
 
-def binary_leaves(message):
-    """leaves() with the text parts' charset left alone; binary ones compared to the octet but for a last line end."""
-    return [(kind, data.rstrip(b"\r\n")) for kind, data in leaves(message)]
+def split(message):
+    """(fields about the content, the other fields, body) of a sample, each as bytes with CRLF."""
+    lines = as_bytes(message).replace(b"\r\n", b"\n")
+    header, _, body = lines.partition(b"\n\n")
+    about, others = b"", b""
+    for field in re.findall(rb"[^\n]+(?:\n[ \t][^\n]*)*", header):
+        if field.lower().startswith(b"content-"):
+            about += field + b"\n"
+        elif not field.lower().startswith(b"mime-version:"):
+            others += field + b"\n"
+    return tuple(part.replace(b"\n", b"\r\n") for part in (about, others, body))

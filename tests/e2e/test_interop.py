@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Interoperation: what Postseal sends through Postfix is opened by OpenSSL, NSS and gpgsm, and what they
 make is opened by `postseal message`. A cell is the number of contents that came out right of those tried;
-a cell is '-' only where the peer's own error proves that it does not know the algorithm.
+a cell is '-' only where the peer's own error proves that it does not know the algorithm: it says the same
+of a message that OpenSSL made.
 """
+import concurrent.futures
 import json
 import os
 import sys
@@ -13,60 +15,81 @@ import peers  # noqa: E402
 import samples  # noqa: E402
 
 FULL = os.environ.get("PS_FULL") == "yes"
-# name, sender's key, recipient's key (None: not encrypted), preferences of the recipient, signed, opaque
+SHA256_KDF = ["-keyopt", "ecdh_kdf_md:sha256"]
+OAEP = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256", "-keyopt", "rsa_mgf1_md:sha256"]
+PSS = ["-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:32"]
+CBC, GCM = "aes-256-cbc", "aes-256-gcm"
+# name, sender's key, recipient's key (None: not encrypted), preferences of the recipient, signed, OpenSSL's options
+# for a message of the same making
 MODES = [
-    ("clear-signed", "rsa", None, {}, "clear"),
-    ("clear-signed EC", "ec", None, {}, "clear"),
-    ("clear-signed PSS", "rsa", None, {"signature_scheme": "pss"}, "clear"),
-    ("opaque", "rsa", None, {"signing_format": "opaque"}, "opaque"),
-    ("opaque EC", "ec", None, {"signing_format": "opaque"}, "opaque"),
-    ("encrypted CBC", "nosign", "rsa", {"cipher": "aes-256-cbc"}, None),
-    ("encrypted CBC EC", "nosign", "ec", {"cipher": "aes-256-cbc"}, None),
-    ("encrypted CBC OAEP", "nosign", "rsa", {"cipher": "aes-256-cbc", "key_transport": "oaep-sha256"}, None),
-    ("encrypted GCM", "nosign", "rsa", {"cipher": "aes-256-gcm"}, None),
-    ("encrypted GCM EC", "nosign", "ec", {"cipher": "aes-256-gcm"}, None),
-    ("signed and encrypted CBC", "rsa", "rsa", {"cipher": "aes-256-cbc"}, "clear"),
-    ("signed and encrypted CBC EC", "ec", "ec", {"cipher": "aes-256-cbc"}, "clear"),
-    ("signed and encrypted GCM", "rsa", "rsa", {"cipher": "aes-256-gcm"}, "clear"),
-    ("signed opaque and encrypted", "rsa", "rsa", {"cipher": "aes-256-cbc", "signing_format": "opaque"}, "opaque"),
+    ("clear-signed", "rsa", None, {}, "clear", []),
+    ("clear-signed EC", "ec", None, {}, "clear", []),
+    ("clear-signed PSS", "rsa", None, {"signature_scheme": "pss"}, "clear", PSS),
+    ("opaque", "rsa", None, {"signing_format": "opaque"}, "opaque", []),
+    ("opaque EC", "ec", None, {"signing_format": "opaque"}, "opaque", []),
+    ("encrypted CBC", "nosign", "rsa", {"cipher": CBC}, None, []),
+    ("encrypted CBC EC", "nosign", "ec", {"cipher": CBC}, None, SHA256_KDF),
+    ("encrypted CBC OAEP", "nosign", "rsa", {"cipher": CBC, "key_transport": "oaep-sha256"}, None, OAEP),
+    ("encrypted GCM", "nosign", "rsa", {"cipher": GCM}, None, []),
+    ("encrypted GCM EC", "nosign", "ec", {"cipher": GCM}, None, SHA256_KDF),
+    ("signed and encrypted CBC", "rsa", "rsa", {"cipher": CBC}, "clear", []),
+    ("signed and encrypted CBC EC", "ec", "ec", {"cipher": CBC}, "clear", SHA256_KDF),
+    ("signed and encrypted GCM", "rsa", "rsa", {"cipher": GCM}, "clear", []),
+    ("signed and encrypted GCM EC", "ec", "ec", {"cipher": GCM}, "clear", SHA256_KDF),
+    ("signed opaque and encrypted", "rsa", "rsa", {"cipher": CBC, "signing_format": "opaque"}, "opaque", []),
 ]
+SMALL = b"Content-Type: text/plain\r\n\r\nWritten by another program.\r\n"
+
+
+class Cell:
+    def __init__(self):
+        self.right, self.errors, self.words = 0, [], None
+
+    @property
+    def tried(self):
+        return self.right + len(self.errors)
+
+    def empty(self):
+        """The peer failed each time, each time for what it does not know, and says so of other messages, too."""
+        return self.right == 0 and self.words is not None and all(cannot for cannot, _ in self.errors)
 
 
 class Matrix:
-    """Cells (mode, peer) -> [right, tried, errors]."""
+    """How many contents came out right, by mode and peer. Peers work in threads, each on its own column."""
 
-    def __init__(self, title):
-        self.title, self.cells, self.columns, self.rows = title, {}, [], []
+    def __init__(self, title, rows, columns):
+        self.title, self.rows, self.columns = title, rows, columns
+        self.cells = {(row, column): Cell() for row in rows for column in columns}
 
-    def cell(self, row, column):
-        if row not in self.rows:
-            self.rows.append(row)
-        if column not in self.columns:
-            self.columns.append(column)
-        return self.cells.setdefault((row, column), [0, 0, []])
+    def right(self, row, column):
+        self.cells[row, column].right += 1
+
+    def failed(self, row, column, cannot, text):
+        self.cells[row, column].errors.append((cannot, text))
+
+    def witnessed(self, row, column, cannot, text):
+        """What the peer said where Postseal had no part in it."""
+        if cannot:
+            self.cells[row, column].words = text
 
     def show(self):
         print(f"# {self.title}")
         print("# " + "".ljust(34) + "".join(c.ljust(10) for c in self.columns))
         for row in self.rows:
-            line = "".join(self.text(row, c).ljust(10) for c in self.columns)
-            print("# " + row.ljust(34) + line)
+            print("# " + row.ljust(34) + "".join(self.text(row, c).ljust(10) for c in self.columns), flush=True)
 
     def text(self, row, column):
-        if (row, column) not in self.cells:
-            return "-"
-        right, tried, errors = self.cells[row, column]
-        return "-" if right == 0 and errors and all(e[0] for e in errors) else f"{right}/{tried}"
+        cell = self.cells[row, column]
+        return "-" if cell.empty() else f"{cell.right}/{cell.tried}"
 
-    def judge(self, tap):
-        for (row, column), (right, tried, errors) in self.cells.items():
+    def judge(self, tap, wanted):
+        for (row, column), cell in self.cells.items():
             name = f"{self.title}: {row}: {column}"
-            if right == tried and tried > 0:
-                tap.ok(True, f"{name}: {right}/{tried}")
-            elif right == 0 and errors and all(proved for proved, _ in errors):
-                tap.skip(name, "the peer cannot: " + " ".join(errors[0][1].split())[-160:])
-            else:
-                tap.ok(False, f"{name}: {right}/{tried}", "\n".join(t for proved, t in errors if not proved)[:3000])
+            if cell.empty():
+                tap.skip(name, "the peer cannot: " + " ".join(cell.words.split())[-160:])
+                continue
+            tap.ok(cell.right == cell.tried == wanted, f"{name}: {cell.right}/{cell.tried}",
+                   "\n".join(text for _, text in cell.errors)[:3000])
 
 
 def make_people(site):
@@ -106,7 +129,10 @@ def open_layers(peer, message, encrypted, signed, reader):
 
 def outbound(site, people, programs, matrix):
     site.cli("user", "set", f"sender-nosign@{INSIDE}", "sign_mode", "never")
-    for number, (mode, sender_key, reader_key, preferences, signed) in enumerate(MODES):
+    witness = peers.OpenSSL(os.path.join(site.folder, "witness"), people["sender", "rsa"].root)
+    # Each peer has its own files: they work side by side, one message after the other.
+    workers = {peer: concurrent.futures.ThreadPoolExecutor(1) for peer in programs}
+    for number, (mode, sender_key, reader_key, preferences, signed, options) in enumerate(MODES):
         sender = f"sender-{sender_key}@{INSIDE}"
         # The recipient's certificate is found by address: plain ones have an address of their own.
         reader = people["reader", reader_key].address if reader_key else f"plain{number}@{PARTNER}"
@@ -118,80 +144,147 @@ def outbound(site, people, programs, matrix):
                 got = site.exchange(sender, reader, sent)
             except Failed as error:
                 for peer in programs:
-                    cell = matrix.cell(mode, peer.name)
-                    cell[1] += 1
-                    cell[2].append((False, f"{sample.__name__}: {error}"))
+                    matrix.failed(mode, peer.name, False, f"{sample.__name__}: {error}")
                 continue
             for peer in programs:
-                judge_one(matrix.cell(mode, peer.name), peer, sample.__name__, sent, got, bool(reader_key), signed,
-                          people.get(("reader", reader_key)))
+                workers[peer].submit(judge_one, matrix, mode, peer, sample.__name__, sent, got, bool(reader_key), signed,
+                                     people.get(("reader", reader_key)))
+        der = (witness.encrypt(SMALL, people["reader", reader_key], preferences["cipher"], options) if reader_key
+               else witness.sign(SMALL, people["sender", sender_key], signed == "opaque", options))
+        for peer in programs:
+            workers[peer].submit(ask_witness, matrix, mode, peer, der, signed, people.get(("reader", reader_key)))
         for name in who:
             site.cli("user", "unset", reader, name)
+    for worker in workers.values():
+        worker.shutdown()
 
 
-def judge_one(cell, peer, name, sent, got, encrypted, signed, reader):
-    cell[1] += 1
+def judge_one(matrix, mode, peer, name, sent, got, encrypted, signed, reader):
     try:
-        opened = open_layers(peer, got, encrypted, signed, reader)
-        if samples.binary_leaves(opened) == samples.binary_leaves(sent):
-            cell[0] += 1
+        opened = samples.leaves(open_layers(peer, got, encrypted, signed, reader))
+        wanted = samples.leaves(sent)
+        if opened == wanted:
+            matrix.right(mode, peer.name)
         else:
-            cell[2].append((False, f"{name}: content differs\n{opened[:300]!r}"))
-    except (peers.PeerFailed, IndexError, AttributeError, ValueError) as error:
-        proved = isinstance(error, peers.PeerFailed) and bool(peer.cannot.search(str(error)))
-        cell[2].append((proved, f"{name}: {error}"))
+            matrix.failed(mode, peer.name, False, f"{name}: content differs\n{str(opened)[:300]}\n{str(wanted)[:300]}")
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is the cell's
+        cannot = isinstance(error, peers.PeerFailed) and bool(peer.cannot.search(str(error)))
+        matrix.failed(mode, peer.name, cannot, f"{name}: {error!r}")
 
 
-ENTITY = (b"Content-Type: text/plain; charset=us-ascii\r\n\r\nWritten by another program.\r\n.leading dot\r\n\r\nlast line\r\n")
-
-
-def inbound(site, root, people, programs, matrix):
-    for peer in programs:
-        for key in ("rsa", "ec"):
-            writer, reader = people["sender", key], people["reader", key]
-            for opaque in (False, True):
-                read_one(matrix.cell(f"{'opaque' if opaque else 'clear'} {key}", peer.name), peer,
-                         lambda: signed_by(peer, writer, opaque), site, ["verify", "--roots", root])
-            for cipher in ("aes-256-cbc", "aes-128-cbc", "aes-256-gcm"):
-                if cipher != "aes-256-cbc" and peer.name != "openssl":
-                    continue
-                read_one(matrix.cell(f"encrypted {cipher} {key}", peer.name), peer,
-                         lambda: mail(peers.wrap_cms(peer.encrypt(ENTITY, reader, cipher), "enveloped-data"), writer),
-                         site, ["decrypt", "--key", reader.p12, "--password-file", reader.password_file])
-
-
-def mail(entity, writer):
-    return f"From: {writer.address}\nTo: x@{PARTNER}\nSubject: from a peer\n".encode() + entity
-
-
-def signed_by(peer, writer, opaque):
-    der = peer.sign(ENTITY, writer, opaque)
-    return mail(peers.wrap_cms(der, "signed-data") if opaque else peers.wrap_signed(ENTITY, der), writer)
-
-
-def read_one(cell, peer, make, site, command):
-    cell[1] += 1
-    path, out = os.path.join(site.folder, "peer.eml"), os.path.join(site.folder, "peer.out")
+def ask_witness(matrix, mode, peer, der, signed, reader):
+    """What the peer says of OpenSSL's message of the same making."""
     try:
-        message = make()
+        if reader:
+            opened = peer.decrypt(der, reader)
+        else:
+            opened = peer.verify_opaque(der) if signed == "opaque" else peer.verify_clear(SMALL, der)
+        if opened != SMALL:
+            raise peers.PeerFailed("the content differs")
     except peers.PeerFailed as error:
-        cell[2].append((bool(peer.cannot.search(str(error))), str(error)))
+        matrix.witnessed(mode, peer.name, bool(peer.cannot.search(str(error))), str(error))
+
+
+# -- what others make -----------------------------------------------------------------------
+
+
+def signed_entity(peer, content, writer, opaque, **options):
+    der = peer.sign(content, writer, opaque, **options)
+    return peers.wrap_cms(der, "signed-data") if opaque else peers.wrap_signed(content, der)
+
+
+def encrypted_entity(peer, content, reader, cipher, **options):
+    return peers.wrap_cms(peer.encrypt(content, reader, cipher, **options),
+                          "authEnveloped-data" if cipher.endswith("gcm") else "enveloped-data")
+
+
+class Opener:
+    """Has `postseal message` open what a peer made, one folder for each peer."""
+
+    def __init__(self, site, root, name):
+        self.site, self.root = site, root
+        self.path, self.out = (os.path.join(site.folder, f"{name}.{end}") for end in ("eml", "out"))
+
+    def message(self, command, message, *options):
+        """(report, content)"""
+        with open(self.path, "wb") as f:
+            f.write(message)
+        if os.path.exists(self.out):
+            os.unlink(self.out)
+        done = self.site.cli("message", command, self.path, *options, "--output", self.out, "--json", check=False)
+        if done.returncode != 0:
+            raise Failed(f"message {command}: exit {done.returncode}: {done.stderr} {done.stdout[-500:]}")
+        with open(self.out, "rb") as f:
+            return json.loads(done.stdout), peers.crlf(f.read())
+
+    def decrypt(self, fields, entity, reader):
+        # Not out of the PKCS#12: its 600,000 rounds each time would take longer than all the rest.
+        return self.message("decrypt", fields + entity, "--key", reader.pem)[1]
+
+    def verify(self, fields, entity):
+        report, content = self.message("verify", fields + entity, "--roots", self.root)
+        if report["verdict"] != "valid":
+            raise Failed(str(report))
+        return content
+
+
+# row -> (sign, encrypt): how the peer makes it. sign: None, "clear" or "opaque"; encrypt: None or the cipher.
+MADE = [("clear-signed", "clear", None), ("opaque", "opaque", None), ("encrypted CBC", None, CBC), ("encrypted GCM", None, GCM),
+        ("signed and encrypted CBC", "clear", CBC), ("signed opaque and encrypted CBC", "opaque", CBC)]
+# What only OpenSSL's command line can be told: row, key, signed, cipher, options.
+VARIANTS = [("clear-signed PSS", "rsa", "clear", None, PSS), ("opaque PSS", "rsa", "opaque", None, PSS),
+            ("encrypted OAEP", "rsa", None, CBC, OAEP), ("encrypted AES-128-CBC", "rsa", None, "aes-128-cbc", []),
+            ("encrypted AES-128-GCM", "rsa", None, "aes-128-gcm", []), ("encrypted OAEP GCM", "rsa", None, GCM, OAEP),
+            ("encrypted EC, SHA-256 KDF", "ec", None, CBC, SHA256_KDF), ("encrypted EC GCM", "ec", None, GCM, SHA256_KDF)]
+
+
+def inbound(site, root, people, programs, matrix, variants):
+    with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
+        jobs = [pool.submit(made_by, peer, Opener(site, root, peer.name), people, matrix) for peer in programs]
+        jobs += [pool.submit(made_with_options, peer, Opener(site, root, "variant"), people, variants)
+                 for peer in [peers.OpenSSL(os.path.join(site.folder, "variants"), root)]]
+    for job in jobs:
+        job.result()
+
+
+def made_by(peer, opener, people, matrix):
+    for key in ("rsa", "ec"):
+        for row, sign, cipher in MADE:
+            for sample in samples.all_samples(FULL):
+                read_one(matrix, row + (" EC" if key == "ec" else ""), peer, opener, sample, people, key, sign, cipher)
+
+
+def made_with_options(peer, opener, people, matrix):
+    for row, key, sign, cipher, options in VARIANTS:
+        for sample in samples.all_samples(FULL):
+            read_one(matrix, row, peer, opener, sample, people, key, sign, cipher, options=options)
+
+
+def read_one(matrix, row, peer, opener, sample, people, key, sign, cipher, **options):
+    writer, reader = people["sender", key], people["reader", key]
+    about, fields, body = samples.split(sample(writer.address, reader.address))
+    content = about + b"\r\n" + body
+    fields = fields.replace(b"\r\n", b"\n")
+    try:
+        entity = signed_entity(peer, content, writer, sign == "opaque", **options) if sign else content
+        if cipher:
+            entity = encrypted_entity(peer, peers.crlf(entity), reader, cipher, **options)
+    except peers.PeerFailed as error:
+        # Here the peer does not speak of our message: it cannot make one.
+        cannot = bool(peer.cannot.search(str(error)))
+        matrix.failed(row, peer.name, cannot, f"{sample.__name__}: {error}")
+        matrix.witnessed(row, peer.name, cannot, str(error))
         return
-    with open(path, "wb") as f:
-        f.write(message)
-    if os.path.exists(out):
-        os.unlink(out)
-    done = site.cli("message", command[0], path, *command[1:], "--output", out, "--json", check=False)
-    content = b""
-    if os.path.exists(out):
-        with open(out, "rb") as f:
-            content = f.read()
-    if done.returncode != 0 or peers.crlf(content) != ENTITY:
-        cell[2].append((False, f"exit {done.returncode}: {done.stderr} {done.stdout[-500:]} {content[:200]!r}"))
-    elif command[0] == "verify" and json.loads(done.stdout)["verdict"] != "valid":
-        cell[2].append((False, done.stdout))
-    else:
-        cell[0] += 1
+    try:
+        if cipher:
+            entity = opener.decrypt(fields, entity, reader)
+        opened = opener.verify(fields, entity) if sign else entity
+        if opened == content:
+            matrix.right(row, peer.name)
+        else:
+            matrix.failed(row, peer.name, False, f"{sample.__name__}: content differs\n{opened[:300]!r}\n{content[:300]!r}")
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong is the cell's
+        matrix.failed(row, peer.name, False, f"{sample.__name__}: {error!r}")
 
 
 def main():
@@ -201,19 +294,23 @@ def main():
         root, people = make_people(site)
         folder = os.path.join(site.folder, "peers")
         os.makedirs(folder)
-        programs = [make(folder, root) for make in peers.available()]
+        programs = [make(folder, root) for make in peers.everybody()]
         for peer in programs:
-            for (_, key), identity in people.items():
-                # gpgsm 2.2.40 ends with a segmentation fault on a PKCS#12 with an EC key: it gets the certificate.
+            for identity in people.values():
                 peer.add(identity)
-        out, back = Matrix("Postseal -> peer"), Matrix("peer -> Postseal")
+        names = [peer.name for peer in programs]
+        out = Matrix("Postseal -> peer", [mode[0] for mode in MODES], names)
+        back = Matrix("peer -> Postseal", [row + end for end in ("", " EC") for row, _, _ in MADE], names)
+        variants = Matrix("openssl -> Postseal", [row[0] for row in VARIANTS], ["openssl"])
         outbound(site, people, programs, out)
-        inbound(site, root, people, programs, back)
+        out.show()
+        inbound(site, root, people, programs, back, variants)
         for peer in programs:
             getattr(peer, "close", lambda: None)()
-    for matrix in (out, back):
-        matrix.show()
-        matrix.judge(tap)
+    back.show()
+    variants.show()
+    for matrix in (out, back, variants):
+        matrix.judge(tap, len(samples.all_samples(FULL)))
     tap.done()
 
 
