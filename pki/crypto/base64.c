@@ -54,10 +54,23 @@ encode_triples(char *out, const guint8 *in, gsize n_triples)
 	return out;
 }
 
+/* Six bytes at a time: one load of eight, four look-ups, one store. */
 static char *
 encode_line(char *out, const guint8 *in)
 {
-	out = encode_triples(out, in, LINE_BYTES / 3);
+	for (guint i = 0; i < LINE_BYTES / 6; i++, in += 6, out += 8) {
+		guint16 text[4];
+		guint64 bits;
+
+		memcpy(&bits, in, sizeof bits);
+		bits = GUINT64_FROM_BE(bits);
+		memcpy(&text[0], pairs[bits >> 52], 2);
+		memcpy(&text[1], pairs[bits >> 40 & 4095], 2);
+		memcpy(&text[2], pairs[bits >> 28 & 4095], 2);
+		memcpy(&text[3], pairs[bits >> 16 & 4095], 2);
+		memcpy(out, text, sizeof text);
+	}
+	out = encode_triples(out, in, 1);
 	*out++ = '\r';
 	*out++ = '\n';
 	return out;
