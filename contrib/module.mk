@@ -6,6 +6,7 @@ EXTRA_DIST += %D%/postfix/main.cf %D%/postfix/master.cf %D%/postfix/opendkim-ver
 	%D%/runit/postseal-db/run %D%/runit/postseal-db/control/t %D%/runit/postseal-db/log/run \
 	%D%/runit/postseald/run %D%/runit/postseald/log/run \
 	%D%/runit/postseal-milter/run %D%/runit/postseal-milter/log/run \
+	%D%/packages %D%/quickstart %D%/quickstart.d/main.cf %D%/quickstart.d/master.cf \
 	$(UNIT_TEMPLATES)
 UNIT_TEMPLATES = %D%/systemd/postseal-milter.service.in %D%/systemd/postseald.service.in \
 	%D%/systemd/postseal-db.service.in

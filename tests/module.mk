@@ -7,7 +7,7 @@ SH_LOG_DRIVER = $(LOG_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = top_srcdir='$(top_srcdir)' top_builddir='$(top_builddir)'; \
 	G_SLICE=always-malloc; export top_srcdir top_builddir G_SLICE;
-EXTRA_DIST += %D%/support/tap-run
+EXTRA_DIST += %D%/run %D%/support/tap-run
 
 # The MTA's side of the milter protocol: for tests, scripts and the bench.
 noinst_LIBRARIES += tests/support/libmilterclient.a
