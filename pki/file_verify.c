@@ -292,8 +292,7 @@ file_verify_run(const struct file_verify *verify, file_broken_func broken, gpoin
 		GError **error)
 {
 	CLEANUP(file_pool)
-	struct file_pool *subject = NULL,
-			 *roots = NULL, *untrusted = NULL, *crls = NULL;
+	struct file_pool *subject = NULL, *roots = NULL, *untrusted = NULL, *crls = NULL;
 	g_autoptr(GPtrArray) candidates = g_ptr_array_new();
 	g_autoptr(GPtrArray) lists = g_ptr_array_new();
 	struct chain_options options = verify->options;

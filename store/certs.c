@@ -353,10 +353,11 @@ enum list_field {
 static const struct statement list_statements[] = {
 	[LIST_ALL] = { "certs_list_all", LIST_WHERE("$1::text IS NULL") },
 	[LIST_ANY] = { "certs_list_any",
-		       LIST_WHERE("(strpos(lower(c.subject), $1) > 0 OR strpos(lower(c.issuer), $1)"
-				  " > 0 OR strpos(c.serial, $1) > 0 OR starts_with(c.thumbprint, $1)"
-				  " OR EXISTS (SELECT 1 FROM certificate_email e WHERE"
-				  " e.certificate_id = c.id AND strpos(e.email, $1) > 0))") },
+		       LIST_WHERE(
+			   "(strpos(lower(c.subject), $1) > 0 OR strpos(lower(c.issuer), $1)"
+			   " > 0 OR strpos(c.serial, $1) > 0 OR starts_with(c.thumbprint, $1)"
+			   " OR EXISTS (SELECT 1 FROM certificate_email e WHERE"
+			   " e.certificate_id = c.id AND strpos(e.email, $1) > 0))") },
 	[LIST_ADDRESS] = { "certs_list_address",
 			   LIST_WHERE("c.id IN (SELECT e.certificate_id FROM certificate_email e"
 				      " WHERE e.email = $1)") },

@@ -12,7 +12,7 @@
 #define NAME_TEXT_MAX_BYTES 1024
 
 static void G_GNUC_PRINTF(3, 0)
-set_openssl_error(GError **error, enum ps_error code, const char *format, va_list arguments)
+    set_openssl_error(GError **error, enum ps_error code, const char *format, va_list arguments)
 {
 	g_autofree char *text = g_strdup_vprintf(format, arguments);
 	unsigned long first = ERR_peek_error();

@@ -26,7 +26,7 @@ ps_error_quark(void)
 }
 
 static void G_GNUC_PRINTF(3, 0)
-set_error(GError **error, enum ps_error code, const char *format, va_list arguments)
+    set_error(GError **error, enum ps_error code, const char *format, va_list arguments)
 {
 	g_autofree char *text = g_strdup_vprintf(format, arguments);
 
