@@ -62,13 +62,13 @@ def main():
         for domain in (INSIDE, "other.example"):
             make_key(folder, domain)
         before, behind = OpenDKIM(folder, "v"), OpenDKIM(folder, "s", INSIDE)
-        for filter_ in (before, behind):
-            filter_.start()
         chain = ", ".join([f"inet:127.0.0.1:{before.port}", f"{{ {site.postfix.milter}, default_action=tempfail }}",
                            f"inet:127.0.0.1:{behind.port}"])
         site.postfix.extra_main = f"smtpd_milters = {chain}\nnon_smtpd_milters = {chain}\n"
-        site.start()
         try:
+            for filter_ in (before, behind):
+                filter_.start()
+            site.start()
             site.make_ca()
             for address in (ALICE, BOB):
                 site.issue(address)
