@@ -8,16 +8,10 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
-#include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/api/json_memory.h"
@@ -29,6 +23,7 @@
 #include "config.h"
 #include "milter/gateway.h"
 #include "milter/notify.h"
+#include "milter/service.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
 #include "store/config/settings.h"
@@ -112,72 +107,17 @@ read_options(int argc, char **argv, struct program *program, int *status)
 	return FALSE;
 }
 
-static enum log_level
-level_of(const struct settings *settings)
-{
-	if (strcmp(settings->log_level, "error") == 0)
-		return LOG_LEVEL_ERROR;
-	if (strcmp(settings->log_level, "warning") == 0)
-		return LOG_LEVEL_WARNING;
-	return strcmp(settings->log_level, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-}
+/* --- serving --- */
 
-static void
-start_log(const struct program *program, const struct settings *settings)
-{
-	enum log_target target = log_target_default();
-
-	if (program->foreground || strcmp(settings->log_target, "stderr") == 0)
-		target = LOG_TARGET_STDERR;
-	else if (strcmp(settings->log_target, "syslog") == 0)
-		target = LOG_TARGET_SYSLOG;
-	else if (strcmp(settings->log_target, "journal") == 0)
-		target = LOG_TARGET_JOURNAL;
-	log_start(PROGRAM, target, level_of(settings));
-}
-
-/* --- rights --- */
-
-/* The folder of the socket, where nobody has made it yet (a service manager may have). */
-static gboolean
-make_socket_folder(const char *socket_path, const struct passwd *user, GError **error)
-{
-	g_autofree char *folder = g_path_get_dirname(socket_path);
-
-	if (g_file_test(folder, G_FILE_TEST_IS_DIR))
-		return TRUE;
-	if (g_mkdir_with_parents(folder, 0755) != 0 || chmod(folder, 0755) != 0 ||
-	    (user != NULL && chown(folder, user->pw_uid, user->pw_gid) != 0))
-		return fail_false(error, PS_ERROR_DENIED, "api_socket: could not make %s: %s",
-				  folder, g_strerror(errno));
-	return TRUE;
-}
-
-/* Root is given up for good, before anybody is listened to. */
 static gboolean
 become_user(const struct settings *settings, GError **error)
 {
-	const struct passwd *user;
+	g_autofree char *folder = g_path_get_dirname(settings->api_socket);
+	const struct service_user user = { "daemon_user", settings->daemon_user, "api_socket",
+					   folder };
 
-	if (geteuid() != 0)
-		return make_socket_folder(settings->api_socket, NULL, error);
-	user = getpwnam(settings->daemon_user);
-	if (user == NULL)
-		return fail_false(error, PS_ERROR_INVALID,
-				  "daemon_user: there is no user '%s' on this system",
-				  settings->daemon_user);
-	if (!make_socket_folder(settings->api_socket, user, error))
-		return FALSE;
-	if (user->pw_uid == 0)
-		return TRUE; /* asked for */
-	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-	    setuid(user->pw_uid) != 0)
-		return fail_false(error, PS_ERROR_DENIED, "could not become the user %s: %s",
-				  user->pw_name, g_strerror(errno));
-	return TRUE;
+	return service_become(&user, error);
 }
-
-/* --- serving --- */
 
 static void
 warn_of_schema(struct program *program)
@@ -188,14 +128,20 @@ warn_of_schema(struct program *program)
 		log_warning("the database is not ready", "error", problem->message);
 }
 
+static struct role_groups
+role_groups_of(const struct settings *settings)
+{
+	return (struct role_groups){ settings->api_group_view, settings->api_group_operate,
+				     settings->api_group_keys };
+}
+
 static gboolean
 start_server(struct program *program, GError **error)
 {
 	const struct settings *settings = gateway_settings(program->gateway);
 	const char *const groups[] = { settings->api_group_view, settings->api_group_operate,
 				       settings->api_group_keys, NULL };
-	struct role_groups roles = { settings->api_group_view, settings->api_group_operate,
-				     settings->api_group_keys };
+	struct role_groups roles = role_groups_of(settings);
 	struct server_limits limits = server_default_limits;
 	int fd;
 
@@ -219,12 +165,11 @@ start(struct program *program, GError **error)
 
 	if (settings == NULL)
 		return FALSE;
-	start_log(program, settings);
+	service_start_log(PROGRAM, settings, program->foreground);
 	if (!become_user(settings, error)) {
 		settings_unref(settings);
 		return FALSE;
 	}
-	(void)prctl(PR_SET_DUMPABLE, 0); /* keys stay out of core files */
 	program->gateway = gateway_open(settings, GATEWAY_DAEMON, error);
 	if (program->gateway == NULL)
 		return FALSE;
@@ -241,26 +186,11 @@ static void
 reload(struct program *program)
 {
 	g_autoptr(GError) problem = NULL;
-	struct settings *settings;
-	gboolean worked = FALSE;
 
 	notify_reloading();
-	settings = settings_load(program->config, &problem);
-	if (settings != NULL) {
-		g_auto(GStrv) names =
-		    settings_restart_needed(gateway_settings(program->gateway), settings);
-		g_autofree char *later = g_strjoinv(" ", names);
+	if (service_reload(program->gateway, program->config, &problem)) {
+		struct role_groups roles = role_groups_of(gateway_settings(program->gateway));
 
-		if (*later != '\0')
-			log_warning("settings that take effect after a restart", "names", later);
-		worked = gateway_reload(program->gateway, settings, &problem);
-	}
-	if (worked) {
-		const struct settings *in_use = gateway_settings(program->gateway);
-		struct role_groups roles = { in_use->api_group_view, in_use->api_group_operate,
-					     in_use->api_group_keys };
-
-		log_set_level(level_of(in_use));
 		router_set_groups(program->router, &roles);
 		log_info("settings read again");
 	} else {

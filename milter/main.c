@@ -9,16 +9,11 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <malloc.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "milter/gateway.h"
@@ -29,6 +24,7 @@
 #include "milter/outbound.h"
 #include "milter/process.h"
 #include "milter/report.h"
+#include "milter/service.h"
 #include "milter/session.h"
 #include "milter/status.h"
 #include "pki/select.h"
@@ -37,7 +33,6 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
-#include "store/base/mailaddr.h"
 #include "store/config/settings.h"
 #include "store/db/changelog.h"
 #include "store/db/db.h"
@@ -116,69 +111,14 @@ read_options(int argc, char **argv, struct program *program, int *status)
 	return TRUE;
 }
 
-static enum log_level
-level_of(const struct settings *settings)
-{
-	if (strcmp(settings->log_level, "error") == 0)
-		return LOG_LEVEL_ERROR;
-	if (strcmp(settings->log_level, "warning") == 0)
-		return LOG_LEVEL_WARNING;
-	return strcmp(settings->log_level, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-}
-
-static void
-start_log(const struct program *program, const struct settings *settings)
-{
-	enum log_target target = log_target_default();
-
-	if (program->foreground || strcmp(settings->log_target, "stderr") == 0)
-		target = LOG_TARGET_STDERR;
-	else if (strcmp(settings->log_target, "syslog") == 0)
-		target = LOG_TARGET_SYSLOG;
-	else if (strcmp(settings->log_target, "journal") == 0)
-		target = LOG_TARGET_JOURNAL;
-	log_start(PROGRAM, target, level_of(settings));
-}
-
-/* Our part of run_dir, where nobody has made it yet (a service manager may have). */
-static gboolean
-make_run_folder(const char *run_dir, const struct passwd *user, GError **error)
-{
-	g_autofree char *path = g_build_filename(run_dir, "milter", NULL);
-
-	if (g_file_test(path, G_FILE_TEST_IS_DIR))
-		return TRUE;
-	if (g_mkdir_with_parents(path, 0755) != 0 || chmod(path, 0755) != 0 ||
-	    (user != NULL && chown(path, user->pw_uid, user->pw_gid) != 0))
-		return fail_false(error, PS_ERROR_DENIED,
-				  "run_dir: could not make the folder %s: %s", path,
-				  g_strerror(errno));
-	return TRUE;
-}
-
-/* Root is given up for good, before anything of a stranger's is read. */
 static gboolean
 become_user(const struct settings *settings, GError **error)
 {
-	const char *name = settings->milter_user;
-	const struct passwd *user;
+	g_autofree char *folder = g_build_filename(settings->run_dir, "milter", NULL);
+	const struct service_user user = { "milter_user", settings->milter_user, "run_dir",
+					   folder };
 
-	if (geteuid() != 0)
-		return make_run_folder(settings->run_dir, NULL, error);
-	errno = 0;
-	user = getpwnam(name);
-	if (user == NULL)
-		return fail_false(error, PS_ERROR_INVALID,
-				  "milter_user: there is no user %s on this system", name);
-	if (!make_run_folder(settings->run_dir, user, error))
-		return FALSE;
-	if (user->pw_uid == 0)
-		return TRUE; /* asked for */
-	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-	    setuid(user->pw_uid) != 0)
-		return fail_false(error, PS_ERROR_DENIED, "could not become the user %s: %s", name,
-				  g_strerror(errno));
-	return TRUE;
+	return service_become(&user, error);
 }
 
 /* ---- what the sessions are given ------------------------------------------------------------ */
@@ -388,14 +328,11 @@ start(struct program *program, GError **error)
 
 	if (settings == NULL)
 		return FALSE;
-	start_log(program, settings);
-	mailaddr_set_case(strcmp(settings->local_part_case, "exact") == 0 ? MAILADDR_EXACT_LOCAL
-									  : MAILADDR_FOLD_LOCAL);
+	service_start_log(PROGRAM, settings, program->foreground);
 	if (!become_user(settings, error)) {
 		settings_unref(settings);
 		return FALSE;
 	}
-	(void)prctl(PR_SET_DUMPABLE, 0); /* keys stay out of core files */
 	program->gateway = gateway_open(settings, GATEWAY_MILTER, error);
 	if (program->gateway == NULL)
 		return FALSE;
@@ -435,24 +372,13 @@ static void
 reload(struct program *program)
 {
 	g_autoptr(GError) error = NULL;
-	struct settings *settings;
-	gboolean worked = FALSE;
+	gboolean worked;
 
 	notify_reloading();
-	settings = settings_load(program->config, &error);
-	if (settings != NULL) {
-		g_auto(GStrv) names =
-		    settings_restart_needed(gateway_settings(program->gateway), settings);
-		g_autofree char *later = g_strjoinv(" ", names);
-
-		if (*later != '\0')
-			log_warning("settings that take effect after a restart", "names", later);
-		worked = gateway_reload(program->gateway, settings, &error);
-	}
+	worked = service_reload(program->gateway, program->config, &error);
 	if (worked) {
 		const struct settings *in_use = gateway_settings(program->gateway);
 
-		log_set_level(level_of(in_use));
 		worked = use_new_area(program, in_use, &error);
 		__atomic_store_n(&program->options.connections_max,
 				 (guint)in_use->milter_sessions_max, __ATOMIC_RELAXED);

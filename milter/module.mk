@@ -8,7 +8,8 @@ libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/s
 	%D%/foreign.c %D%/foreign.h
 libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/layers.c %D%/layers.h \
 	%D%/signers.c %D%/signers.h
-libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/explain.c %D%/explain.h
+libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/service.c %D%/service.h \
+	%D%/explain.c %D%/explain.h
 
 sbin_PROGRAMS += postseal-milter
 postseal_milter_SOURCES = %D%/main.c %D%/libmilter_glue.c %D%/libmilter_glue.h
