@@ -3,7 +3,11 @@
  */
 #include "milter/structure.h"
 
+#include <string.h>
+
 #include "milter/mime/detect.h"
+#include "milter/mime/leaf.h"
+#include "pki/crypto/cms_inspect.h"
 
 static enum arrived
 arrived_as(enum protection protection)
@@ -15,12 +19,62 @@ arrived_as(enum protection protection)
 	return ARRIVED_PLAIN;
 }
 
+/* Decoders skip what is not base64 and stop at the padding; here nothing may hide from them. */
+static gboolean
+is_base64_alone(const struct mime_tree *tree, gboolean *alone, GError **error)
+{
+	CLEANUP(spool_reader)
+	struct spool_reader *reader =
+	    spool_reader_new(tree->spool, tree->root->body_start, tree->root->end);
+	gboolean ended = FALSE;
+	const guint8 *bytes;
+	gssize length;
+
+	*alone = TRUE;
+	while ((length = spool_reader_next(reader, &bytes, error)) > 0) {
+		for (gssize i = 0; *alone && i < length; i++) {
+			guint8 c = bytes[i];
+
+			if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+				continue;
+			*alone =
+			    c == '=' || (!ended && (g_ascii_isalnum(c) || c == '+' || c == '/'));
+			ended |= c == '=';
+		}
+	}
+	return length == 0;
+}
+
+/* Left alone is only what is one encrypted object to its last byte: a head that was copied from
+ * somewhere protects nothing of what follows it. */
+static gboolean
+is_whole(const struct structure *structure, gboolean *whole, GError **error)
+{
+	const struct mime_tree *tree = structure->tree;
+	enum leaf_decoding decoding;
+	struct cms_info *info = NULL;
+
+	*whole = TRUE;
+	if (structure->detection->protection != PROTECTION_ENCRYPTED)
+		return TRUE;
+	if (!part_inspect_cms(tree, tree->root, TRUE, &decoding, &info, error))
+		return FALSE;
+	*whole = info != NULL && info->complete && info->has_content;
+	if (info != NULL)
+		cms_info_free(info);
+	if (!*whole ||
+	    (decoding == LEAF_AS_DECLARED && strcmp(tree->root->encoding, "base64") != 0))
+		return TRUE;
+	return is_base64_alone(tree, whole, error);
+}
+
 struct structure *
 structure_read(struct headers *headers, struct spool *body, GError **error)
 {
 	CLEANUP(structure) struct structure *structure = g_new0(struct structure, 1);
 	struct detection *detection;
 	struct structure_facts *facts = &structure->facts;
+	gboolean whole;
 
 	structure->tree = scan_message(headers, body, 0, spool_size(body), error);
 	if (structure->tree == NULL)
@@ -28,7 +82,9 @@ structure_read(struct headers *headers, struct spool *body, GError **error)
 	detection = structure->detection = detect_message(structure->tree, error);
 	if (detection == NULL)
 		return NULL;
-	facts->arrived = arrived_as(detection->protection);
+	if (!is_whole(structure, &whole, error))
+		return NULL;
+	facts->arrived = whole ? arrived_as(detection->protection) : ARRIVED_PLAIN;
 	facts->calendar = detection->calendar;
 	facts->content_type_ambiguous = detection->differing_types;
 	facts->size_bytes = headers_size(headers) + 2 + spool_size(body);

@@ -10,6 +10,9 @@
 #include "pki/crypto/cms_inspect.h"
 #include "store/base/error.h"
 
+#define PGP_ARMOR "-----BEGIN PGP MESSAGE-----"
+#define PGP_HEAD_BYTES 4096
+
 void
 detection_free(struct detection *detection)
 {
@@ -149,6 +152,37 @@ child_of(const struct part *part, guint index)
 								     : NULL;
 }
 
+/*
+ * Does it begin like an OpenPGP message (RFC 4880 sections 4.2, 5.1, 5.3 and 6.2): armor, then a
+ * packet with a session key, encrypted to a public key or a passphrase? The label alone is
+ * nobody's protection.
+ */
+static gboolean
+is_pgp_message(const struct mime_tree *tree, const struct part *part, gboolean *is, GError **error)
+{
+	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, part, LEAF_AS_DECLARED);
+	g_autoptr(GString) head = g_string_new(NULL);
+	const guint8 *bytes;
+	const char *at;
+	gsize length = 1;
+
+	while (head->len < PGP_HEAD_BYTES && length > 0) {
+		if (!source_next(leaf_source(leaf), &bytes, &length, error))
+			return FALSE;
+		g_string_append_len(head, (const char *)bytes, (gssize)MIN(length, PGP_HEAD_BYTES));
+	}
+	at = head->str + strspn(head->str, " \t\r\n");
+	*is = g_str_has_prefix(at, PGP_ARMOR);
+	while (*is && *at != '\0' && *at != '\r' && *at != '\n') { /* to the empty line */
+		at = strchr(at, '\n');
+		at = at != NULL ? at + 1 : "";
+	}
+	at += strspn(at, "\r\n");
+	/* the first six bits of: old format tag 1, old format tag 3, new format tags 1 and 3 */
+	*is = *is && *at != '\0' && strchr("hjw", *at) != NULL;
+	return TRUE;
+}
+
 static gboolean
 detect_multipart(struct mime_tree *tree, struct detection *detection, GError **error)
 {
@@ -159,7 +193,12 @@ detect_multipart(struct mime_tree *tree, struct detection *detection, GError **e
 		return TRUE;
 	if (part_is(root, "multipart/encrypted") &&
 	    part_is(child_of(root, 0), "application/pgp-encrypted")) {
-		detection->protection = PROTECTION_PGP_ENCRYPTED;
+		gboolean is = FALSE;
+
+		if (second->kind == PART_LEAF && !is_pgp_message(tree, second, &is, error))
+			return FALSE;
+		if (is)
+			detection->protection = PROTECTION_PGP_ENCRYPTED;
 	} else if (part_is(root, "multipart/signed") &&
 		   part_is(second, "application/pgp-signature")) {
 		detection->protection = PROTECTION_PGP_SIGNED;

@@ -34,19 +34,37 @@ SAME_ORDER(DIGEST_SHA256, DIGEST_SHA512, DIGEST_SHA512);
 #define ENVELOPE_BYTES 4096
 #define RECIPIENT_BYTES 1024
 
+/* As a quoted string: <a@b@corp> means "a@b" at corp to an MTA that takes it. */
+static struct mailaddr *
+address_quoted(const char *text, const char *at)
+{
+	g_autoptr(GString) quoted = g_string_new("\"");
+
+	for (; text < at; text++) {
+		if (*text == '"' || *text == '\\')
+			g_string_append_c(quoted, '\\');
+		g_string_append_c(quoted, *text);
+	}
+	g_string_append_printf(quoted, "\"%s", at);
+	return mailaddr_parse(quoted->str, NULL);
+}
+
 /* What the MTA takes and we cannot read still belongs to a domain, whose preferences must not be
- * lost over it. The local part is nobody's. NULL: not even that. */
+ * lost over it. NULL: not even that. */
 static struct mailaddr *
 address_of(const char *text)
 {
 	struct mailaddr *address = mailaddr_parse(text, NULL);
 	const char *at = strrchr(text, '@');
-	g_autofree char *instead = NULL;
+	g_autofree char *nobody = NULL;
 
 	if (address != NULL || at == NULL)
 		return address;
-	instead = g_strconcat("\"malformed address\"", at, NULL);
-	return mailaddr_parse(instead, NULL);
+	address = address_quoted(text, at);
+	if (address != NULL)
+		return address;
+	nobody = g_strconcat("\"malformed address\"", at, NULL);
+	return mailaddr_parse(nobody, NULL);
 }
 
 static void

@@ -145,8 +145,42 @@ recipient_add(struct cms_info *info, GBytes *bytes, guint named_max)
 	cms_recipient_fields_clear(&fields);
 }
 
+/* The content, what follows it, and the end of the object. */
 static gboolean
-enveloped_read(struct cms_enveloped *data, struct cms_info *info, GError **error)
+enveloped_rest_read(struct ber *ber, gboolean has_content, GError **error)
+{
+	guint64 size = 0;
+	guint8 tag;
+
+	if ((has_content && !ber_stream(ber, TLV_CONTEXT(0), NULL, &size, error)) ||
+	    !ber_leave(ber, error) || !ber_peek(ber, &tag, error))
+		return FALSE;
+	while (tag != 0) {
+		if (!ber_skip(ber, error) || !ber_peek(ber, &tag, error))
+			return FALSE;
+	}
+	return ber_leave(ber, error) && ber_leave(ber, error) && ber_leave(ber, error) &&
+	       ber_finish(ber, error);
+}
+
+/* An object that is cut off is still one: it is only not complete. */
+static gboolean
+enveloped_complete(struct cms_enveloped *data, struct cms_info *info, GError **error)
+{
+	GError *why = NULL;
+
+	info->complete = enveloped_rest_read(data->ber, info->has_content, &why);
+	if (why != NULL && !g_error_matches(why, PS_ERROR, PS_ERROR_INVALID)) {
+		g_propagate_error(error, why);
+		return FALSE;
+	}
+	g_clear_error(&why);
+	return TRUE;
+}
+
+static gboolean
+enveloped_read(struct cms_enveloped *data, enum cms_inspect_depth depth, struct cms_info *info,
+	       GError **error)
 {
 	guint8 tag;
 
@@ -158,7 +192,7 @@ enveloped_read(struct cms_enveloped *data, struct cms_info *info, GError **error
 	for (guint i = 0; i < data->recipients->len; i++)
 		recipient_add(info, g_ptr_array_index(data->recipients, i),
 			      data->limits->recipients);
-	return TRUE;
+	return depth == CMS_INSPECT_HEAD || enveloped_complete(data, info, error);
 }
 
 /* ---- the others ---- */
@@ -243,7 +277,7 @@ object_read(struct cms_signed *data, enum cms_inspect_depth depth, struct cms_in
 		if (info->type == CMS_TYPE_ENCRYPTED)
 			ok = encrypted_read(&enveloped, info, error);
 		else
-			ok = enveloped_read(&enveloped, info, error);
+			ok = enveloped_read(&enveloped, depth, info, error);
 		cms_enveloped_clear(&enveloped);
 		return ok;
 	case CMS_TYPE_COMPRESSED:

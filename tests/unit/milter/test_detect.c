@@ -31,6 +31,14 @@ struct row {
 #define SIGNED(protocol)                                                                           \
 	"Content-Type: multipart/signed; boundary=b; protocol=\"" protocol "\"\r\n\r\n"
 
+#define PGP_LABEL                                                                                  \
+	"Content-Type: multipart/encrypted; boundary=b; protocol=\"application/pgp-encrypted\""    \
+	"\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b\r\n"      \
+	"Content-Type: application/octet-stream\r\n\r\n"
+#define PGP(base64)                                                                                \
+	"-----BEGIN PGP MESSAGE-----\r\nVersion: x\r\n\r\n" base64                                 \
+	"\r\n-----END PGP MESSAGE-----\r\n"
+
 static const struct row rows[] = {
 	{ "plain text", "Subject: x\r\n\r\nhello\r\n", PROTECTION_NONE, 0 },
 	{ "label without the thing", P7("pkcs7-mime") "\r\naGVsbG8=\r\n", PROTECTION_NONE, 0 },
@@ -41,8 +49,12 @@ static const struct row rows[] = {
 	{ "PGP encrypted",
 	  "Content-Type: multipart/encrypted; boundary=b; protocol=\"application/pgp-encrypted\""
 	  "\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b\r\n"
-	  "Content-Type: application/octet-stream\r\n\r\nx\r\n--b--\r\n",
+	  "Content-Type: application/octet-stream\r\n\r\n" PGP("hQEMA") "--b--\r\n",
 	  PROTECTION_PGP_ENCRYPTED, 0 },
+	{ "PGP label around text", PGP_LABEL "secret\r\n--b--\r\n", PROTECTION_NONE, 0 },
+	{ "PGP armor around text", PGP_LABEL PGP("c2VjcmV0") "--b--\r\n", PROTECTION_NONE, 0 },
+	{ "PGP armor and nothing else", PGP_LABEL "-----BEGIN PGP MESSAGE-----\r\n--b--\r\n",
+	  PROTECTION_NONE, 0 },
 	{ "PGP label with one part",
 	  "Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\nContent-Type: "
 	  "application/pgp-encrypted\r\n\r\nVersion: 1\r\n--b--\r\n",

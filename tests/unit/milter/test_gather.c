@@ -281,6 +281,8 @@ test_recipients(void)
 		  REASON_REFUSED_NO_CERTIFICATE },
 		{ "routed over a stranger: what either demands", "erik%partner.example@localhost",
 		  NULL, OUTCOME_REFUSE, REASON_REFUSED_NO_CERTIFICATE },
+		{ "routed by a second at sign", "erik@partner.example@corp.example", NULL,
+		  OUTCOME_REFUSE, REASON_REFUSED_NO_CERTIFICATE },
 		{ "no route: one of ours", "fax%7@corp.example", NULL, OUTCOME_LEAVE,
 		  REASON_LEAVE_INTERNAL },
 		{ "a local part that is none: its domain's preferences count",

@@ -10,6 +10,7 @@
 #include "milter/mime/scan.h"
 #include "milter/outbound.h"
 #include "milter/policy/groups.h"
+#include "milter/structure.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/key.h"
 #include "store/base/buffer.h"
@@ -299,6 +300,60 @@ test_failures(void)
 	}
 }
 
+static enum arrived
+arrived(struct headers *headers, const char *text, gsize length, struct spool_area *area)
+{
+	g_autoptr(GError) error = NULL;
+	CLEANUP(spool) struct spool *body = spool_from_bytes(area, text, length, &error);
+	CLEANUP(structure) struct structure *structure = structure_read(headers, body, &error);
+
+	g_assert_no_error(error);
+	return structure->facts.arrived;
+}
+
+/* What counts as encrypted is the object alone and whole: not its head with text behind. */
+static void
+test_arrives_encrypted(void)
+{
+	CLEANUP(spool_area) struct spool_area *area = spool_area_new_memory(1 << 22);
+	CLEANUP(outbound) struct outbound *outbound = outbound_new();
+
+	for (gsize t = 3; t <= 5; t++) { /* CBC, GCM, EC */
+		CLEANUP(mime_tree) struct mime_tree *tree = tree_of(&messages[0], area);
+		CLEANUP(edits) struct edits *edits = edits_new();
+		CLEANUP(headers) struct headers *headers = NULL;
+		g_autoptr(GError) error = NULL;
+		g_autoptr(GBytes) bytes = NULL;
+		g_autofree char *body = NULL;
+		g_autofree char *behind = NULL;
+		g_autofree char *between = NULL;
+		struct group group;
+		struct outbound_request request = {
+			.group = &group, .tree = tree, .area = area, .now = NOW
+		};
+		gsize length;
+
+		group_init(&group, &treatments[t]);
+		g_assert_true(outbound_carry_out(outbound, &request, edits, &error));
+		headers = edits_apply_headers(edits, tree->root->headers, &error);
+		bytes = spool_bytes(edits_body(edits), 0, spool_size(edits_body(edits)), 1 << 20,
+				    &error);
+		g_assert_no_error(error);
+		body = g_strndup(g_bytes_get_data(bytes, &length), g_bytes_get_size(bytes));
+		length = strlen(body);
+		behind = g_strconcat(body, "\r\n\r\n-- secret --\r\n", NULL);
+		between = g_strconcat("(secret)\r\n", body, NULL);
+		g_test_message("%s", treatments[t].name);
+		g_assert_cmpint(arrived(headers, body, length, area), ==, ARRIVED_ENCRYPTED);
+		g_assert_cmpint(arrived(headers, body, length / 2, area), ==, ARRIVED_PLAIN);
+		g_assert_cmpint(arrived(headers, behind, strlen(behind), area), ==, ARRIVED_PLAIN);
+		g_assert_cmpint(arrived(headers, between, strlen(between), area), ==,
+				ARRIVED_PLAIN);
+		g_ptr_array_unref(group.signer_chain);
+		g_ptr_array_unref(group.certificates);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -317,6 +372,7 @@ main(int argc, char **argv)
 		}
 	}
 	g_test_add_func("/outbound/kept-signers", test_kept_signers);
+	g_test_add_func("/outbound/arrives-encrypted", test_arrives_encrypted);
 	g_test_add_func("/outbound/failures", test_failures);
 	status = g_test_run();
 	fixture_clear();
