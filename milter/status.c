@@ -14,6 +14,7 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 
+#define ACCEPT_WAIT_US 100000
 #define REQUEST_WAIT_MS 2000
 #define DOCUMENT_MAX_BYTES (1024 * 1024)
 #define SOURCES_MAX 16
@@ -329,8 +330,10 @@ serve(gpointer data)
 		if ((ready[0].revents & POLLIN) == 0)
 			continue;
 		fd = accept4(status->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0) {
+			g_usleep(ACCEPT_WAIT_US); /* no descriptor left: it stays readable */
 			continue;
+		}
 		answer(status, fd);
 		close(fd);
 	}

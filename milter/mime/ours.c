@@ -129,19 +129,39 @@ id_is_ours(const char *id, const char *const *ids)
 	return FALSE;
 }
 
+/* As a reader sees it who drops comments, blanks and quotes wherever they stand. */
+static char *
+text_squeezed(const char *text)
+{
+	GString *out = g_string_new(NULL);
+	guint depth = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text == '(')
+			depth++;
+		else if (*text == ')' && depth > 0)
+			depth--;
+		else if (depth == 0 && strchr(" \t\r\n\"\\", *text) == NULL)
+			g_string_append_c(out, *text);
+	}
+	return g_string_free(out, FALSE);
+}
+
 /* Does a field that cannot be parsed look, to a careless reader, like one of ours? */
 static gboolean
 begins_like_ours(const char *value, gsize length, const char *const *ids)
 {
 	g_autofree char *text = g_ascii_strdown(value, (gssize)length);
+	g_autofree char *squeezed = NULL;
 
 	for (gsize i = 0; i < length; i++) /* a NUL hides nothing */
 		if (text[i] == '\0')
 			text[i] = ' ';
+	squeezed = text_squeezed(text);
 	for (; ids != NULL && *ids != NULL; ids++) {
 		g_autofree char *id = g_ascii_strdown(*ids, -1);
 
-		if (strstr(text, id) != NULL)
+		if (strstr(text, id) != NULL || strstr(squeezed, id) != NULL)
 			return TRUE;
 	}
 	return FALSE;

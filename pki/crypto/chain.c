@@ -100,7 +100,11 @@ static char *
 key_fault(const struct cert *cert, gboolean allow_legacy)
 {
 	unsigned int bits = cert_key_bits(cert);
+	const char *weakness = cert_pkey(cert) != NULL ? key_weakness_of(cert_pkey(cert)) : NULL;
 
+	if (weakness != NULL)
+		return g_strdup_printf("the %s key of '%s' %s", cert_key_text(cert),
+				       cert_subject(cert), weakness);
 	if (key_strength_allowed(cert_key_kind(cert), bits) ||
 	    cert_key_kind(cert) == KEY_KIND_OTHER || cert_pkey(cert) == NULL)
 		return NULL;

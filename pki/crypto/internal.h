@@ -66,6 +66,8 @@ void certs_inherit_parameters(GPtrArray *certs, GPtrArray *anchors);
 struct key *key_new_pkey(EVP_PKEY *pkey, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 enum key_kind key_kind_of(const EVP_PKEY *pkey, unsigned int *bits);
 char *key_text_of(const EVP_PKEY *pkey);
+/* NULL, or why nobody may rely on this public key however long it is. */
+const char *key_weakness_of(const EVP_PKEY *pkey);
 
 /* Sets *error to the text and OpenSSL's own reason, empties OpenSSL's queue; gives NULL. */
 void *fail_openssl(GError **error, enum ps_error code, const char *format, ...) G_GNUC_PRINTF(3, 4);

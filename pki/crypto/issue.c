@@ -329,14 +329,8 @@ checked_key(const struct issue_spec *spec, GError **error)
 	if (!key_strength_allowed(kind, bits) || (kind == KEY_KIND_RSA && bits % 8 != 0))
 		return fail(error, PS_ERROR_INVALID,
 			    "%s keys are refused: use RSA with 2048, 3072 or 4096 bits", text);
-	if (kind == KEY_KIND_RSA) {
-		g_autoptr(BIGNUM) e = NULL;
-
-		if (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1 || !BN_is_odd(e) ||
-		    BN_num_bits(e) < 2)
-			return fail(error, PS_ERROR_INVALID,
-				    "the RSA key has an exponent that is not safe");
-	}
+	if (key_weakness_of(pkey) != NULL)
+		return fail(error, PS_ERROR_INVALID, "the %s key %s", text, key_weakness_of(pkey));
 	return g_steal_pointer(&pkey);
 }
 

@@ -3,10 +3,13 @@
  */
 #include "pki/crypto/key.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <string.h>
 
 #include "pki/crypto/internal.h"
+
+#define RSA_EXPONENT_MAX_BITS 64
 
 struct key {
 	gint references;
@@ -45,6 +48,28 @@ key_kind_of(const EVP_PKEY *pkey, unsigned int *bits)
 		if (EVP_PKEY_get_base_id(pkey) == ids[i].id)
 			return ids[i].kind;
 	return KEY_KIND_OTHER;
+}
+
+/* With the exponent 1 a cipher text is its plain text, and everybody signs; a large one is work for
+ * us. Curves of the owner's own making may be chosen so that anybody can solve them. */
+const char *
+key_weakness_of(const EVP_PKEY *pkey)
+{
+	unsigned int bits;
+	enum key_kind kind = key_kind_of(pkey, &bits);
+	g_autoptr(BIGNUM) e = NULL;
+	char group[64];
+	gsize length = 0;
+	const char *weakness = NULL;
+
+	if (kind == KEY_KIND_EC && EVP_PKEY_get_group_name(pkey, group, sizeof group, &length) != 1)
+		weakness = "has a curve without name";
+	else if ((kind == KEY_KIND_RSA || kind == KEY_KIND_RSA_PSS) &&
+		 (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1 || !BN_is_odd(e) ||
+		  BN_num_bits(e) < 2 || BN_num_bits(e) > RSA_EXPONENT_MAX_BITS))
+		weakness = "has an exponent that is not safe";
+	ERR_clear_error();
+	return weakness;
 }
 
 char *

@@ -5,6 +5,7 @@
 #include "pki/crypto/cert.h"
 #include "pki/crypto/cms_encrypt.h"
 #include "store/base/buffer.h"
+#include "store/base/error.h"
 #include "tests/unit/pki/cms_fixture.h"
 
 struct row {
@@ -155,6 +156,29 @@ test_mixed(void)
 	buffer_sink_clear(&out);
 }
 
+/* A certificate whose key is long enough and worth nothing: its exponent is even. */
+static void
+test_weak_exponent(void)
+{
+	g_autoptr(GBytes) der = g_bytes_ref(cert_der(fixture_identity("rsa1")->cert));
+	gsize length;
+	g_autofree guint8 *bytes = g_memdup2(g_bytes_get_data(der, &length), g_bytes_get_size(der));
+	guint8 *exponent = memmem(bytes, g_bytes_get_size(der), "\x02\x03\x01\x00\x01", 5);
+	g_autoptr(GBytes) weak = NULL;
+	g_autoptr(GError) error = NULL;
+	CLEANUP(cert) struct cert *cert = NULL;
+
+	g_assert_nonnull(exponent);
+	g_assert_true(cms_encrypt_usable(fixture_identity("rsa1")->cert, &error));
+	exponent[4] = 0;
+	weak = g_bytes_new(bytes, g_bytes_get_size(der));
+	cert = cert_parse(weak, &error);
+	g_assert_no_error(error);
+	g_assert_false(cms_encrypt_usable(cert, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	g_assert_nonnull(strstr(error->message, "exponent"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -167,6 +191,7 @@ main(int argc, char **argv)
 		g_test_add_data_func(name, &rows[i], test_row);
 	}
 	g_test_add_func("/cms_encrypt/RSA and EC share an object only when told", test_mixed);
+	g_test_add_func("/cms_encrypt/a key with an exponent that is not safe", test_weak_exponent);
 	status = g_test_run();
 	fixture_clear();
 	return status;
