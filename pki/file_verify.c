@@ -245,13 +245,6 @@ file_pool_read(const char *const *paths, const struct secret *password, file_bro
 	return g_steal_pointer(&pool);
 }
 
-enum chain_revocation
-file_verify_revocation_default(const struct file_verify *verify)
-{
-	return verify->crls != NULL && verify->crls[0] != NULL ? CHAIN_REVOCATION_REQUIRED
-							       : CHAIN_REVOCATION_IF_AVAILABLE;
-}
-
 /* The certificate to be judged must be readable: here a broken file is an error. */
 static struct file_pool *
 read_subject(const char *path, GError **error)

@@ -34,13 +34,12 @@ struct file_verify {
 	const char *const *roots;
 	const char *const *untrusted;
 	const char *const *crls;
-	/* anchors, untrusted, crls are filled from the files; the rest is taken as it is.
-	 * revocation: see file_verify_revocation_default. */
+	/* anchors, untrusted, crls are filled from the files; the rest is taken as it is. */
 	struct chain_options options;
 };
 
-/* cert verify: REQUIRED where --crls is given, else IF_AVAILABLE. */
-enum chain_revocation file_verify_revocation_default(const struct file_verify *verify);
+/* NULL with *error where a file cannot be read; what is wrong with the certificate is in the
+ * report, the caller's to free. What cannot be read of a folder goes to broken. */
 struct chain_report *file_verify_run(const struct file_verify *verify, file_broken_func broken,
 				     gpointer data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

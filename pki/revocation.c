@@ -169,18 +169,3 @@ revocation_lists(struct revocation *revocation, GPtrArray *certs, GError **error
 			return NULL;
 	return g_steal_pointer(&lists);
 }
-
-gsize
-revocation_bytes(struct revocation *revocation)
-{
-	GHashTableIter iter;
-	gpointer crl;
-	gsize bytes = 0;
-
-	g_mutex_lock(&revocation->lock);
-	g_hash_table_iter_init(&iter, revocation->parsed);
-	while (g_hash_table_iter_next(&iter, NULL, &crl))
-		bytes += crl_memory(crl);
-	g_mutex_unlock(&revocation->lock);
-	return bytes;
-}

@@ -25,8 +25,6 @@ void revocation_free(struct revocation *revocation);
  * its distribution points name. Unref the array. */
 GPtrArray *revocation_lists(struct revocation *revocation, GPtrArray *certs,
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Memory that the parsed lists take, for status. */
-gsize revocation_bytes(struct revocation *revocation);
 
 DEFINE_CLEANUP(revocation, revocation_free)
 

@@ -130,22 +130,6 @@ ctl_mark_name(enum ctl_mark mark)
 	return "";
 }
 
-const char *
-trust_purpose_name(enum trust_purpose purpose)
-{
-	switch (purpose) {
-	case TRUST_ENCRYPT:
-		return "encrypt";
-	case TRUST_SIGN:
-		return "sign";
-	case TRUST_VERIFY:
-		return "verify";
-	case TRUST_ANY:
-		return "any";
-	}
-	return "any";
-}
-
 static enum chain_purpose
 chain_purpose_of(enum trust_purpose purpose)
 {
@@ -511,14 +495,6 @@ trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpos
 		return NULL;
 	return judge_now(trust, cert, purpose, mode, hints, at != 0 ? at : clock_now(trust->clock),
 			 error);
-}
-
-void
-trust_forget(struct trust *trust)
-{
-	g_mutex_lock(&trust->lock);
-	g_hash_table_remove_all(trust->verdicts);
-	g_mutex_unlock(&trust->lock);
 }
 
 void

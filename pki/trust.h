@@ -55,7 +55,7 @@ struct verdict {
 	gboolean by_ctl_allow;  /* valid only because of an allow entry */
 };
 
-/* changelog may be NULL (tests): nothing ever changes then but by trust_forget. All arguments
+/* changelog may be NULL (tests): nothing ever changes then. All arguments
  * stay the caller's and live longer. */
 struct trust *trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
 			struct preference_cache *preferences, gint64 cache_grace);
@@ -76,14 +76,12 @@ struct verdict *trust_judge_with(struct trust *trust, struct cert *cert, enum tr
 /* The mode that a set of preferences asks for; NULL: the default, if-available. */
 enum chain_revocation trust_revocation(const struct preference_set *set,
 				       enum trust_purpose purpose);
-void trust_forget(struct trust *trust); /* empties the cache */
 void trust_stats(struct trust *trust, guint64 *hits, guint64 *misses);
 
 struct verdict *verdict_ref(struct verdict *verdict);
 void verdict_unref(struct verdict *verdict);
 const char *verdict_state_name(enum verdict_state state); /* "valid", "invalid" … */
 const char *ctl_mark_name(enum ctl_mark mark);            /* "allow", "denied through issuer" */
-const char *trust_purpose_name(enum trust_purpose purpose);
 
 DEFINE_CLEANUP(trust, trust_free)
 DEFINE_CLEANUP(verdict, verdict_unref)

@@ -122,25 +122,6 @@ headers_add(struct headers *headers, const char *name, const char *value, gsize 
 	return TRUE;
 }
 
-struct headers *
-headers_copy(const struct headers *headers)
-{
-	struct headers *copy = headers_new();
-
-	for (guint i = 0; i < headers->fields->len; i++) {
-		const struct header *from = headers_at(headers, i);
-		struct header *field = g_new0(struct header, 1);
-
-		field->name = g_strdup(from->name);
-		field->value = g_memdup2(from->value, from->length + 1);
-		field->length = from->length;
-		field->occurrence = from->occurrence;
-		g_ptr_array_add(copy->fields, field);
-	}
-	copy->size = headers->size;
-	return copy;
-}
-
 guint
 headers_count(const struct headers *headers)
 {

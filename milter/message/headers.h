@@ -27,7 +27,6 @@ struct header {
 struct headers *headers_new(void);
 struct headers *headers_ref(struct headers *headers);
 void headers_unref(struct headers *headers);
-struct headers *headers_copy(const struct headers *headers);
 
 /* CRLF folds in value become LF. */
 gboolean headers_add(struct headers *headers, const char *name, const char *value, gsize length,

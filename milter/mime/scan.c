@@ -537,15 +537,3 @@ part_parameter(const struct part *part, const char *name)
 {
 	return part->content_type != NULL ? content_type_parameter(part->content_type, name) : NULL;
 }
-
-gboolean
-part_is_attachment(const struct part *part)
-{
-	const char *value = headers_value(part->headers, "Content-Disposition");
-	CLEANUP(content_type) struct content_type *disposition = NULL;
-
-	if (value == NULL)
-		return FALSE;
-	disposition = content_disposition_parse(value);
-	return disposition != NULL && strcmp(content_type_name(disposition), "attachment") == 0;
-}

@@ -67,7 +67,6 @@ void mime_tree_free(struct mime_tree *tree);
 gboolean part_is(const struct part *part, const char *type); /* a last "*" stands for all */
 /* Value of a Content-Type parameter, decoded (RFC 2231); NULL when there is none. */
 const char *part_parameter(const struct part *part, const char *name);
-gboolean part_is_attachment(const struct part *part);
 
 DEFINE_CLEANUP(mime_tree, mime_tree_free)
 

@@ -4,32 +4,21 @@
  */
 #include "milter/mime/verdict.h"
 
-struct verdict_name {
-	const char *word;
-	const char *authres; /* mailflow.md's mapping to RFC 7281 */
-};
-
-static const struct verdict_name names[] = {
-	[MAIL_VALID] = { "valid", "pass" },
-	[MAIL_UNTRUSTED] = { "untrusted", "policy" },
-	[MAIL_MISMATCH] = { "mismatch", "policy" },
-	[MAIL_BAD] = { "bad", "fail" },
-	[MAIL_UNSIGNED] = { "unsigned", "none" },
-	[MAIL_PARTIAL] = { "partial", "policy" },
-	[MAIL_UNDECRYPTABLE] = { "undecryptable", "neutral" },
-	[MAIL_MALFORMED] = { "malformed", "neutral" },
+static const char *const names[] = {
+	[MAIL_VALID] = "valid",
+	[MAIL_UNTRUSTED] = "untrusted",
+	[MAIL_MISMATCH] = "mismatch",
+	[MAIL_BAD] = "bad",
+	[MAIL_UNSIGNED] = "unsigned",
+	[MAIL_PARTIAL] = "partial",
+	[MAIL_UNDECRYPTABLE] = "undecryptable",
+	[MAIL_MALFORMED] = "malformed",
 };
 
 const char *
 mail_verdict_name(enum mail_verdict verdict)
 {
-	return (gsize)verdict < G_N_ELEMENTS(names) ? names[verdict].word : "malformed";
-}
-
-const char *
-mail_verdict_authres(enum mail_verdict verdict)
-{
-	return (gsize)verdict < G_N_ELEMENTS(names) ? names[verdict].authres : "neutral";
+	return (gsize)verdict < G_N_ELEMENTS(names) ? names[verdict] : "malformed";
 }
 
 const char *

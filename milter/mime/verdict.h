@@ -45,8 +45,6 @@ struct verdict_input {
 /* *reason is borrowed from the input or static. */
 enum mail_verdict verdict_decide(const struct verdict_input *input, const char **reason);
 const char *mail_verdict_name(enum mail_verdict verdict);
-/* RFC 7281 result: pass, policy, fail, neutral, none. */
-const char *mail_verdict_authres(enum mail_verdict verdict);
 const char *signer_signature_name(enum signer_signature signature); /* "good" */
 const char *signer_trust_name(enum signer_trust trust);             /* "valid" */
 

@@ -2,8 +2,8 @@
  * ruling - what is to be done with one message: gathered, decided, grouped. The one function that
  * the mail path and explain share.
  *
- * Failure: NULL with *error where nothing could be known (store away): the caller answers with
- * error_smtp_reply(). Threads: any; a result belongs to its caller.
+ * Failure: NULL with *error where nothing could be known (store away): the caller defers.
+ * Threads: any; a result belongs to its caller.
  */
 #ifndef MILTER_POLICY_RULING_H
 #define MILTER_POLICY_RULING_H

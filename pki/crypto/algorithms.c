@@ -10,16 +10,13 @@ struct row {
 	const char *name;
 	const char *oid;
 	const char *openssl;
-	unsigned int bits;
 	enum algorithm_standing standing;
 };
 
 static const struct row rows[ALGORITHM_COUNT] = {
-	[ALGORITHM_UNKNOWN] = { ALGORITHM_CLASS_DIGEST, "unknown", NULL, NULL, 0,
-				ALGORITHM_REFUSED },
-#define ALGORITHM(id, class_, name_, oid_, openssl_, bits_, standing_)                             \
-	[ALGORITHM_##id] = { ALGORITHM_CLASS_##class_, name_, oid_, openssl_, bits_,               \
-			     ALGORITHM_##standing_ },
+	[ALGORITHM_UNKNOWN] = { ALGORITHM_CLASS_DIGEST, "unknown", NULL, NULL, ALGORITHM_REFUSED },
+#define ALGORITHM(id, in, name_, oid_, openssl_, is)                                               \
+	[ALGORITHM_##id] = { ALGORITHM_CLASS_##in, name_, oid_, openssl_, ALGORITHM_##is },
 #include "pki/crypto/algorithms.def"
 #undef ALGORITHM
 };
@@ -59,12 +56,6 @@ enum algorithm_standing
 algorithm_standing(enum algorithm algorithm)
 {
 	return row_of(algorithm)->standing;
-}
-
-unsigned int
-algorithm_bits(enum algorithm algorithm)
-{
-	return row_of(algorithm)->bits;
 }
 
 enum algorithm
@@ -117,17 +108,6 @@ key_kind_name(enum key_kind kind)
 		if (kinds[i].kind == kind)
 			return kinds[i].name;
 	return "unknown";
-}
-
-gboolean
-key_kind_by_name(const char *name, enum key_kind *kind)
-{
-	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
-		if (g_ascii_strcasecmp(kinds[i].name, name) == 0) {
-			*kind = kinds[i].kind;
-			return TRUE;
-		}
-	return FALSE;
 }
 
 gboolean

@@ -38,7 +38,7 @@ enum algorithm_standing {
 
 enum algorithm {
 	ALGORITHM_UNKNOWN,
-#define ALGORITHM(id, class, name, oid, openssl, bits, standing) ALGORITHM_##id,
+#define ALGORITHM(id, class, name, oid, openssl, standing) ALGORITHM_##id,
 #include "pki/crypto/algorithms.def"
 #undef ALGORITHM
 	ALGORITHM_COUNT
@@ -49,14 +49,12 @@ const char *algorithm_oid(enum algorithm algorithm);     /* dotted; NULL where i
 const char *algorithm_openssl(enum algorithm algorithm); /* OpenSSL's name, NULL for none */
 enum algorithm_class algorithm_class(enum algorithm algorithm);
 enum algorithm_standing algorithm_standing(enum algorithm algorithm); /* REFUSED for unknown */
-unsigned int algorithm_bits(enum algorithm algorithm); /* security strength, SP 800-57 */
 enum algorithm algorithm_by_name(const char *name);
 enum algorithm algorithm_by_oid(const char *dotted);
 /* The digest of a signature algorithm; UNKNOWN where the parameters say (PSS) or it has none. */
 enum algorithm algorithm_digest_of(enum algorithm signature);
 
 const char *key_kind_name(enum key_kind kind); /* "RSA", "EC", "Ed25519" */
-gboolean key_kind_by_name(const char *name, enum key_kind *kind);
 /* May a key of this kind and length be used at all (RSA 2048, named curves of 256 bits …)? */
 gboolean key_strength_allowed(enum key_kind kind, unsigned int bits);
 

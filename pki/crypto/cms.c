@@ -1,5 +1,7 @@
 #include "pki/crypto/cms.h"
 
+#include "pki/crypto/algorithms.h"
+
 const struct cms_limits cms_limits_default = {
 	.signers = 16,
 	.certs = 64,
@@ -11,17 +13,16 @@ const struct cms_limits cms_limits_default = {
 	.inflate_factor = 20,
 };
 
-static const char *const digest_names[] = { "sha256", "sha384", "sha512" };
+static const enum algorithm digests[] = { ALGORITHM_SHA256, ALGORITHM_SHA384, ALGORITHM_SHA512 };
 static const char *const digest_micalgs[] = { "sha-256", "sha-384", "sha-512" };
-static const char *const cipher_names[] = { "aes-128-cbc", "aes-192-cbc", "aes-256-cbc",
-					    "aes-128-gcm", "aes-256-gcm" };
-static const char *const transport_names[] = { "pkcs1", "oaep-sha1", "oaep-sha256", "oaep-sha384",
-					       "oaep-sha512" };
+static const enum algorithm ciphers[] = { ALGORITHM_AES_128_CBC, ALGORITHM_AES_192_CBC,
+					  ALGORITHM_AES_256_CBC, ALGORITHM_AES_128_GCM,
+					  ALGORITHM_AES_256_GCM };
 
 const char *
 cms_digest_name(enum cms_digest digest)
 {
-	return digest_names[digest];
+	return algorithm_name(digests[digest]);
 }
 
 const char *
@@ -33,13 +34,7 @@ cms_digest_micalg(enum cms_digest digest)
 const char *
 cms_cipher_name(enum cms_cipher cipher)
 {
-	return cipher_names[cipher];
-}
-
-const char *
-cms_transport_name(enum cms_transport transport)
-{
-	return transport_names[transport];
+	return algorithm_name(ciphers[cipher]);
 }
 
 gboolean
@@ -49,14 +44,13 @@ cms_cipher_is_aead(enum cms_cipher cipher)
 }
 
 static gboolean
-name_find(const char *const *names, guint n_names, const char *name, guint *found)
+find_named(const enum algorithm *rows, guint n_rows, const char *name, guint *found)
 {
-	for (guint i = 0; i < n_names; i++) {
-		if (g_ascii_strcasecmp(names[i], name) == 0) {
-			*found = i;
+	enum algorithm wanted = algorithm_by_name(name);
+
+	for (*found = 0; *found < n_rows; (*found)++)
+		if (rows[*found] == wanted)
 			return TRUE;
-		}
-	}
 	return FALSE;
 }
 
@@ -65,7 +59,7 @@ cms_digest_from_name(const char *name, enum cms_digest *digest)
 {
 	guint found;
 
-	if (!name_find(digest_names, G_N_ELEMENTS(digest_names), name, &found))
+	if (!find_named(digests, G_N_ELEMENTS(digests), name, &found))
 		return FALSE;
 	*digest = (enum cms_digest)found;
 	return TRUE;
@@ -76,19 +70,8 @@ cms_cipher_from_name(const char *name, enum cms_cipher *cipher)
 {
 	guint found;
 
-	if (!name_find(cipher_names, G_N_ELEMENTS(cipher_names), name, &found))
+	if (!find_named(ciphers, G_N_ELEMENTS(ciphers), name, &found))
 		return FALSE;
 	*cipher = (enum cms_cipher)found;
-	return TRUE;
-}
-
-gboolean
-cms_transport_from_name(const char *name, enum cms_transport *transport)
-{
-	guint found;
-
-	if (!name_find(transport_names, G_N_ELEMENTS(transport_names), name, &found))
-		return FALSE;
-	*transport = (enum cms_transport)found;
 	return TRUE;
 }

@@ -42,12 +42,10 @@ enum cms_transport { /* for RSA recipients; EC ones have one way only */
 /* "sha256", the micalg of RFC 8551 is "sha-256": cms_digest_micalg. */
 const char *cms_digest_name(enum cms_digest digest);
 const char *cms_digest_micalg(enum cms_digest digest);
-const char *cms_cipher_name(enum cms_cipher cipher);          /* "aes-256-gcm" */
-const char *cms_transport_name(enum cms_transport transport); /* "oaep-sha256" */
+const char *cms_cipher_name(enum cms_cipher cipher); /* "aes-256-gcm" */
 gboolean cms_cipher_is_aead(enum cms_cipher cipher);
 gboolean cms_digest_from_name(const char *name, enum cms_digest *digest);
 gboolean cms_cipher_from_name(const char *name, enum cms_cipher *cipher);
-gboolean cms_transport_from_name(const char *name, enum cms_transport *transport);
 
 struct cms_limits {
 	guint signers;         /* 16 */

@@ -412,17 +412,3 @@ cms_verify_report_free(struct cms_verify_report *report)
 	g_free(report->content_type);
 	g_free(report);
 }
-
-const char *
-cms_signature_name(enum cms_signature signature)
-{
-	switch (signature) {
-	case CMS_SIGNATURE_GOOD:
-		return "good";
-	case CMS_SIGNATURE_BAD:
-		return "bad";
-	case CMS_SIGNATURE_UNKNOWN:
-		break;
-	}
-	return "unknown";
-}

@@ -84,7 +84,6 @@ struct cms_verify_report *cms_verify_detached(struct source *object, struct sour
 void cms_verify_report_free(struct cms_verify_report *report);
 DEFINE_CLEANUP(cms_verify_report, cms_verify_report_free)
 
-const char *cms_signature_name(enum cms_signature signature); /* "good", "bad", "unknown" */
 void cms_signer_id_clear(struct cms_signer_id *id);
 /* To show: "CN=…, serial 0a1b", "key id 7afb…", or "nobody"; printable, owned by the caller. */
 char *cms_signer_id_text(const struct cms_signer_id *id);

@@ -122,7 +122,6 @@ GETTER(unsigned int, scope, scope)
 GETTER(unsigned int, reasons, reasons)
 GETTER(const char *, scope_digest, scope_digest)
 GETTER(gboolean, has_unknown_critical, unknown_critical)
-GETTER(enum algorithm, signature_algorithm, signature_algorithm)
 GETTER(gsize, entry_count, count)
 #undef GETTER
 
@@ -203,19 +202,6 @@ crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_item *, gp
 		};
 		go_on = visit(&entry, data);
 	}
-}
-
-X509_CRL *
-crl_x509(const struct crl *crl, GError **error)
-{
-	gsize length;
-	const unsigned char *p = g_bytes_get_data(crl->der, &length);
-	X509_CRL *x509 = d2i_X509_CRL(NULL, &p, (long)length);
-
-	if (x509 == NULL)
-		return fail_openssl(error, PS_ERROR_INVALID, "the CRL of '%s' cannot be read",
-				    crl->issuer);
-	return x509;
 }
 
 /* The signed bytes go to OpenSSL as one opaque SEQUENCE: no X509_CRL is made. */

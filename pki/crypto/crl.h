@@ -73,7 +73,6 @@ const char *crl_scope_digest(const struct crl *crl);
 /* The names of its distribution point (URIs, "DN:" texts), borrowed; empty without one. */
 const char *const *crl_points(const struct crl *crl);
 gboolean crl_has_unknown_critical(const struct crl *crl); /* then it must not be used */
-enum algorithm crl_signature_algorithm(const struct crl *crl);
 gsize crl_entry_count(const struct crl *crl);
 gsize crl_memory(const struct crl *crl); /* bytes that it takes */
 /* FALSE when it is not listed. issuer_key NULL means the list's own issuer. serial_hex of

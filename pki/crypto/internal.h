@@ -48,8 +48,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GENERAL_NAMES, GENERAL_NAMES_free)
 X509 *cert_x509(const struct cert *cert);
 EVP_PKEY *key_pkey(const struct key *key);
 EVP_PKEY *cert_pkey(const struct cert *cert); /* public key; NULL when OpenSSL cannot read it */
-/* Parses anew from the DER with every call: costly for a large list. Owned by the caller. */
-X509_CRL *crl_x509(const struct crl *crl, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Through the DER, so that the limits and rules of cert_parse hold. */
 struct cert *cert_parse_x509(X509 *x509, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,22 +1,21 @@
 /*
- * error - one table maps an error code to the SMTP reply, the HTTP status and the exit code.
+ * error - one table maps an error code to the HTTP status and the exit code.
  */
 #include "store/base/error.h"
 
 struct error_meaning {
 	const char *name;
-	const char *smtp_reply;
 	unsigned int http_status;
 	int exit_status;
 };
 
 static const struct error_meaning meanings[] = {
-	[PS_ERROR_TEMPORARY] = { "temporary", "451 4.3.0", 503, 1 },
-	[PS_ERROR_INVALID] = { "invalid", "550 5.7.1", 400, 1 },
-	[PS_ERROR_DENIED] = { "denied", "550 5.7.1", 403, 4 },
-	[PS_ERROR_NOT_FOUND] = { "not-found", "451 4.3.0", 404, 5 },
-	[PS_ERROR_BUG] = { "bug", "451 4.3.0", 500, 1 },
-	[PS_ERROR_FULL] = { "full", "452 4.3.1", 507, 1 },
+	[PS_ERROR_TEMPORARY] = { "temporary", 503, 1 },
+	[PS_ERROR_INVALID] = { "invalid", 400, 1 },
+	[PS_ERROR_DENIED] = { "denied", 403, 4 },
+	[PS_ERROR_NOT_FOUND] = { "not-found", 404, 5 },
+	[PS_ERROR_BUG] = { "bug", 500, 1 },
+	[PS_ERROR_FULL] = { "full", 507, 1 },
 };
 
 GQuark
@@ -62,12 +61,6 @@ meaning_of(const GError *error)
 	    (gsize)error->code >= G_N_ELEMENTS(meanings))
 		return &meanings[PS_ERROR_BUG];
 	return &meanings[error->code];
-}
-
-const char *
-error_smtp_reply(const GError *error)
-{
-	return meaning_of(error)->smtp_reply;
 }
 
 unsigned int

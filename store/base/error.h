@@ -29,8 +29,8 @@ void *fail(GError **error, enum ps_error code, const char *format, ...) G_GNUC_P
 gboolean fail_false(GError **error, enum ps_error code, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
-/* What an error means outside: one table for the three worlds. Foreign domains count as BUG. */
-const char *error_smtp_reply(const GError *error);   /* "451 4.3.0" */
+/* What an error means outside; the reply to a mail server is its reason's (reason.h). Foreign
+ * domains count as BUG. */
 unsigned int error_http_status(const GError *error); /* 404 */
 int error_exit_status(const GError *error);          /* 5 */
 const char *error_code_name(const GError *error);    /* "not-found" */

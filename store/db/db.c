@@ -154,12 +154,6 @@ db_now(const struct db *db)
 	return clock_now(db->clock);
 }
 
-struct clock *
-db_clock(const struct db *db)
-{
-	return db->clock;
-}
-
 enum db_role
 db_role(const struct db *db)
 {
@@ -176,10 +170,4 @@ void
 db_count_retry(struct db *db)
 {
 	__atomic_add_fetch(&db->retries, 1, __ATOMIC_RELAXED);
-}
-
-const struct settings *
-db_settings(const struct db *db)
-{
-	return db->settings;
 }

@@ -49,7 +49,6 @@ void db_stats(struct db *db, struct db_stats *stats);
 /* Goes up when db_query begins to read from another server than before: caches are void. */
 guint64 db_read_epoch(struct db *db);
 gint64 db_now(const struct db *db);
-struct clock *db_clock(const struct db *db);
 enum db_role db_role(const struct db *db);
 
 DEFINE_CLEANUP(db, db_close)

@@ -74,6 +74,5 @@ void pool_stats(struct pool *pool, struct db_stats *stats);
 /* db.c */
 struct pool *db_pool_primary(struct db *db);
 void db_count_retry(struct db *db);
-const struct settings *db_settings(const struct db *db);
 
 #endif

@@ -140,7 +140,6 @@ test_ceiling(gconstpointer data)
 	g_assert_true(spool_append(second, bytes, 500, &error));
 	g_assert_false(spool_append(second, bytes, 1, &error));
 	g_assert_error(error, PS_ERROR, PS_ERROR_FULL);
-	g_assert_cmpstr(error_smtp_reply(error), ==, "452 4.3.1");
 	g_clear_error(&error);
 	spool_unref(g_steal_pointer(&first));
 	g_assert_true(spool_append(second, bytes, 1500, &error));
