@@ -311,7 +311,7 @@ prepare_listening(struct program *program, const struct settings *settings)
 	};
 	program->options = (struct milter_options){
 		.socket = settings->milter_socket,
-		.socket_mode = *settings->milter_socket_group != '\0' ? 0660 : 0666,
+		.socket_mode = 0660, /* who connects is believed every login and address */
 		.socket_group = settings->milter_socket_group,
 		.connections_max = (guint)settings->milter_sessions_max,
 		.timeout_seconds = (guint)settings->milter_timeout,

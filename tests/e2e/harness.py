@@ -13,6 +13,7 @@ Python's standard library only.
 import contextlib
 import email.policy
 import glob
+import grp
 import json
 import os
 import pwd
@@ -65,6 +66,14 @@ def program(name):
     if os.environ.get("PS_INSTALLED") == "1":
         return shutil.which(name) or name
     return os.path.join(BUILD, name)
+
+
+def group_of_postfix():
+    """Its smtpd connects to the filter's socket; empty where there is none."""
+    try:
+        return grp.getgrgid(pwd.getpwnam("postfix").pw_gid).gr_name
+    except KeyError:
+        return ""
 
 
 def can_connect(address):
@@ -307,6 +316,7 @@ class Site:
             "master_key_file": os.path.join(self.folder, "etc", "master.key"),
             "milter_master_key_file": os.path.join(self.folder, "etc", "milter-master.key"),
             "milter_socket": self.milter_address,
+            "milter_socket_group": "" if milter_inet else group_of_postfix(),
             "api_socket": os.path.join(self.run, "api.sock"),
             "log_target": "stderr",
             "relay_daemons": "AFTERFILTER",

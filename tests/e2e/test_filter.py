@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The filter itself, driven without a mail server: large fields, aborts, many sessions, reload and stop
 under load, full spool, lost database, sockets left behind."""
+import grp
 import os
 import re
 import signal
@@ -256,6 +257,26 @@ def one_line(site, name, text, expected):
     require(len(done.stderr.splitlines()) == 1 and re.search(expected, done.stderr), done.stderr)
 
 
+def socket_mode(site):
+    """Who may write to the socket is the MTA, and can have mail signed as anybody."""
+    if not site.milter_address.startswith("unix:"):
+        return
+    path = site.milter_address.split(":", 1)[1]
+    group = site.settings["milter_socket_group"]
+    for name in (group, ""):
+        site.settings["milter_socket_group"] = name
+        site.write_config()
+        site.filter.stop()
+        site.start_filter()
+        found = os.stat(path)
+        require(found.st_mode & 0o777 == 0o660, f"group '{name}': mode {found.st_mode & 0o777:o}")
+        require(not name or found.st_gid == grp.getgrnam(name).gr_gid, f"not the group {name}")
+    site.settings["milter_socket_group"] = group
+    site.write_config()
+    site.filter.stop()
+    site.start_filter()
+
+
 def broken_settings(site):
     one_line(site, "unknown", "databse = x\n", r"broken.conf:\d+: .*databse.*did you mean.*database")
     one_line(site, "no value", "spool_max\n", r"broken.conf:\d+: ")
@@ -301,7 +322,7 @@ def main():
             if not inet:
                 cases += [field_over_limit, many_recipients_in_to, old_server, no_brackets, login_is_of_its_message,
                           ours_removed, observe, reload_under_load, reload_of_broken_settings, status_answers,
-                          second_filter, stop_finishes_messages, stale_socket, spool_full, broken_settings,
+                          second_filter, stop_finishes_messages, stale_socket, spool_full, broken_settings, socket_mode,
                           database_down]
             for case in cases:
                 tap.case(f"{where}: {case.__name__.replace('_', ' ')}", case, site)
