@@ -7,6 +7,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 #include "store/lookups.h"
@@ -214,7 +215,7 @@ certs_find(struct db *db, const char *thumbprint, GError **error)
 {
 	g_autofree char *digits = g_ascii_strdown(thumbprint, -1);
 
-	if (strlen(digits) < PREFIX_MIN || strspn(digits, "0123456789abcdef") != strlen(digits))
+	if (strlen(digits) < PREFIX_MIN || !hex_is(digits))
 		return fail(error, PS_ERROR_INVALID,
 			    "a thumbprint is written as hex digits, at least %d of them",
 			    PREFIX_MIN);

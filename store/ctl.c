@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 #include "store/lookups.h"
 
 #define LIST_LIMIT 100
-#define THUMBPRINT_LENGTH 128
 #define CTL_COLUMNS                                                                                \
 	"SELECT t.thumbprint, t.kind, t.allow_expired, t.comment, t.created, t.changed,"           \
 	" (SELECT c.subject FROM certificate c WHERE c.thumbprint = t.thumbprint)"                 \
@@ -69,13 +69,10 @@ static const struct statement ctl_put_statement = {
 gboolean
 ctl_put(struct tx *tx, const struct ctl_row *row, GError **error)
 {
-	gsize length = strlen(row->thumbprint);
-
-	if (length != THUMBPRINT_LENGTH ||
-	    strspn(row->thumbprint, "0123456789abcdef") != THUMBPRINT_LENGTH)
+	if (!hex_is_thumbprint(row->thumbprint))
 		return fail_false(error, PS_ERROR_INVALID,
 				  "a trust list entry names the SHA-512 thumbprint, %d hex digits",
-				  THUMBPRINT_LENGTH);
+				  THUMBPRINT_DIGITS);
 	if (row->allow_expired && row->kind != CTL_KIND_ALLOW)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "'allow expired' goes with an allow entry only");

@@ -7,6 +7,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 #include "store/lookups.h"
@@ -127,6 +128,20 @@ keys_touch(struct db *db, const char *spki_sha256, gint64 at, GError **error)
 	return rows != NULL;
 }
 
+/* Takes the rows, which may be NULL. */
+static struct key_row *
+key_row_only(struct rows *owned, const char *spki_sha256, GError **error)
+{
+	CLEANUP(rows) struct rows *rows = owned;
+
+	if (rows == NULL)
+		return NULL;
+	if (rows_count(rows) == 0)
+		return fail(error, PS_ERROR_NOT_FOUND, "private key %.16s is not in the store",
+			    spki_sha256);
+	return key_row_read(rows, 0);
+}
+
 const struct statement keys_find_statement = {
 	"keys_find",
 	"SELECT k.id, k.spki_sha256, k.sealed, k.generation, k.kind, k.bits, k.origin,"
@@ -140,13 +155,7 @@ keys_find(struct db *db, const char *spki_sha256, GError **error)
 	struct params *params = params_new();
 
 	params_text(params, spki_sha256);
-	CLEANUP(rows) struct rows *rows = db_query(db, &keys_find_statement, params, error);
-	if (rows == NULL)
-		return NULL;
-	if (rows_count(rows) == 0)
-		return fail(error, PS_ERROR_NOT_FOUND, "private key %.16s is not in the store",
-			    spki_sha256);
-	return key_row_read(rows, 0);
+	return key_row_only(db_query(db, &keys_find_statement, params, error), spki_sha256, error);
 }
 
 static const struct statement keys_find_in_tx_statement = {
@@ -160,13 +169,8 @@ keys_find_in_tx(struct tx *tx, const char *spki_sha256, GError **error)
 	struct params *params = params_new();
 
 	params_text(params, spki_sha256);
-	CLEANUP(rows) struct rows *rows = tx_query(tx, &keys_find_in_tx_statement, params, error);
-	if (rows == NULL)
-		return NULL;
-	if (rows_count(rows) == 0)
-		return fail(error, PS_ERROR_NOT_FOUND, "private key %.16s is not in the store",
-			    spki_sha256);
-	return key_row_read(rows, 0);
+	return key_row_only(tx_query(tx, &keys_find_in_tx_statement, params, error), spki_sha256,
+			    error);
 }
 
 static const struct statement keys_show_statement = {
@@ -178,9 +182,8 @@ struct key_row *
 keys_show(struct db *db, const char *prefix, GError **error)
 {
 	struct params *params = NULL;
-	gsize length = strlen(prefix);
 
-	if (length < PREFIX_MIN_DIGITS || strspn(prefix, "0123456789abcdef") != length)
+	if (strlen(prefix) < PREFIX_MIN_DIGITS || !hex_is(prefix))
 		return fail(error, PS_ERROR_NOT_FOUND,
 			    "'%.64s' is no SPKI digest: at least %d hex digits of one are needed",
 			    prefix, PREFIX_MIN_DIGITS);

@@ -1,6 +1,7 @@
 /*
  * preference_values - the table of preferences, and what each of them takes.
  */
+#include "store/base/hex.h"
 #include "store/preferences.h"
 
 #include <string.h>
@@ -309,8 +310,7 @@ certificate_normalise(enum preference preference, const char *text, GError **err
 {
 	g_autofree char *lower = g_ascii_strdown(text, -1);
 
-	if (strcmp(lower, "off") == 0 ||
-	    (strlen(lower) == 128 && strspn(lower, "0123456789abcdef") == 128))
+	if (strcmp(lower, "off") == 0 || hex_is_thumbprint(lower))
 		return g_steal_pointer(&lower);
 	return fail(
 	    error, PS_ERROR_INVALID,

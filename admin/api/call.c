@@ -168,3 +168,13 @@ answer_text(const char *text_or_null)
 	g_autofree char *mended = g_utf8_make_valid(text_or_null, -1);
 	return json_string(mended);
 }
+
+json_t *
+answer_texts(const char *const *texts_or_null)
+{
+	json_t *array = json_array();
+
+	for (; texts_or_null != NULL && *texts_or_null != NULL; texts_or_null++)
+		json_array_append_new(array, answer_text(*texts_or_null));
+	return array;
+}

@@ -60,5 +60,6 @@ json_t *answer_list(json_t *items, const char *next_or_null);
 json_t *answer_file(const char *name, GBytes *content);
 json_t *answer_time(gint64 seconds); /* RFC 3339, or null for CLOCK_NEVER */
 json_t *answer_text(const char *text_or_null);
+json_t *answer_texts(const char *const *texts_or_null); /* NULL: an empty list */
 
 #endif

@@ -10,16 +10,6 @@
 #include "store/base/error.h"
 #include "store/roots.h"
 
-static json_t *
-texts(const char *const *list)
-{
-	json_t *array = json_array();
-
-	for (; list != NULL && *list != NULL; list++)
-		json_array_append_new(array, answer_text(*list));
-	return array;
-}
-
 void
 cert_text_verdict(json_t *object, const struct verdict *verdict)
 {
@@ -35,20 +25,37 @@ cert_text_verdict(json_t *object, const struct verdict *verdict)
 }
 
 static void
+add_unknown(json_t *object, const GError *problem)
+{
+	json_object_set_new(object, "verdict", json_string("unknown"));
+	json_object_set_new(object, "reason", answer_text(problem->message));
+}
+
+gboolean
+cert_text_judge(struct call *call, json_t *object, struct cert *cert)
+{
+	g_autoptr(GError) problem = NULL;
+	struct verdict *verdict = trust_judge(call->gateway->trust, cert, TRUST_ANY, &problem);
+
+	if (verdict == NULL) {
+		add_unknown(object, problem);
+		return FALSE;
+	}
+	cert_text_verdict(object, verdict);
+	verdict_unref(verdict);
+	return TRUE;
+}
+
+static void
 add_verdict(struct call *call, json_t *object, GBytes *der)
 {
 	g_autoptr(GError) problem = NULL;
 	CLEANUP(cert) struct cert *cert = cert_parse(der, &problem);
-	struct verdict *verdict =
-	    cert != NULL ? trust_judge(call->gateway->trust, cert, TRUST_ANY, &problem) : NULL;
 
-	if (verdict == NULL) {
-		json_object_set_new(object, "verdict", json_string("unknown"));
-		json_object_set_new(object, "reason", answer_text(problem->message));
-		return;
-	}
-	cert_text_verdict(object, verdict);
-	verdict_unref(verdict);
+	if (cert == NULL)
+		add_unknown(object, problem);
+	else
+		(void)cert_text_judge(call, object, cert);
 }
 
 json_t *
@@ -57,7 +64,7 @@ cert_text_row(struct call *call, const struct cert_row *row, GBytes *der)
 	json_t *object = json_object();
 
 	json_object_set_new(object, "thumbprint", answer_text(row->thumbprint));
-	json_object_set_new(object, "email", texts((const char *const *)row->emails));
+	json_object_set_new(object, "email", answer_texts((const char *const *)row->emails));
 	json_object_set_new(object, "subject", answer_text(row->subject));
 	json_object_set_new(object, "issuer", answer_text(row->issuer));
 	json_object_set_new(object, "serial", answer_text(row->serial));

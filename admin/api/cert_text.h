@@ -15,6 +15,8 @@ json_t *cert_text_row(struct call *call, const struct cert_row *row, GBytes *der
 json_t *cert_text_facts(GPtrArray *facts);
 /* Adds verdict, reason, ctl to an object. */
 void cert_text_verdict(json_t *object, const struct verdict *verdict);
+/* The same for what it is judged to be now; FALSE: that cannot be known, and is said so. */
+gboolean cert_text_judge(struct call *call, json_t *object, struct cert *cert);
 /* By thumbprint or a prefix of it; certificate store, then root store. NOT_FOUND. */
 struct cert *cert_text_find(struct call *call, const char *thumbprint,
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -153,18 +153,12 @@ add_verdicts(struct call *call, json_t *object, struct cert *cert)
 		{ TRUST_SIGN, "to_sign" },
 		{ TRUST_VERIFY, "to_verify" },
 	};
-	g_autoptr(GError) problem = NULL;
-	struct verdict *verdict = trust_judge(call->gateway->trust, cert, TRUST_ANY, &problem);
 
-	if (verdict == NULL) {
-		json_object_set_new(object, "verdict", json_string("unknown"));
-		json_object_set_new(object, "reason", answer_text(problem->message));
+	if (!cert_text_judge(call, object, cert))
 		return;
-	}
-	cert_text_verdict(object, verdict);
-	verdict_unref(verdict);
 	for (gsize i = 0; i < G_N_ELEMENTS(purposes) && !cert_is_ca(cert); i++) {
-		verdict = trust_judge(call->gateway->trust, cert, purposes[i].purpose, NULL);
+		struct verdict *verdict =
+		    trust_judge(call->gateway->trust, cert, purposes[i].purpose, NULL);
 		if (verdict == NULL)
 			continue;
 		g_autofree char *text =

@@ -10,14 +10,19 @@
 #define ROWS 100
 #define ROWS_MAX 10000
 
+gint
+page_limit(const struct call *call)
+{
+	return (gint)CLAMP(call_int(call, "limit", ROWS), 1, ROWS_MAX);
+}
+
 gboolean
 page_of(const struct call *call, struct page *page, GError **error)
 {
 	const char *after = call_text(call, "after");
-	gint64 limit = call_int(call, "limit", ROWS);
 
 	memset(page, 0, sizeof *page);
-	page->limit = (gint)CLAMP(limit, 1, ROWS_MAX);
+	page->limit = page_limit(call);
 	if (after != NULL &&
 	    !g_ascii_string_to_signed(after, 10, 0, G_MAXINT64, &page->after, NULL))
 		return fail_false(error, PS_ERROR_INVALID, "--after: not a cursor of this list");

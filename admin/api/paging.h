@@ -14,6 +14,7 @@ struct page {
 	gint count;
 };
 
+gint page_limit(const struct call *call); /* --limit, within what a page may have */
 gboolean page_of(const struct call *call, struct page *page,
 		 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void page_seen(struct page *page, gint64 id);

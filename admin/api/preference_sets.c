@@ -3,6 +3,7 @@
  */
 #include "admin/api/change.h"
 #include "admin/api/handlers.h"
+#include "admin/api/paging.h"
 #include "admin/api/scope_argument.h"
 
 #include <string.h>
@@ -13,8 +14,6 @@
 #include "store/preferences.h"
 #include "store/presets.h"
 
-#define ROWS 100
-
 /* --- lists --- */
 
 json_t *
@@ -22,9 +21,9 @@ preference_list_scopes(struct call *call, GError **error)
 {
 	enum scope_kind kind =
 	    strcmp(call->operation->noun, "user") == 0 ? SCOPE_USER : SCOPE_DOMAIN;
-	gint64 limit = CLAMP(call_int(call, "limit", ROWS), 1, 10000);
+	gint limit = page_limit(call);
 	g_autoptr(GPtrArray) rows = scopes_list(call->gateway->db, kind, call_text(call, "text"),
-						call_text(call, "after"), (gint)limit, error);
+						call_text(call, "after"), limit, error);
 	const char *last = NULL;
 	json_t *items;
 
@@ -42,7 +41,7 @@ preference_list_scopes(struct call *call, GError **error)
 						       answer_text(row->comment), "created",
 						       answer_time(row->created)));
 	}
-	return answer_list(items, rows->len == (guint)limit ? last : NULL);
+	return answer_list(items, rows->len >= (guint)limit ? last : NULL);
 }
 
 json_t *

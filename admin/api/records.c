@@ -50,16 +50,6 @@ audit_list(struct call *call, GError **error)
 /* --- trace --- */
 
 static json_t *
-texts(const char *const *list)
-{
-	json_t *array = json_array();
-
-	for (; list != NULL && *list != NULL; list++)
-		json_array_append_new(array, answer_text(*list));
-	return array;
-}
-
-static json_t *
 message_object(const struct audit_message *message)
 {
 	json_t *object = json_object();
@@ -73,8 +63,10 @@ message_object(const struct audit_message *message)
 	json_object_set_new(object, "author", answer_text(message->author));
 	json_object_set_new(object, "client", answer_text(message->client));
 	json_object_set_new(object, "origin", answer_text(message->origin));
-	json_object_set_new(object, "recipients", texts((const char *const *)message->recipients));
-	json_object_set_new(object, "outcomes", texts((const char *const *)message->outcomes));
+	json_object_set_new(object, "recipients",
+			    answer_texts((const char *const *)message->recipients));
+	json_object_set_new(object, "outcomes",
+			    answer_texts((const char *const *)message->outcomes));
 	json_object_set_new(object, "reason", answer_text(message->reason));
 	json_object_set_new(object, "reply", answer_text(message->reply));
 	json_object_set_new(object, "size", json_integer(message->size));

@@ -6,14 +6,13 @@
 
 #include <string.h>
 
+#include "admin/api/paging.h"
 #include "milter/gateway.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/certs.h"
 #include "store/ctl.h"
 #include "store/db/tx.h"
-
-#define THUMBPRINT_DIGITS 128
-#define ROWS 100
 
 static json_t *
 entry_object(const struct ctl_row *row)
@@ -32,9 +31,9 @@ entry_object(const struct ctl_row *row)
 json_t *
 ctl_list_entries(struct call *call, GError **error)
 {
-	gint64 limit = CLAMP(call_int(call, "limit", ROWS), 1, 10000);
+	gint limit = page_limit(call);
 	g_autoptr(GPtrArray) rows =
-	    ctl_list(call->gateway->db, call_text(call, "after"), (gint)limit, error);
+	    ctl_list(call->gateway->db, call_text(call, "after"), limit, error);
 	const char *last = NULL;
 	json_t *items;
 
@@ -47,14 +46,7 @@ ctl_list_entries(struct call *call, GError **error)
 		json_array_append_new(items, entry_object(row));
 		last = row->thumbprint;
 	}
-	return answer_list(items, rows->len == (guint)limit ? last : NULL);
-}
-
-static gboolean
-is_thumbprint(const char *text)
-{
-	return strlen(text) == THUMBPRINT_DIGITS &&
-	       strspn(text, "0123456789abcdef") == THUMBPRINT_DIGITS;
+	return answer_list(items, rows->len >= (guint)limit ? last : NULL);
 }
 
 /* A whole thumbprint may be of a certificate that nobody has yet; a prefix must be of one here. */
@@ -72,7 +64,7 @@ whole_thumbprint(struct call *call, const char *text, const char **subject_or_nu
 	*subject_or_null = *row != NULL ? (*row)->subject : NULL;
 	if (*row != NULL)
 		return g_strdup((*row)->thumbprint);
-	if (is_thumbprint(digits->str))
+	if (hex_is_thumbprint(digits->str))
 		return g_strdup(digits->str);
 	CLEANUP(ctl_row) struct ctl_row *entry = ctl_find(call->gateway->db, digits->str, NULL);
 	if (entry != NULL)

@@ -14,20 +14,20 @@
 #include "pki/file_verify.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/base/printable.h"
 
 #define THUMBPRINT_MIN_DIGITS 8
-#define THUMBPRINT_MAX_DIGITS 128
 
 /* --- cert show --- */
 
 static gboolean
 looks_like_thumbprint(const char *text)
 {
-	gsize length = strlen(text);
+	g_autofree char *lower = g_ascii_strdown(text, -1);
+	gsize length = strlen(lower);
 
-	return length >= THUMBPRINT_MIN_DIGITS && length <= THUMBPRINT_MAX_DIGITS &&
-	       strspn(text, "0123456789abcdefABCDEF") == length;
+	return length >= THUMBPRINT_MIN_DIGITS && length <= THUMBPRINT_DIGITS && hex_is(lower);
 }
 
 gboolean

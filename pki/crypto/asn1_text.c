@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/base/hex.h"
 #include "store/base/printable.h"
 
 #define NAME_TEXT_MAX_BYTES 1024
@@ -48,21 +49,6 @@ fail_openssl_false(GError **error, enum ps_error code, const char *format, ...)
 }
 
 char *
-hex_of(gconstpointer bytes, gsize length)
-{
-	static const char digits[] = "0123456789abcdef";
-	const guint8 *p = bytes;
-	char *hex = g_malloc(length * 2 + 1);
-
-	for (gsize i = 0; i < length; i++) {
-		hex[2 * i] = digits[p[i] >> 4];
-		hex[2 * i + 1] = digits[p[i] & 15];
-	}
-	hex[length * 2] = '\0';
-	return hex;
-}
-
-char *
 digest_hex(const char *digest, gconstpointer bytes, gsize length)
 {
 	guint8 value[EVP_MAX_MD_SIZE];
@@ -70,7 +56,7 @@ digest_hex(const char *digest, gconstpointer bytes, gsize length)
 
 	if (EVP_Q_digest(NULL, digest, NULL, bytes, length, value, &value_length) != 1)
 		g_error("OpenSSL has no %s", digest);
-	return hex_of(value, value_length);
+	return hex_encode(value, value_length);
 }
 
 /* Most specific part first; a value with special characters stands in quotes, so that a comma
@@ -103,7 +89,7 @@ attribute_key(const X509_NAME_ENTRY *entry)
 	if (length < 0) {
 		ERR_clear_error();
 		g_autofree char *raw =
-		    hex_of(ASN1_STRING_get0_data(data), (gsize)ASN1_STRING_length(data));
+		    hex_encode(ASN1_STRING_get0_data(data), (gsize)ASN1_STRING_length(data));
 		return g_strdup_printf("%s#%d#%s", oid, ASN1_STRING_type(data), raw);
 	}
 	GString *key = g_string_new(oid);
@@ -171,7 +157,7 @@ name_key(const X509_NAME *name)
 char *
 number_hex(gconstpointer bytes, gsize length)
 {
-	g_autofree char *hex = hex_of(bytes, length);
+	g_autofree char *hex = hex_encode(bytes, length);
 	const char *p = hex;
 
 	while (*p == '0' && p[1] != '\0')

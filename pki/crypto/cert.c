@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pki/crypto/internal.h"
+#include "store/base/hex.h"
 #include "store/base/printable.h"
 
 #define CRL_URLS_MAX 16
@@ -236,7 +237,7 @@ octets_hex(const ASN1_OCTET_STRING *octets)
 {
 	if (octets == NULL)
 		return NULL;
-	return hex_of(ASN1_STRING_get0_data(octets), (gsize)ASN1_STRING_length(octets));
+	return hex_encode(ASN1_STRING_get0_data(octets), (gsize)ASN1_STRING_length(octets));
 }
 
 static void

@@ -18,7 +18,6 @@
 
 #define CERT_SIZE_MAX_BYTES (256 * 1024)
 #define CERT_EMAILS_MAX 256
-#define CERT_THUMBPRINT_LENGTH 128 /* hex digits */
 
 struct cert;
 

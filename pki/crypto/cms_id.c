@@ -5,6 +5,7 @@
 
 #include "pki/crypto/cms_oid.h"
 #include "pki/crypto/internal.h"
+#include "store/base/hex.h"
 
 /* The fields of TBSCertificate before and with the issuer (RFC 5280 section 4.1). */
 static gboolean
@@ -101,7 +102,7 @@ cms_signer_id_text(const struct cms_signer_id *id)
 
 	if (id->key_id != NULL) {
 		p = g_bytes_get_data(id->key_id, &length);
-		key_id = hex_of(p, MIN(length, 64));
+		key_id = hex_encode(p, MIN(length, 64));
 		return g_strconcat("key id ", key_id, NULL);
 	}
 	if (id->issuer == NULL)

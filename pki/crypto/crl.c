@@ -13,6 +13,7 @@
 
 #include "pki/crypto/crl_internal.h"
 #include "store/base/clock.h"
+#include "store/base/hex.h"
 
 #define SIGNERS_MAX 64
 
@@ -180,7 +181,7 @@ element_serial_hex(const struct der_element *serial)
 	if (number != NULL)
 		return serial_hex(number);
 	ERR_clear_error();
-	return hex_of(serial->value, der_length(serial));
+	return hex_encode(serial->value, der_length(serial));
 }
 
 void

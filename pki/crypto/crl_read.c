@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/base/clock.h"
+#include "store/base/hex.h"
 #include "store/base/printable.h"
 
 #define ISSUERS_MAX 65000
@@ -293,7 +294,7 @@ read_extensions(struct crl *crl, struct der list, const X509_NAME *issuer, GErro
 
 				g_free(crl->aki);
 				crl->aki = der_take(&aki, 0x80, &value)
-					       ? hex_of(value.value, der_length(&value))
+					       ? hex_encode(value.value, der_length(&value))
 					       : NULL;
 			}
 		} else if (is_oid(&id, 0x14)) { /* cRLNumber */

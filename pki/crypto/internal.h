@@ -80,7 +80,6 @@ unsigned int crl_reasons(const struct crl *crl); /* what it speaks of, as reason
 void point_names(DIST_POINT_NAME *point, const X509_NAME *issuer, GPtrArray *points);
 
 /* Shared texts; owned by the caller. */
-char *hex_of(gconstpointer bytes, gsize length);     /* lower case */
 char *number_hex(gconstpointer bytes, gsize length); /* without leading zeros, "0" for none */
 char *digest_hex(const char *digest, gconstpointer bytes, gsize length);
 char *name_text(const X509_NAME *name);       /* printable, one line */

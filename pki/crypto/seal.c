@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "pki/crypto/internal.h"
+#include "store/base/hex.h"
 
 #define MASTER_KEY_BYTES 32
 #define MASTER_FILE_MAX_BYTES (64 * 1024)
@@ -177,7 +178,7 @@ master_keys_id(const struct master_keys *keys, unsigned int generation)
 {
 	const struct master_key *key = find_generation(keys, generation);
 
-	return key != NULL ? hex_of(key->id, KEY_ID_BYTES) : NULL;
+	return key != NULL ? hex_encode(key->id, KEY_ID_BYTES) : NULL;
 }
 
 /* Puts text at path in one step: a reader sees the old file or the new one. */

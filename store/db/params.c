@@ -3,6 +3,7 @@
  *
  * All but bytes go as text, whose type the server infers from the statement.
  */
+#include "store/base/hex.h"
 #include "store/db/query.h"
 
 #include <string.h>
@@ -144,7 +145,6 @@ params_int_array(struct params *params, const gint64 *values, gsize count)
 void
 params_bytes_array(struct params *params, GBytes *const *values, gsize count)
 {
-	static const char digits[] = "0123456789abcdef";
 	GString *literal = g_string_new("{");
 
 	for (gsize i = 0; i < count; i++) {
@@ -159,10 +159,7 @@ params_bytes_array(struct params *params, GBytes *const *values, gsize count)
 		}
 		bytes = g_bytes_get_data(values[i], &length);
 		g_string_append(literal, "\"\\\\x");
-		for (gsize k = 0; k < length; k++) {
-			g_string_append_c(literal, digits[bytes[k] >> 4]);
-			g_string_append_c(literal, digits[bytes[k] & 15]);
-		}
+		hex_append(literal, bytes, length);
 		g_string_append_c(literal, '"');
 	}
 	g_string_append_c(literal, '}');

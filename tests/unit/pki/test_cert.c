@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "store/base/hex.h"
 #include "store/base/error.h"
 #include "tests/unit/pki/cert_fixture.h"
 
@@ -118,7 +119,7 @@ test_facts(void)
 	g_assert_cmpstr(cert_kind(node.cert), ==, "end user");
 	g_assert_cmpstr(cert_kind(intermediate.cert), ==, "intermediate");
 	g_assert_cmpstr(cert_kind(root.cert), ==, "root");
-	g_assert_cmpuint(strlen(cert_thumbprint(node.cert)), ==, CERT_THUMBPRINT_LENGTH);
+	g_assert_cmpuint(strlen(cert_thumbprint(node.cert)), ==, THUMBPRINT_DIGITS);
 	g_assert_cmpstr(cert_crl_urls(node.cert)[0], ==, "http://crl.example.org/a.crl");
 	g_assert_cmpstr(cert_aki(node.cert), ==, cert_ski(intermediate.cert));
 	g_assert_cmpstr(fact_value(facts, "serial"), ==, "a1b");

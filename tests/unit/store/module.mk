@@ -55,3 +55,7 @@ tests_unit_store_test_jobs_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_mailaddr
 tests_unit_store_test_mailaddr_SOURCES = %D%/test_mailaddr.c
 tests_unit_store_test_mailaddr_LDADD = $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_hex
+tests_unit_store_test_hex_SOURCES = %D%/test_hex.c
+tests_unit_store_test_hex_LDADD = $(STORE_LIBS)
