@@ -304,7 +304,7 @@ is_canonical(struct spool *entity, gboolean *good, GError **error)
 /* --- results --- */
 
 static struct canonical *
-result(struct spool *entity, gboolean rewritten, gboolean needs_opaque, GError **error)
+result(struct spool *entity, GError **error)
 {
 	struct canonical *canonical;
 
@@ -312,8 +312,6 @@ result(struct spool *entity, gboolean rewritten, gboolean needs_opaque, GError *
 		return NULL;
 	canonical = g_new0(struct canonical, 1);
 	canonical->entity = spool_ref(entity);
-	canonical->rewritten = rewritten;
-	canonical->needs_opaque = needs_opaque;
 	return canonical;
 }
 
@@ -325,6 +323,7 @@ as_it_is(struct mime_tree *tree, struct spool_area *area, guint64 end, gboolean 
 	CLEANUP(spool) struct spool *entity = spool_new(area);
 	g_autoptr(GString) block = g_string_new(NULL);
 	const char *charset = (tree->root->traits & TRAIT_8BIT) != 0 ? "unknown-8bit" : NULL;
+	struct canonical *canonical;
 
 	if (!part_header_write(tree->root, NULL, charset, FALSE, block))
 		return fail(error, PS_ERROR_BUG, "header cannot be written");
@@ -332,7 +331,10 @@ as_it_is(struct mime_tree *tree, struct spool_area *area, guint64 end, gboolean 
 	if (!spool_append(entity, block->str, block->len, error) ||
 	    !spool_append_range(entity, tree->spool, tree->root->body_start, end, error))
 		return NULL;
-	return result(entity, FALSE, needs_opaque, error);
+	canonical = result(entity, error);
+	if (canonical != NULL)
+		canonical->needs_opaque = needs_opaque;
+	return canonical;
 }
 
 static gboolean
@@ -362,8 +364,13 @@ canonical_for_signing(struct mime_tree *tree, struct spool_area *area, GError **
 	walk.out = out = spool_new(area);
 	walk.error = &failure;
 	if (write_part(&walk, root) && spool_seal(out, &failure) &&
-	    is_canonical(out, &good, &failure) && good)
-		return result(out, TRUE, FALSE, error);
+	    is_canonical(out, &good, &failure) && good) {
+		struct canonical *canonical = result(out, error);
+
+		if (canonical != NULL)
+			canonical->rewritten = TRUE;
+		return canonical;
+	}
 	if (failure != NULL) {
 		g_propagate_error(error, failure);
 		return NULL;

@@ -1,5 +1,5 @@
 /*
- * verdict - what the reader of a message may believe, in one word (cli.md's words).
+ * verdict - what the reader of a message may believe, in one word.
  *
  * It speaks for the message as a mail program shows it: valid only if everything shown is
  * covered by a good signature of a trusted signer whose address is the From address. Pure.

@@ -288,13 +288,9 @@ sign_half(const struct message_facts *m, const struct recipient_facts *r, enum d
 }
 
 static gboolean
-fits(const struct message_facts *m, gboolean sign, gboolean encrypt)
+fits(const struct message_facts *m, guint64 size_bytes)
 {
-	guint64 size = sign && encrypt ? m->sizes.both_bytes
-		       : encrypt       ? m->sizes.encrypted_bytes
-				       : m->sizes.signed_bytes;
-
-	return m->size_max_bytes == 0 || size <= m->size_max_bytes;
+	return m->size_max_bytes == 0 || size_bytes <= m->size_max_bytes;
 }
 
 static struct half
@@ -324,10 +320,13 @@ halves_fit(const struct message_facts *m, const struct recipient_facts *r, enum 
 {
 	gboolean encrypts = encrypt->outcome == OUTCOME_DO;
 	gboolean signs = sign->outcome == OUTCOME_DO;
+	guint64 wanted_bytes = !signs      ? m->sizes.encrypted_bytes
+			       : !encrypts ? m->sizes.signed_bytes
+					   : m->sizes.both_bytes;
 
-	if ((!encrypts && !signs) || fits(m, signs, encrypts))
+	if ((!encrypts && !signs) || fits(m, wanted_bytes))
 		return;
-	if (encrypts && fits(m, FALSE, TRUE)) {
+	if (encrypts && fits(m, m->sizes.encrypted_bytes)) {
 		*sign = sign_too_large(m, sign->need);
 		return;
 	}
@@ -336,7 +335,7 @@ halves_fit(const struct message_facts *m, const struct recipient_facts *r, enum 
 		/* when-encrypted asks anew, now that the copy is not */
 		*sign = sign_softened(m, sign_half(m, r, direction, FALSE));
 	}
-	if (sign->outcome == OUTCOME_DO && !fits(m, TRUE, FALSE))
+	if (sign->outcome == OUTCOME_DO && !fits(m, m->sizes.signed_bytes))
 		*sign = sign_too_large(m, sign->need);
 }
 

@@ -172,14 +172,22 @@ write_when_new(const char *path, const char *text, GError **error)
 	return TRUE;
 }
 
+enum access {
+	ACCESS_ADMIN = 1,
+	ACCESS_DAEMON = 2,
+	ACCESS_MILTER = 4,
+	ACCESS_ALL = ACCESS_ADMIN | ACCESS_DAEMON | ACCESS_MILTER,
+};
+
+/* Who may do anything here may also read. */
 static void
-map_user(GString *map, const char *os_user, gboolean admin, gboolean daemon, gboolean milter)
+map_user(GString *map, const char *os_user, unsigned int access)
 {
-	if (admin)
+	if (access & ACCESS_ADMIN)
 		g_string_append_printf(map, "postseal %s %s\n", os_user, EMBEDDED_ADMIN);
-	if (daemon)
+	if (access & ACCESS_DAEMON)
 		g_string_append_printf(map, "postseal %s postseal_daemon\n", os_user);
-	if (milter)
+	if (access & ACCESS_MILTER)
 		g_string_append_printf(map, "postseal %s postseal_milter\n", os_user);
 	g_string_append_printf(map, "postseal %s postseal_readonly\n", os_user);
 }
@@ -194,10 +202,10 @@ embedded_write_access(const struct settings *settings, const struct os_user *use
 	/* Development: everything belongs to the one who starts it. */
 	gboolean alone = !user->change && strcmp(user->name, settings->database_user) != 0;
 
-	map_user(map, "root", TRUE, TRUE, TRUE);
-	map_user(map, user->name, TRUE, alone, alone);
-	map_user(map, settings->daemon_user, FALSE, TRUE, FALSE);
-	map_user(map, settings->milter_user, FALSE, FALSE, TRUE);
+	map_user(map, "root", ACCESS_ALL);
+	map_user(map, user->name, alone ? ACCESS_ALL : ACCESS_ADMIN);
+	map_user(map, settings->daemon_user, ACCESS_DAEMON);
+	map_user(map, settings->milter_user, ACCESS_MILTER);
 	return write_when_new(hba,
 			      "# written at each start\n"
 			      "local all all peer map=postseal\n",
