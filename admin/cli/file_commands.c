@@ -1,5 +1,6 @@
 /*
- * file_commands - certificates in files. The answers have the members that cli.md promises.
+ * file_commands - certificates in files. The answers have the members that the API gives for
+ * certificates of the store.
  */
 #include "admin/cli/file_commands.h"
 

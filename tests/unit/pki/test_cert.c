@@ -4,8 +4,8 @@
 #include <glib.h>
 #include <string.h>
 
-#include "store/base/hex.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "tests/unit/pki/cert_fixture.h"
 
 static struct node root, intermediate;
