@@ -213,6 +213,11 @@ close_part(struct scan *scan, guint64 end)
 			close_part(scan, end);
 	}
 	part->end = MAX(end, part->start);
+	if (part->children != NULL) { /* an empty message inside begins where the line ends */
+		const struct part *last = part->children->pdata[part->children->len - 1];
+
+		part->end = MAX(part->end, last->end);
+	}
 	part->body_start = MIN(part->body_start, part->end);
 	if (part->kind == PART_MULTIPART) {
 		if (!part->closed) {

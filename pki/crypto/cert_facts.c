@@ -158,7 +158,8 @@ extension_text(const X509_EXTENSION *extension)
 		return NULL;
 	}
 	long length = BIO_get_mem_data(out, &text);
-	g_autofree char *copy = g_strndup(text, length > 0 ? (gsize)length : 0);
+	/* An empty one leaves text NULL, and of that GLib makes no string. */
+	g_autofree char *copy = g_strndup(text != NULL ? text : "", length > 0 ? (gsize)length : 0);
 	for (char *p = copy; *p != '\0'; p++)
 		if (*p == '\n' || *p == '\r')
 			*p = ' ';

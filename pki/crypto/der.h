@@ -40,7 +40,8 @@ struct der_element {
 static inline struct der
 der_of(gconstpointer bytes, gsize length)
 {
-	struct der der = { bytes, (const guint8 *)bytes + length };
+	/* An empty GBytes has no address to add to. */
+	struct der der = { bytes, bytes != NULL ? (const guint8 *)bytes + length : NULL };
 	return der;
 }
 

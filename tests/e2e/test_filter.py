@@ -284,7 +284,7 @@ def broken_settings(site):
     one_line(site, "spool", "milter_socket = unix:%s/x.sock\nspool_dir = /nonexistent\n" % site.run, r"/nonexistent")
     one_line(site, "socket", "milter_socket = foo\n", r"milter_socket.*unix:/PATH nor inet:PORT@HOST")
     one_line(site, "port", "milter_socket = inet:99999@127.0.0.1\n", r"milter_socket.*unix:/PATH nor inet:PORT@HOST")
-    one_line(site, "user", "milter_user = nobody-of-that-name\n", r"no user nobody-of-that-name")
+    one_line(site, "user", "milter_user = nobody-of-that-name\n", r"no user '?nobody-of-that-name")
 
 
 def observe(site):

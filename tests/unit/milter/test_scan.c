@@ -11,6 +11,10 @@ static struct spool_area *area;
 static void
 describe(const struct part *part, const char *text, GString *out)
 {
+	if (part->parent != NULL) {
+		g_assert_cmpuint(part->start, >=, part->parent->start);
+		g_assert_cmpuint(part->end, <=, part->parent->end);
+	}
 	g_string_append_printf(out, "%s{", part->type);
 	for (guint i = 0; part->children != NULL && i < part->children->len; i++)
 		describe(part->children->pdata[i], text, out);
@@ -61,6 +65,9 @@ static const struct scan_row scan_rows[] = {
 	  MULTI "\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: s\r\nContent-Type: "
 		"text/html\r\n\r\nin\r\n--b--\r\n",
 	  "multipart/mixed{message/rfc822{text/html{in}}}" },
+	{ "message inside without a header or a body",
+	  MULTI "\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n--b--\r\n",
+	  "multipart/mixed{message/rfc822{text/plain{}}}" },
 	{ "digest has messages by default",
 	  "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nFrom: "
 	  "x\r\n\r\nin\r\n--b--\r\n",
