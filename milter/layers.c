@@ -216,7 +216,10 @@ recipient_text(const struct cms_recipient_info *info)
 	if (info->id.serial_hex == NULL && info->id.key_id == NULL)
 		return g_strdup_printf("%s %s", info->algorithm,
 				       cms_recipient_kind_name(info->kind));
-	return g_strdup_printf("%s for %s", info->algorithm, who);
+	/* What is named is the issuer, which reads like the recipient if it is not said. */
+	return g_strdup_printf(info->id.serial_hex != NULL ? "%s for the certificate of issuer %s"
+							   : "%s for %s",
+			       info->algorithm, who);
 }
 
 static GArray *
@@ -432,6 +435,11 @@ read_protected(struct reading *reading, struct mime_tree *tree, const struct det
 	case PROTECTION_NONE:
 		if (info != NULL)
 			return read_other(reading, info);
+		if (part_is(object, "application/pkcs7-mime") ||
+		    part_is(object, "application/x-pkcs7-mime"))
+			layers_note(
+			    &reading->malformed,
+			    "its type announces S/MIME, but the content is none, or damaged");
 		break;
 	case PROTECTION_PGP_SIGNED:
 	case PROTECTION_PGP_ENCRYPTED:

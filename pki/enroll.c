@@ -100,7 +100,7 @@ enroll_create(const struct enroll *enroll, struct tx *tx, const struct enroll_or
 		return FALSE;
 	}
 	if (lacks != NULL)
-		return fail_false(error, PS_ERROR_DENIED, "request handler '%s' is not ready: %s",
+		return fail_false(error, PS_ERROR_INVALID, "request handler '%s' is not ready: %s",
 				  handler->name, lacks);
 	return requests_insert(tx, &row, id, error);
 }

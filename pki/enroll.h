@@ -36,7 +36,7 @@ struct enroll_order {
 };
 
 /* Checks and stores the request (state new); nothing is made yet. INVALID says what is wrong,
-   DENIED that the handler is not ready, with what it lacks. */
+   or what the handler lacks to be ready. */
 gboolean enroll_create(const struct enroll *enroll, struct tx *tx, const struct enroll_order *order,
 		       gint64 *id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Goes on as far as possible now; *row (may be NULL) is the request afterwards. A peer's refusal

@@ -402,20 +402,29 @@ list_field(const struct cert_filter *filter, enum list_field *field, GError **er
 }
 
 /* Digests and serials are found however they are spelt: "AB:CD", "0xabcd". */
-static char *
-list_text(const struct cert_filter *filter, enum list_field field)
+static gboolean
+list_text(const struct cert_filter *filter, enum list_field field, char **text_out, GError **error)
 {
-	if (field == LIST_ALL)
-		return NULL;
-	char *text = g_utf8_strdown(filter->text, -1);
+	*text_out = field != LIST_ALL ? g_utf8_strdown(filter->text, -1) : NULL;
 	if (field != LIST_SERIAL && field != LIST_THUMBPRINT)
-		return text;
-	char *out = text;
-	for (const char *p = g_str_has_prefix(text, "0x") ? text + 2 : text; *p != '\0'; p++)
+		return TRUE;
+	char *out = *text_out;
+	const char *p = g_str_has_prefix(out, "0x") ? out + 2 : out;
+	for (; *p != '\0'; p++) {
 		if (g_ascii_isxdigit(*p))
 			*out++ = *p;
+		else if (strchr(": -", *p) == NULL)
+			break;
+	}
+	/* Without a digit it would be found in all of them. */
+	if (*p != '\0' || out == *text_out) {
+		g_clear_pointer(text_out, g_free);
+		return fail_false(error, PS_ERROR_INVALID,
+				  "'%s' is no %s: hex digits, also with colons", filter->text,
+				  field == LIST_SERIAL ? "serial number" : "thumbprint");
+	}
 	*out = '\0';
-	return text;
+	return TRUE;
 }
 
 GPtrArray *
@@ -425,7 +434,9 @@ certs_list(struct db *db, const struct cert_filter *filter, GError **error)
 
 	if (!list_field(filter, &field, error))
 		return NULL;
-	g_autofree char *text = list_text(filter, field);
+	g_autofree char *text = NULL;
+	if (!list_text(filter, field, &text, error))
+		return NULL;
 	struct params *params = params_new();
 	params_text(params, text);
 	params_int(params, filter->after);

@@ -194,6 +194,27 @@ static const struct statement jobs_retry_statement = {
 	" WHERE id = $1 AND state IN ('due', 'failed')",
 };
 
+static const struct statement jobs_exists_statement = {
+	"jobs_exists",
+	"SELECT 1 FROM job WHERE id = $1",
+};
+
+static gboolean
+retry_refused(struct tx *tx, gint64 id, GError **error)
+{
+	struct params *params = params_new();
+
+	params_int(params, id);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &jobs_exists_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	if (rows_count(rows) == 0)
+		return fail_false(error, PS_ERROR_NOT_FOUND,
+				  "job %" G_GINT64_FORMAT " does not exist", id);
+	return fail_false(error, PS_ERROR_INVALID,
+			  "job %" G_GINT64_FORMAT " is not waiting and has not failed", id);
+}
+
 gboolean
 jobs_retry(struct tx *tx, gint64 id, gint64 now, GError **error)
 {
@@ -205,8 +226,7 @@ jobs_retry(struct tx *tx, gint64 id, gint64 now, GError **error)
 	if (rows == NULL)
 		return FALSE;
 	if (rows_affected(rows) == 0)
-		return fail_false(error, PS_ERROR_NOT_FOUND,
-				  "job %" G_GINT64_FORMAT " is not waiting and has not failed", id);
+		return retry_refused(tx, id, error);
 	return TRUE;
 }
 

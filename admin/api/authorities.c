@@ -137,8 +137,9 @@ create_external(struct change *change, struct tx *tx, gpointer data, GError **er
 		return NULL;
 	g_autofree char *pem = csr_to_pem(der);
 	change->object = g_strdup(csr_subject(csr));
-	return json_pack("{s:o, s:s, s:s}", "subject", answer_text(csr_subject(csr)), "next",
-			 "give the request to the owner of the root, then: postseal request upload",
+	return json_pack("{s:o, s:s, s:s}", "subject", answer_text(csr_subject(csr)), "then",
+			 "give the request to the owner of the root, and bring what he issues "
+			 "with 'postseal request upload'",
 			 "csr", pem);
 }
 

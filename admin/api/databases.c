@@ -197,6 +197,20 @@ audit_backup(struct tx *tx, gpointer data, GError **error)
 	return audit_admin(tx, &actor, "db backup", call_text(call, "output"), NULL, error);
 }
 
+/* Issuers that stand beside a certificate are no recipients; a self-signed certificate that
+ * stands alone may be marked as a CA and is one. */
+static void
+add_recipients(GArray *recipients, const GPtrArray *certs)
+{
+	for (guint i = 0; i < certs->len; i++) {
+		struct cms_recipient recipient = { .cert = g_ptr_array_index(certs, i),
+						   .transport = CMS_TRANSPORT_OAEP_SHA256 };
+
+		if (!cert_is_ca(recipient.cert) || certs->len == 1)
+			g_array_append_val(recipients, recipient);
+	}
+}
+
 static json_t *
 backup_with(struct call *call, const struct settings *settings, GError **error)
 {
@@ -212,13 +226,7 @@ backup_with(struct call *call, const struct settings *settings, GError **error)
 	pool = file_pool_read((const char *const *)paths, NULL, NULL, NULL, error);
 	if (pool == NULL)
 		return NULL;
-	for (guint i = 0; i < pool->certs->len; i++) {
-		struct cms_recipient recipient = { .cert = g_ptr_array_index(pool->certs, i),
-						   .transport = CMS_TRANSPORT_OAEP_SHA256 };
-
-		if (!cert_is_ca(recipient.cert))
-			g_array_append_val(recipients, recipient);
-	}
+	add_recipients(recipients, pool->certs);
 	if (recipients->len == 0 && (password == NULL || secret_length(password) == 0))
 		return fail(
 		    error, PS_ERROR_INVALID,
@@ -289,8 +297,10 @@ open_backup(struct call *call, struct spool_area *area, GError **error)
 	report = cms_decrypt(&file->source, (const struct cms_decrypt_key *)(gpointer)keys->data,
 			     keys->len, &options, spool_sink(plain), error);
 	close(file->fd);
-	if (report == NULL)
+	if (report == NULL) {
+		g_prefix_error(error, "%s: is no backup, or damaged: ", file->path);
 		return NULL;
+	}
 	if (report->outcome != CMS_DECRYPTED)
 		return fail(error, PS_ERROR_INVALID, "%s: cannot be opened: %s", file->path,
 			    report->reason);

@@ -4,6 +4,7 @@
 #include "admin/api/local_operation.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,8 @@ local_operation_run(const char *config_path, const char *name)
 	struct dispatch_answer answer = { 0 };
 	gsize length;
 
+	/* A child that ends before it has read its input is an error, not our end. */
+	signal(SIGPIPE, SIG_IGN);
 	log_start("postseald", LOG_TARGET_STDERR, LOG_LEVEL_WARNING);
 	run(config_path, name, &answer);
 	const char *text = g_bytes_get_data(answer.body, &length);

@@ -329,8 +329,13 @@ take_ca(struct change *change, struct tx *tx, struct cert *cert, json_t *items, 
 
 	gboolean taken =
 	    ca_take_cert(gateway->keyring, gateway->db, gateway->clock, cert, &name, tx, &problem);
-	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND))
+	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND)) {
+		json_array_append_new(
+		    items, json_pack("{s:o, s:s, s:o, s:s}", "file", answer_text(file), "outcome",
+				     "passed over", "subject", answer_text(cert_subject(cert)),
+				     "request", "no CA waits for this certificate"));
 		return TRUE;
+	}
 	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_TEMPORARY)) {
 		g_propagate_error(error, g_steal_pointer(&problem));
 		return FALSE;

@@ -43,7 +43,9 @@ add_candidates(json_t *items, const char *purpose, const struct selection *selec
 		json_object_set_new(item, "why", answer_text(candidate->why));
 		json_array_append_new(items, item);
 	}
-	if (selection->why == NULL)
+	/* To have no additional certificate is the normal case and no finding. */
+	if (selection->why == NULL ||
+	    (selection->candidates->len == 0 && strcmp(purpose, "additional") == 0))
 		return;
 	json_array_append_new(items, json_pack("{s:s, s:s, s:b, s:o}", "purpose", purpose, "origin",
 					       "", "used", 0, "why", answer_text(selection->why)));
@@ -224,9 +226,11 @@ add_notes(struct call *call, struct choice *choice, GError **error)
 		char *note = NULL;
 		if (verdict->state != VERDICT_VALID) {
 			g_autofree char *advice = select_advice(verdict, cert);
-			note = g_strdup_printf("%s: %s%s%s", verdict_state_name(verdict->state),
-					       verdict->reason, advice != NULL ? "; " : "",
-					       advice != NULL ? advice : "");
+			note = advice != NULL
+				   ? g_strdup_printf("%s; %s", verdict_state_name(verdict->state),
+						     advice)
+				   : g_strdup_printf("%s: %s", verdict_state_name(verdict->state),
+						     verdict->reason);
 		}
 		g_ptr_array_add(choice->notes, note);
 		verdict_unref(verdict);

@@ -37,6 +37,9 @@ submit(struct call *call, const char *from, const char *to, const char *text, GE
 	g_autoptr(GError) problem = NULL;
 
 	g_ptr_array_add(words, (gpointer)(program != NULL ? program : SENDMAIL));
+	if (folder != NULL && !g_file_test(folder, G_FILE_TEST_EXISTS))
+		return fail_false(error, PS_ERROR_NOT_FOUND,
+				  "--mta-config: %s: No such file or folder", folder);
 	if (folder != NULL) {
 		g_ptr_array_add(words, (gpointer) "-C");
 		g_ptr_array_add(words, (gpointer)folder);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "admin/api/arguments.h"
+#include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/printable.h"
 
@@ -284,6 +285,31 @@ place_positions(struct parser *parser, GError **error)
 	return TRUE;
 }
 
+/* Numbers and times are wrong usage here already, not a refusal of the daemon. */
+static gboolean
+check_kind(const struct command_line *line, const struct argument *argument, const char *text,
+	   GError **error)
+{
+	g_autoptr(GError) problem = NULL;
+	g_autofree char *safe = printable(text);
+	const char *dashes = argument->place == ARGUMENT_OPTION ? "--" : "";
+	const char *name = argument->place == ARGUMENT_OPTION ? argument->name : argument->meta;
+	gint64 value;
+
+	if (argument->type == ARGUMENT_CHOICE && !argument_in_choice(argument, text) &&
+	    argument->place == ARGUMENT_OPTION)
+		return fail_usage(line, error, "--%s: '%s' is none of %s", name, safe,
+				  argument->meta);
+	if (argument->type == ARGUMENT_CHOICE && !argument_in_choice(argument, text))
+		return fail_usage(line, error, "'%s' is none of %s", safe, argument->meta);
+	if (argument->type == ARGUMENT_INT &&
+	    !g_ascii_string_to_signed(text, 10, G_MININT64, G_MAXINT64, &value, NULL))
+		return fail_usage(line, error, "%s%s: '%s' is not a number", dashes, name, safe);
+	if (argument->type == ARGUMENT_TIME && !clock_parse(text, &value, &problem))
+		return fail_usage(line, error, "%s%s: %s", dashes, name, problem->message);
+	return TRUE;
+}
+
 static gboolean
 check_required(const struct command_line *line, GError **error)
 {
@@ -293,11 +319,8 @@ check_required(const struct command_line *line, GError **error)
 		if (a->required && a->place == ARGUMENT_OPTION && a->type != ARGUMENT_PASSWORD &&
 		    text == NULL)
 			return fail_usage(line, error, "--%s %s is missing", a->name, a->meta);
-		if (a->type == ARGUMENT_CHOICE && text != NULL && !argument_in_choice(a, text)) {
-			g_autofree char *safe = printable(text);
-			return fail_usage(line, error, "--%s: '%s' is none of %s", a->name, safe,
-					  a->meta);
-		}
+		if (text != NULL && !check_kind(line, a, text, error))
+			return FALSE;
 	}
 	return TRUE;
 }

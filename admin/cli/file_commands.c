@@ -146,6 +146,12 @@ show_files(const struct command_line *line, GError **error)
 		g_propagate_error(error, g_steal_pointer(&problem));
 		return NULL;
 	}
+	for (gsize i = 0; paths[i] != NULL; i++)
+		if (strpbrk(paths[i], "/.-") == NULL && !g_file_test(paths[i], G_FILE_TEST_EXISTS))
+			return fail(error, PS_ERROR_NOT_FOUND,
+				    "%s: neither a file nor a thumbprint (8 hex digits at least); "
+				    "'cert list TEXT' finds thumbprints",
+				    paths[i]);
 	pool = file_pool_read(paths, password, file_command_broken, NULL, error);
 	if (pool == NULL)
 		return NULL;

@@ -87,6 +87,8 @@ run_remote(const struct command_line *line)
 	run_call(client, line, &answer);
 	if (answer.problem != NULL)
 		complain(line->operation, answer.problem);
+	else if (answer.exit_status == CLIENT_EXIT_NOT_FOUND && line->format == OUTPUT_TABLE)
+		complain(line->operation, "nothing in the record fits");
 	else if (!run_print(line, answer.document, &problem)) {
 		complain(line->operation, problem->message);
 		answer.exit_status = CLIENT_EXIT_FAILED;

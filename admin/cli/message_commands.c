@@ -65,12 +65,13 @@ write_to_file(struct spool *content, const char *path, GError **error)
 
 	sink.fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (sink.fd < 0)
-		return fail_false(error, PS_ERROR_DENIED, "%s: %s", path, g_strerror(errno));
+		return fail_false(error, errno == EACCES ? PS_ERROR_DENIED : PS_ERROR_TEMPORARY,
+				  "%s: %s", path, g_strerror(errno));
 	written = spool_write(content, &sink.sink, error);
 	if (close(sink.fd) != 0 && written)
 		written = fail_false(error, PS_ERROR_TEMPORARY, "%s: %s", path, g_strerror(errno));
 	if (written && rename(part, path) != 0)
-		written = fail_false(error, PS_ERROR_DENIED, "%s: %s", path, g_strerror(errno));
+		written = fail_false(error, PS_ERROR_TEMPORARY, "%s: %s", path, g_strerror(errno));
 	if (!written)
 		unlink(part);
 	return written;

@@ -14,6 +14,8 @@
 #define CELL_MAX_BYTES 4096
 #define BAR_WIDTH 30
 #define COLUMN_GAP 2
+#define DIGEST_DIGITS 128 /* SHA-512 */
+#define DIGEST_SHOWN 16
 
 static const struct {
 	const char *word;
@@ -157,14 +159,35 @@ heading(const char *name)
 	return g_strdelimit(text, "_-", ' ');
 }
 
+/* Whole digests among other words make a table too wide: their first digits name them as well. */
+static void
+cut_digests(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p != '\0';) {
+		gsize run = 0;
+
+		while (g_ascii_isxdigit(p[run]))
+			run++;
+		gsize kept = run >= DIGEST_DIGITS ? DIGEST_SHOWN : MAX(run, 1);
+		memmove(to, p, kept);
+		to += kept;
+		p += MAX(run, 1);
+	}
+	*to = '\0';
+}
+
 static char *
 table_cell(const json_t *item, const struct column *column)
 {
 	g_autofree char *raw = item_cell(item, column->name);
-	char *safe = printable_bytes(raw, strlen(raw), CELL_MAX_BYTES);
+	char *safe = printable_cell(raw, CELL_MAX_BYTES);
 
 	if (column->cut > 0 && strlen(safe) > column->cut)
 		safe[column->cut] = '\0'; /* such columns are hex */
+	else
+		cut_digests(safe);
 	return safe;
 }
 
@@ -257,6 +280,49 @@ is_nested(const json_t *value)
 	       json_is_object(json_array_get(value, 0));
 }
 
+/* Texts of several lines (PEM), and lists whose items hold the comma that would part them. */
+static gboolean
+wants_lines(const json_t *value)
+{
+	if (json_is_string(value))
+		return strchr(json_string_value(value), '\n') != NULL;
+	for (gsize i = 0; i < json_array_size(value); i++) {
+		const char *text = json_string_value(json_array_get(value, i));
+
+		if (text != NULL && strchr(text, ',') != NULL)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static void
+append_line(GString *out, const char *line, gsize indent)
+{
+	g_autofree char *safe = printable_cell(line, CELL_MAX_BYTES);
+
+	append_blanks(out, indent);
+	g_string_append_printf(out, "%s\n", safe);
+}
+
+static void
+append_lines(GString *out, const json_t *value, gsize indent)
+{
+	if (json_is_string(value)) {
+		g_auto(GStrv) lines = g_strsplit(json_string_value(value), "\n", -1);
+
+		/* Not indented: such a text is there to be copied. */
+		for (char **line = lines; *line != NULL; line++)
+			if (**line != '\0')
+				append_line(out, *line, 0);
+		return;
+	}
+	for (gsize i = 0; i < json_array_size(value); i++) {
+		g_autofree char *item = cell_text(json_array_get(value, i));
+
+		append_line(out, item, indent);
+	}
+}
+
 static void append_document(GString *out, const json_t *document, gsize indent,
 			    enum output_colour colour);
 
@@ -266,15 +332,20 @@ append_pair(GString *out, const char *name, const json_t *value, gsize indent, g
 {
 	g_autofree char *label = g_strdup(name);
 
-	g_strdelimit(label, "_-", ' ');
+	g_strdelimit(label, "_", ' ');
 	append_blanks(out, indent);
 	if (is_nested(value)) {
 		g_string_append_printf(out, "%s:\n", label);
 		append_document(out, value, indent + 2, colour);
 		return;
 	}
+	if (wants_lines(value)) {
+		g_string_append_printf(out, "%s:\n", label);
+		append_lines(out, value, indent + 2);
+		return;
+	}
 	g_autofree char *raw = cell_text(value);
-	g_autofree char *safe = printable_bytes(raw, strlen(raw), CELL_MAX_BYTES);
+	g_autofree char *safe = printable_cell(raw, CELL_MAX_BYTES);
 	g_string_append_printf(out, "%s:", label);
 	append_blanks(out, *safe != '\0' ? width - text_width(label) + 1 : 0);
 	append_coloured(out, safe, colour);
@@ -298,7 +369,7 @@ append_document(GString *out, const json_t *document, gsize indent, enum output_
 	}
 	if (!json_is_object(document)) {
 		g_autofree char *raw = cell_text(document);
-		g_autofree char *safe = printable_bytes(raw, strlen(raw), CELL_MAX_BYTES);
+		g_autofree char *safe = printable_cell(raw, CELL_MAX_BYTES);
 
 		append_blanks(out, indent);
 		g_string_append_printf(out, "%s\n", safe);
@@ -331,7 +402,7 @@ append_remarks(GString *out, const json_t *answer, enum output_colour colour)
 		g_string_append_printf(out, "%s:\n", name);
 		for (gsize i = 0; i < json_array_size(value); i++) {
 			g_autofree char *raw = cell_text(json_array_get(value, i));
-			g_autofree char *safe = printable_bytes(raw, strlen(raw), CELL_MAX_BYTES);
+			g_autofree char *safe = printable_cell(raw, CELL_MAX_BYTES);
 
 			g_string_append_printf(out, "  %zu. %s\n", i + 1, safe);
 		}

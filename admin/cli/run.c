@@ -349,18 +349,38 @@ print_total(const json_t *total)
 	g_string_free(out, TRUE);
 }
 
+/* Outcomes that no message had are left out: there are some forty. */
+static json_t *
+without_zeros(const json_t *answer)
+{
+	json_t *copy = json_deep_copy(answer);
+	json_t *messages = json_object_get(json_object_get(copy, "milter"), "messages");
+	const char *name;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(messages, next, name, value)
+	{
+		if (json_is_integer(value) && json_integer_value(value) == 0)
+			json_object_del(messages, name);
+	}
+	return copy;
+}
+
 static gboolean
 print_answer(const struct command_line *line, const json_t *answer)
 {
-	json_t *shorter;
-	gboolean printed;
+	if (operation_id_of(line->operation) == OPERATION_STATUS && line->format != OUTPUT_JSON) {
+		json_t *shorter = without_zeros(answer);
+		gboolean printed = output_print("", shorter, line->format);
 
+		json_decref(shorter);
+		return printed;
+	}
 	if (operation_id_of(line->operation) != OPERATION_EXPLAIN || line->format == OUTPUT_JSON)
 		return output_print(line->operation->columns, answer, line->format);
-	shorter = explain_text_shorten(answer);
-	printed = output_print("", shorter, line->format);
-	json_decref(shorter);
-	return printed;
+	g_autofree char *text = explain_text(answer, output_colour_of(stdout));
+	return fputs(text, stdout) >= 0 && fflush(stdout) == 0;
 }
 
 gboolean

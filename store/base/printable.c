@@ -27,9 +27,11 @@ must_escape(gunichar c)
 	return FALSE;
 }
 
+enum backslash { BACKSLASH_DOUBLED, BACKSLASH_KEPT };
+
 /* Appends one character or one invalid byte; returns how many bytes of input it took. */
 static gsize
-append_one(GString *out, const char *p, gsize left)
+append_one(GString *out, const char *p, gsize left, enum backslash backslash)
 {
 	gunichar c = g_utf8_get_char_validated(p, (gssize)left);
 
@@ -39,7 +41,7 @@ append_one(GString *out, const char *p, gsize left)
 	}
 	gsize length = (gsize)(g_utf8_next_char(p) - p);
 	if (c == '\\')
-		g_string_append(out, "\\\\");
+		g_string_append(out, backslash == BACKSLASH_DOUBLED ? "\\\\" : "\\");
 	else if (c < 0x80 && must_escape(c))
 		g_string_append_printf(out, "\\x%02x", c);
 	else if (must_escape(c))
@@ -60,10 +62,9 @@ plain_run(const char *p, gsize length)
 	return run;
 }
 
-char *
-printable_bytes(gconstpointer bytes, gsize length, gsize max_bytes)
+static char *
+escape(const char *p, gsize length, gsize max_bytes, enum backslash backslash)
 {
-	const char *p = bytes;
 	GString *out = g_string_sized_new(MIN(length, max_bytes) + 1);
 
 	while (length > 0) {
@@ -76,7 +77,7 @@ printable_bytes(gconstpointer bytes, gsize length, gsize max_bytes)
 		if (length == 0)
 			break;
 		before = out->len;
-		took = append_one(out, p, length);
+		took = append_one(out, p, length, backslash);
 		if (out->len > max_bytes) {
 			g_string_truncate(out, before);
 			g_string_append(out, "...");
@@ -86,6 +87,18 @@ printable_bytes(gconstpointer bytes, gsize length, gsize max_bytes)
 		length -= took;
 	}
 	return g_string_free(out, FALSE);
+}
+
+char *
+printable_bytes(gconstpointer bytes, gsize length, gsize max_bytes)
+{
+	return escape(bytes, length, max_bytes, BACKSLASH_DOUBLED);
+}
+
+char *
+printable_cell(const char *text, gsize max_bytes)
+{
+	return escape(text, strlen(text), max_bytes, BACKSLASH_KEPT);
 }
 
 char *
@@ -109,7 +122,7 @@ printable_ascii(const char *text)
 char *
 printable_csv(const char *text)
 {
-	g_autofree char *safe = printable(text);
+	g_autofree char *safe = printable_cell(text != NULL ? text : "", PRINTABLE_MAX_BYTES);
 	GString *out = g_string_new("\"");
 
 	if (*safe != '\0' && (strchr("=+-@", *safe) != NULL || g_str_has_prefix(safe, "\\x09")))

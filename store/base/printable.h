@@ -14,6 +14,9 @@
 
 char *printable(const char *text); /* up to PRINTABLE_MAX_BYTES; NULL gives "" */
 char *printable_bytes(gconstpointer bytes, gsize length, gsize max_bytes);
+/* As safe, for tables and CSV: a backslash stays single, so that patterns can be read and copied.
+ * Text that spells an escape cannot be told from one. */
+char *printable_cell(const char *text, gsize max_bytes);
 /* The same in ASCII alone, for SMTP replies: other characters become '?'. */
 char *printable_ascii(const char *text);
 /* A CSV cell (RFC 4180), quoted; one that begins with = + - @ TAB gets a leading apostrophe. */

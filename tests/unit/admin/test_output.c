@@ -43,6 +43,17 @@ static const struct {
 	  OUTPUT_TABLE, OUTPUT_PLAIN, "A\n1\n\nremedies:\n  1. do this\n  2. then that\n" },
 	{ "a document", "", "{\"name\":\"x\",\"not_after\":\"y\",\"nested\":{\"a\":1}}",
 	  OUTPUT_TABLE, OUTPUT_PLAIN, "name:      x\nnot after: y\nnested:\n  a: 1\n" },
+	{ "a pattern is shown as it was written", "a", "{\"items\":[{\"a\":\"\\\\[x\\\\]\"}]}",
+	  OUTPUT_TABLE, OUTPUT_PLAIN, "A\n\\[x\\]\n" },
+	{ "and in CSV", "a", "{\"items\":[{\"a\":\"\\\\[x\\\\]\"}]}", OUTPUT_CSV, OUTPUT_PLAIN,
+	  "a\r\n\"\\[x\\]\"\r\n" },
+	{ "names parted by commas stand in lines of their own", "",
+	  "{\"path\":[\"CN=a, O=b\",\"CN=c\"]}", OUTPUT_TABLE, OUTPUT_PLAIN,
+	  "path:\n  CN=a, O=b\n  CN=c\n" },
+	{ "PEM can be copied", "", "{\"csr\":\"-----BEGIN\\nx\\n\"}", OUTPUT_TABLE, OUTPUT_PLAIN,
+	  "csr:\n-----BEGIN\nx\n" },
+	{ "names of outcomes keep their dashes", "", "{\"a\":{\"refused.no-signer\":1}}",
+	  OUTPUT_TABLE, OUTPUT_PLAIN, "a:\n  refused.no-signer: 1\n" },
 	{ "text by nature", "", "{\"text\":\"# TYPE\\nx 1\\n\"}", OUTPUT_TABLE, OUTPUT_PLAIN,
 	  "# TYPE\nx 1\n" },
 	{ "JSON is the document", "a", "{\"items\":[]}", OUTPUT_JSON, OUTPUT_PLAIN,
@@ -64,23 +75,60 @@ test_rows(void)
 	}
 }
 
+/* A question: the deciding preferences and those that were set, never the ruling below. */
 static void
-test_explain_is_shortened(void)
+test_explain_question(void)
 {
-	json_t *answer =
-	    json_loads("{\"origin\":\"trusted\",\"reply\":null,\"ruling\":{\"a\":1},\"sender\":{"
-		       "\"preferences\":["
-		       "{\"name\":\"smime\",\"value\":\"on\",\"scope\":\"default\"},"
-		       "{\"name\":\"locality\",\"value\":\"internal\",\"scope\":\"domain x\"}]}}",
-		       0, NULL);
-	json_t *shorter = explain_text_shorten(answer);
-	char *text = json_dumps(shorter, JSON_COMPACT | JSON_SORT_KEYS);
+	json_t *answer = json_loads(
+	    "{\"origin\":\"trusted\",\"origin_why\":\"login\",\"outcome\":\"refuse\","
+	    "\"reason\":\"refused.size\",\"sentence\":\"too large\","
+	    "\"reply\":{\"code\":\"552\",\"status\":\"5.3.4\",\"lines\":[\"a\",\"b\"]},"
+	    "\"ruling\":{\"secret\":1},\"sender\":{\"author\":\"a@x\",\"author_check\":"
+	    "\"confirmed\",\"envelope_sender\":\"a@x\",\"encrypt_trigger\":true,"
+	    "\"preferences\":[{\"name\":\"smime\",\"value\":\"on\",\"scope\":\"default\"},"
+	    "{\"name\":\"digest\",\"value\":\"sha256\",\"scope\":\"default\"},"
+	    "{\"name\":\"encrypt_trigger_subject\",\"value\":\"\\\\[x\\\\]\",\"scope\":\"global\"}]"
+	    ","
+	    "\"signing\":[{\"thumbprint\":\"0123456789abcdef01\",\"subject\":\"CN=A\",\"verdict\":"
+	    "\"valid\",\"used\":true,\"origin\":\"automatic\",\"why\":\"matches\"}]},"
+	    "\"recipients\":[{\"address\":\"b@y\",\"direction\":\"outbound\",\"reason\":"
+	    "\"refused.size\",\"sentence\":\"too large\",\"row\":\"2: e\",\"plan\":{"
+	    "\"encrypt_row\":\"2: e\",\"sign_row\":\"3: s\"}}]}",
+	    0, NULL);
+	g_autofree char *text = explain_text(answer, OUTPUT_PLAIN);
 
-	g_assert_cmpstr(text, ==,
-			"{\"origin\":\"trusted\",\"sender\":{\"preferences\":"
-			"{\"locality\":\"internal (domain x)\"}}}");
-	free(text);
-	json_decref(shorter);
+	g_assert_cmpstr(
+	    text, ==,
+	    "author:    a@x (confirmed), envelope sender <a@x>\n"
+	    "origin:    trusted (login)\n"
+	    "asked for: encrypt\n"
+	    "outcome:   refuse\n"
+	    "reason:    refused.size: too large\n"
+	    "reply:     552 5.3.4 a; b\n"
+	    "\n"
+	    "OF      PREFERENCE               VALUE  SCOPE\n"
+	    "author  smime                    on     default\n"
+	    "author  encrypt_trigger_subject  \\[x\\]  global\n"
+	    "\n"
+	    "OF      TO    THUMBPRINT        SUBJECT  VERDICT  USED  ORIGIN     WHY\n"
+	    "author  sign  0123456789abcdef  CN=A     valid    yes   automatic  matches\n"
+	    "\n"
+	    "RECIPIENT  ABOUT       DECIDED BY\n"
+	    "b@y        encryption  2: e\n"
+	    "b@y        signature   3: s\n"
+	    "b@y        result      outbound, refused.size: too large\n");
+	json_decref(answer);
+}
+
+/* A message of the record has another form: what says nothing is left out. */
+static void
+test_explain_record(void)
+{
+	json_t *answer = json_loads(
+	    "{\"origin\":\"trusted\",\"reply\":null,\"detail\":{\"note\":\"\"}}", 0, NULL);
+	g_autofree char *text = explain_text(answer, OUTPUT_PLAIN);
+
+	g_assert_cmpstr(text, ==, "origin: trusted\n");
 	json_decref(answer);
 }
 
@@ -89,6 +137,7 @@ main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/output/rows", test_rows);
-	g_test_add_func("/output/explain", test_explain_is_shortened);
+	g_test_add_func("/output/explain/question", test_explain_question);
+	g_test_add_func("/output/explain/record", test_explain_record);
 	return g_test_run();
 }

@@ -19,7 +19,7 @@ test_refused(void)
 	} rows[] = {
 		{ "no CA",
 		  { .email = "a@b.example", .common_name = "A" },
-		  PS_ERROR_DENIED,
+		  PS_ERROR_INVALID,
 		  "postseal ca create" },
 		{ "no name", { .email = "a@b.example" }, PS_ERROR_INVALID, "common name" },
 		{ "no address", { .common_name = "A" }, PS_ERROR_INVALID, "address" },
