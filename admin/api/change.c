@@ -11,6 +11,7 @@
 #include "admin/api/json_memory.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
+#include "store/db/changelog.h"
 #include "store/db/tx.h"
 #include "store/posts.h"
 

@@ -55,8 +55,13 @@ submit(struct call *call, const char *from, const char *to, const char *text, GE
 			      G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE |
 				  G_SUBPROCESS_FLAGS_STDOUT_PIPE,
 			      &problem);
-	if (child == NULL ||
-	    !g_subprocess_communicate_utf8(child, text, NULL, &said, NULL, &problem))
+	if (child != NULL &&
+	    !g_subprocess_communicate_utf8(child, text, NULL, &said, NULL, &problem) &&
+	    g_error_matches(problem, G_IO_ERROR, G_IO_ERROR_BROKEN_PIPE))
+		return fail_false(error, PS_ERROR_TEMPORARY,
+				  "%s ended before it had read the message: is it a sendmail?",
+				  program != NULL ? program : SENDMAIL);
+	if (problem != NULL)
 		return fail_false(error, PS_ERROR_TEMPORARY, "%s: %s",
 				  program != NULL ? program : SENDMAIL, problem->message);
 	if (g_subprocess_get_successful(child))

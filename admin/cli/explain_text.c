@@ -61,6 +61,15 @@ set_line(json_t *document, const char *name, const char *format, ...)
 }
 
 static void
+set_reason(json_t *document, const char *reason, const char *sentence)
+{
+	if (strcmp(reason, sentence) == 0)
+		set_line(document, "reason", "%s", reason);
+	else
+		set_line(document, "reason", "%s: %s", reason, sentence);
+}
+
+static void
 set_reply(json_t *document, const json_t *reply)
 {
 	const json_t *lines = json_object_get(reply, "lines");
@@ -95,8 +104,7 @@ append_head(GString *out, const json_t *answer, enum output_colour colour)
 	if (*note != '\0')
 		set_line(document, "signer", "%s", note);
 	set_line(document, "outcome", "%s", text_of(answer, "outcome"));
-	set_line(document, "reason", "%s: %s", text_of(answer, "reason"),
-		 text_of(answer, "sentence"));
+	set_reason(document, text_of(answer, "reason"), text_of(answer, "sentence"));
 	set_reply(document, json_object_get(answer, "reply"));
 	if (json_array_size(copies) > 1)
 		set_line(document, "copies", "%zu that differ", json_array_size(copies));

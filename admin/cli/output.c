@@ -67,6 +67,8 @@ cell_text(const json_t *value)
 	case JSON_OBJECT:
 		break;
 	}
+	if (json_object_size(value) == 0)
+		return g_strdup("none");
 	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	char *copy = g_strdup(text);
 
