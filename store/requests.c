@@ -1,5 +1,5 @@
 /*
- * requests - SQL and mapping of certificate requests and handlers' settings.
+ * requests - SQL and mapping of certificate requests.
  */
 #include "store/requests.h"
 
@@ -295,73 +295,4 @@ requests_by_spki(struct db *db, const char *spki_sha256, GError **error)
 		return fail(error, PS_ERROR_NOT_FOUND, "no request waits for key %.16s",
 			    spki_sha256);
 	return g_ptr_array_steal_index(found, 0);
-}
-
-void
-handler_setting_free(struct handler_setting *setting)
-{
-	if (setting == NULL)
-		return;
-	g_free(setting->name);
-	g_free(setting->value);
-	if (setting->sealed != NULL)
-		g_bytes_unref(setting->sealed);
-	g_free(setting);
-}
-
-static const struct statement handler_settings_put_statement = {
-	"handler_settings_put",
-	"INSERT INTO handler_setting (handler, config, name, value, sealed, generation)"
-	" VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (handler, config, name) DO UPDATE SET"
-	" value = excluded.value, sealed = excluded.sealed, generation = excluded.generation,"
-	" changed = now()",
-};
-
-gboolean
-handler_settings_put(struct tx *tx, const char *handler, const char *config,
-		     const struct handler_setting *setting, GError **error)
-{
-	struct params *params = params_new();
-
-	params_text(params, handler);
-	params_text(params, config);
-	params_text(params, setting->name);
-	params_text(params, setting->value);
-	params_bytes(params, setting->sealed);
-	if (setting->sealed != NULL)
-		params_int(params, setting->generation);
-	else
-		params_null(params);
-	CLEANUP(rows)
-	struct rows *rows = tx_query(tx, &handler_settings_put_statement, params, error);
-	return rows != NULL;
-}
-
-static const struct statement handler_settings_load_statement = {
-	"handler_settings_load",
-	"SELECT name, value, sealed, generation FROM handler_setting"
-	" WHERE handler = $1 AND config = $2 ORDER BY name",
-};
-
-GPtrArray *
-handler_settings_load(struct db *db, const char *handler, const char *config, GError **error)
-{
-	struct params *params = params_new();
-
-	params_text(params, handler);
-	params_text(params, config);
-	CLEANUP(rows)
-	struct rows *rows = db_query(db, &handler_settings_load_statement, params, error);
-	if (rows == NULL)
-		return NULL;
-	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)handler_setting_free);
-	for (int r = 0; r < rows_count(rows); r++) {
-		struct handler_setting *setting = g_new0(struct handler_setting, 1);
-		setting->name = g_strdup(rows_text(rows, r, 0));
-		setting->value = g_strdup(rows_text(rows, r, 1));
-		setting->sealed = rows_bytes(rows, r, 2);
-		setting->generation = rows_int(rows, r, 3);
-		g_ptr_array_add(found, setting);
-	}
-	return found;
 }

@@ -67,20 +67,7 @@ GPtrArray *requests_due(struct db *db, gint64 now, gint limit,
 struct request_row *requests_by_spki(struct db *db, const char *spki_sha256,
 				     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Settings of a handler's named configuration; a value is plain text, or sealed. */
-struct handler_setting {
-	char *name, *value; /* value NULL when sealed */
-	GBytes *sealed;
-	gint64 generation;
-};
-gboolean handler_settings_put(struct tx *tx, const char *handler, const char *config,
-			      const struct handler_setting *setting,
-			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
-GPtrArray *handler_settings_load(struct db *db, const char *handler, const char *config,
-				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
 void request_row_free(struct request_row *row);
-void handler_setting_free(struct handler_setting *setting);
 DEFINE_CLEANUP(request_row, request_row_free)
 
 #endif

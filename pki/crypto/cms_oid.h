@@ -24,9 +24,7 @@ extern const struct tlv oid_smime_capabilities;
 extern const struct tlv oid_encryption_preference;
 
 /* digests */
-extern const struct tlv oid_md5;
 extern const struct tlv oid_sha1;
-extern const struct tlv oid_sha224;
 extern const struct tlv oid_sha256;
 extern const struct tlv oid_sha384;
 extern const struct tlv oid_sha512;
@@ -35,13 +33,9 @@ extern const struct tlv oid_sha512;
 extern const struct tlv oid_rsa_encryption;
 extern const struct tlv oid_rsaes_oaep;
 extern const struct tlv oid_mgf1;
-extern const struct tlv oid_p_specified;
-extern const struct tlv oid_rsassa_pss;
 extern const struct tlv oid_ecdsa_sha256;
 extern const struct tlv oid_ecdsa_sha384;
 extern const struct tlv oid_ecdsa_sha512;
-extern const struct tlv oid_ed25519;
-extern const struct tlv oid_ed448;
 
 /* key agreement (RFC 5753) */
 extern const struct tlv oid_ec_public_key;
