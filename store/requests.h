@@ -1,5 +1,5 @@
 /*
- * requests - certificate requests, saved at every change, and configurations of handlers.
+ * requests - certificate requests, saved at every change, and looked up by their keys.
  *
  * The state machine is pki/enroll; this layer keeps its rows. Threads: any.
  */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "store/db/embedded.h"
+#include "store/db/embedded_internal.h"
 #include "store/db/internal.h"
 #include "store/db/migrate.h"
 
@@ -33,21 +33,6 @@ struct scratch_pg {
 };
 
 static char *skip_reason;
-
-static int
-remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)type;
-	(void)walk;
-	return remove(path);
-}
-
-static void
-remove_folder(const char *path)
-{
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 static G_GNUC_NORETURN void
 serve(const struct settings *settings)
@@ -106,7 +91,7 @@ keep(const struct scratch_pg *pg, int command_fd, int answer_fd)
 			break;
 	}
 	server_end(&server, SIGINT);
-	remove_folder(pg->folder);
+	embedded_remove_tree(pg->folder);
 	_exit(0);
 }
 
