@@ -10,8 +10,6 @@
 #include "milter/gateway.h"
 #include "admin/api/json_memory.h"
 #include "store/base/error.h"
-#include "store/base/log.h"
-#include "store/db/changelog.h"
 #include "store/db/tx.h"
 #include "store/posts.h"
 
@@ -176,16 +174,12 @@ change_run(struct call *call, change_act act, gpointer data, GError **error)
 	struct work work = { .change.call = call, .act = act, .data = data };
 
 	g_autoptr(GError) problem = NULL;
-	g_autoptr(GError) unread = NULL;
 
 	if (!db_transaction(call->gateway->db, in_transaction, &work, &problem) &&
 	    !work.asks_back) {
 		g_clear_pointer(&work.answer, json_decref);
 		g_propagate_error(error, g_steal_pointer(&problem));
 	}
-	/* Who asks next sees what was done, and not a verdict from before. */
-	if (problem == NULL && !changelog_poll(call->gateway->changelog, &unread))
-		log_warning("changes cannot be read", "reason", unread->message);
 	change_clear(&work.change);
 	return work.answer;
 }

@@ -8,8 +8,10 @@
 #include "admin/api/call.h"
 #include "admin/api/change.h"
 #include "admin/api/json_memory.h"
+#include "milter/gateway.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
+#include "store/db/changelog.h"
 #include "store/base/printable.h"
 
 #define ID_MAX_BYTES 128
@@ -76,6 +78,18 @@ needs_id(const struct dispatch_request *request)
 	       request->source == ARGUMENTS_FROM_SOCKET;
 }
 
+/* Who asks next sees what was done, and not a verdict from before. */
+static void
+see_own_changes(const struct gateway *gateway, const struct operation *operation)
+{
+	g_autoptr(GError) problem = NULL;
+
+	if (gateway == NULL || operation->method != METHOD_CHANGE)
+		return;
+	if (!changelog_poll(gateway->changelog, &problem))
+		log_warning("changes cannot be read", "reason", problem->message);
+}
+
 static void
 run_handler(struct gateway *gateway, const char *config_path,
 	    const struct dispatch_request *request, json_t *arguments,
@@ -103,6 +117,7 @@ run_handler(struct gateway *gateway, const char *config_path,
 	json_t *result = change_repeated(&call, &problem);
 	if (result == NULL && problem == NULL)
 		result = handler(&call, &problem);
+	see_own_changes(gateway, request->operation);
 	if (result == NULL) {
 		if (problem == NULL)
 			fail(&problem, PS_ERROR_BUG, "%s: failed without a reason", name);

@@ -100,6 +100,9 @@ question_check(struct call *call, const struct explain_question *question, GErro
 					  "--%s and --message: the message says it already",
 					  described[i]);
 	}
+	if (question->client_address != NULL && !g_hostname_is_ip_address(question->client_address))
+		return fail_false(error, PS_ERROR_INVALID, "--client: '%s' is no IP address",
+				  question->client_address);
 	if (question->message == NULL && question->from == NULL && question->sender == NULL)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "--from or --sender is missing: who would send it?");

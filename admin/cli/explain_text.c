@@ -11,6 +11,28 @@ static const char *const deciding[] = {
 	"locality", "smime", "mode", "encrypt_mode", "sign_mode", "author_check", NULL,
 };
 
+/* These decide nothing about mail that leaves. */
+static const char *const inbound_alone[] = {
+	"decrypt",
+	"keep_signature",
+	"tag_subject",
+	"tag_decrypted",
+	"tag_signed",
+	"tag_signed_by",
+	"tag_invalid",
+	"on_invalid_signature",
+	"on_undecryptable",
+	"on_spoofed_internal",
+	"require_signed",
+	"require_encrypted",
+	"unauthenticated_html",
+	"harvest",
+	"legacy_algorithms",
+	"revocation_verify",
+	"ocsp_verify",
+	NULL,
+};
+
 static const char *
 text_of(const json_t *object, const char *name)
 {
@@ -69,6 +91,18 @@ set_reason(json_t *document, const char *reason, const char *sentence)
 		set_line(document, "reason", "%s: %s", reason, sentence);
 }
 
+static gboolean
+is_observed(const json_t *answer)
+{
+	const json_t *recipients = json_object_get(answer, "recipients");
+
+	for (gsize i = 0; i < json_array_size(recipients); i++)
+		if (json_is_true(json_object_get(
+			json_object_get(json_array_get(recipients, i), "plan"), "observed")))
+			return TRUE;
+	return FALSE;
+}
+
 static void
 set_reply(json_t *document, const json_t *reply)
 {
@@ -105,6 +139,9 @@ append_head(GString *out, const json_t *answer, enum output_colour colour)
 		set_line(document, "signer", "%s", note);
 	set_line(document, "outcome", "%s", text_of(answer, "outcome"));
 	set_reason(document, text_of(answer, "reason"), text_of(answer, "sentence"));
+	if (is_observed(answer))
+		set_line(document, "observed",
+			 "mode observe: this is what would be done, the message is left as it is");
 	set_reply(document, json_object_get(answer, "reply"));
 	if (json_array_size(copies) > 1)
 		set_line(document, "copies", "%zu that differ", json_array_size(copies));
@@ -116,15 +153,31 @@ append_head(GString *out, const json_t *answer, enum output_colour colour)
 
 /* --- preferences --- */
 
+enum passage { PASSAGE_OUT, PASSAGE_IN };
+
+static gboolean
+matters(const char *name, const char *scope, enum passage passage)
+{
+	if (passage == PASSAGE_OUT && g_strv_contains(inbound_alone, name))
+		return FALSE;
+	return strcmp(scope, "default") != 0 || g_strv_contains(deciding, name);
+}
+
+static enum passage
+passage_of(const json_t *recipient)
+{
+	return strcmp(text_of(recipient, "direction"), "inbound") == 0 ? PASSAGE_IN : PASSAGE_OUT;
+}
+
 static void
-add_preferences(json_t *items, const char *of, const json_t *list)
+add_preferences(json_t *items, const char *of, const json_t *list, enum passage passage)
 {
 	for (gsize i = 0; i < json_array_size(list); i++) {
 		const json_t *row = json_array_get(list, i);
 		const char *name = text_of(row, "name");
 		const char *scope = text_of(row, "scope");
 
-		if (strcmp(scope, "default") == 0 && !g_strv_contains(deciding, name))
+		if (!matters(name, scope, passage))
 			continue;
 		json_array_append_new(items,
 				      json_pack("{s:s, s:s, s:s, s:s}", "preference", name, "value",
@@ -138,15 +191,19 @@ preferences_of(const json_t *answer)
 	const json_t *sender = json_object_get(answer, "sender");
 	const json_t *recipients = json_object_get(answer, "recipients");
 	json_t *items = json_array();
+	enum passage passage = PASSAGE_OUT;
 
-	add_preferences(items, "author", json_object_get(sender, "preferences"));
+	for (gsize i = 0; i < json_array_size(recipients); i++)
+		if (passage_of(json_array_get(recipients, i)) == PASSAGE_IN)
+			passage = PASSAGE_IN;
+	add_preferences(items, "author", json_object_get(sender, "preferences"), passage);
 	add_preferences(items, "envelope sender",
-			json_object_get(sender, "envelope_sender_preferences"));
+			json_object_get(sender, "envelope_sender_preferences"), passage);
 	for (gsize i = 0; i < json_array_size(recipients); i++) {
 		const json_t *recipient = json_array_get(recipients, i);
 
 		add_preferences(items, text_of(recipient, "address"),
-				json_object_get(recipient, "preferences"));
+				json_object_get(recipient, "preferences"), passage_of(recipient));
 	}
 	return items;
 }

@@ -242,6 +242,7 @@ def test_explain(cli):
     same = cli.json("explain", "--message", message, "--to", BOB)
     cli.tap.ok(same["sender"]["author"] == ALICE, "explain --message takes the author from it", same["sender"])
     cli.expect(1, "explain", "--from", ALICE, error="--to is missing")
+    cli.expect(1, "explain", "--from", ALICE, "--to", BOB, "--client", "nowhere", error="--client: 'nowhere' is no IP address")
 
 
 def test_status(cli):

@@ -87,6 +87,7 @@ test_explain_question(void)
 	    "\"confirmed\",\"envelope_sender\":\"a@x\",\"encrypt_trigger\":true,"
 	    "\"preferences\":[{\"name\":\"smime\",\"value\":\"on\",\"scope\":\"default\"},"
 	    "{\"name\":\"digest\",\"value\":\"sha256\",\"scope\":\"default\"},"
+	    "{\"name\":\"harvest\",\"value\":\"off\",\"scope\":\"global\"},"
 	    "{\"name\":\"encrypt_trigger_subject\",\"value\":\"\\\\[x\\\\]\",\"scope\":\"global\"}]"
 	    ","
 	    "\"signing\":[{\"thumbprint\":\"0123456789abcdef01\",\"subject\":\"CN=A\",\"verdict\":"
