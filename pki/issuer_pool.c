@@ -164,14 +164,9 @@ issuers_named(struct issuer_pool *pool, const char *subject_key, GError **error)
 static void
 add_missing(GPtrArray *certs, GPtrArray *from)
 {
-	for (guint i = 0; i < from->len; i++) {
-		gboolean there = FALSE;
-
-		for (guint k = 0; k < certs->len && !there; k++)
-			there = cert_equal(certs->pdata[k], from->pdata[i]);
-		if (!there && certs->len < CHAIN_CANDIDATES_MAX)
+	for (guint i = 0; i < from->len && certs->len < CHAIN_CANDIDATES_MAX; i++)
+		if (!cert_is_among(from->pdata[i], certs))
 			g_ptr_array_add(certs, cert_ref(from->pdata[i]));
-	}
 }
 
 static gboolean

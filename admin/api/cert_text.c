@@ -178,15 +178,6 @@ cert_text_file(GPtrArray *certs, const char *format, const char *base, GError **
 	return answer;
 }
 
-static gboolean
-has_cert(const GPtrArray *certs, const struct cert *cert)
-{
-	for (guint i = 0; i < certs->len; i++)
-		if (cert_equal(g_ptr_array_index(certs, i), cert))
-			return TRUE;
-	return FALSE;
-}
-
 /* Whatever is known of the path goes along: an incomplete chain is better than none. */
 void
 cert_text_add_chain(struct call *call, GPtrArray *certs)
@@ -200,7 +191,7 @@ cert_text_add_chain(struct call *call, GPtrArray *certs)
 		for (guint k = 0; verdict != NULL && k < verdict->path->len; k++) {
 			struct cert *cert = g_ptr_array_index(verdict->path, k);
 
-			if (!has_cert(certs, cert))
+			if (!cert_is_among(cert, certs))
 				g_ptr_array_add(certs, cert_ref(cert));
 		}
 		if (verdict != NULL)

@@ -382,6 +382,15 @@ cert_equal(const struct cert *a, const struct cert *b)
 	return a == b || g_bytes_equal(a->der, b->der);
 }
 
+gboolean
+cert_is_among(const struct cert *cert, const GPtrArray *certs_or_null)
+{
+	for (guint i = 0; certs_or_null != NULL && i < certs_or_null->len; i++)
+		if (cert_equal(certs_or_null->pdata[i], cert))
+			return TRUE;
+	return FALSE;
+}
+
 /* Plain getters: one fact each. */
 #define GETTER(type, name, member)                                                                 \
 	type cert_##name(const struct cert *cert)                                                  \

@@ -41,6 +41,7 @@ struct cert *cert_parse(GBytes *der, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct cert *cert_ref(struct cert *cert);
 void cert_unref(struct cert *cert); /* NULL is fine */
 gboolean cert_equal(const struct cert *a, const struct cert *b);
+gboolean cert_is_among(const struct cert *cert, const GPtrArray *certs_or_null);
 
 GBytes *cert_der(const struct cert *cert);            /* borrowed */
 const char *cert_thumbprint(const struct cert *cert); /* SHA-512 of the DER */

@@ -72,146 +72,6 @@ chain_verdict_name(enum chain_verdict verdict)
 	return "invalid";
 }
 
-char *
-chain_usage_fault(const struct cert *cert, enum chain_purpose purpose)
-{
-	if (purpose == CHAIN_PURPOSE_ANY)
-		return NULL;
-	if (!cert_has_email_purpose(cert))
-		return g_strdup_printf("extended key usage of '%s' lacks emailProtection",
-				       cert_subject(cert));
-	if (purpose == CHAIN_PURPOSE_SIGN)
-		return cert_may_sign(cert)
-			   ? NULL
-			   : g_strdup_printf("key usage of '%s' lacks digitalSignature",
-					     cert_subject(cert));
-	if (cert_may_encrypt(cert))
-		return NULL;
-	if (cert_key_kind(cert) == KEY_KIND_RSA)
-		return g_strdup_printf("key usage of '%s' lacks keyEncipherment",
-				       cert_subject(cert));
-	if (cert_key_kind(cert) == KEY_KIND_EC)
-		return g_strdup_printf("key usage of '%s' lacks keyAgreement", cert_subject(cert));
-	return g_strdup_printf("the %s key of '%s' cannot encrypt", cert_key_text(cert),
-			       cert_subject(cert));
-}
-
-static char *
-key_fault(const struct cert *cert, gboolean allow_legacy)
-{
-	unsigned int bits = cert_key_bits(cert);
-	const char *weakness = cert_pkey(cert) != NULL ? key_weakness_of(cert_pkey(cert)) : NULL;
-
-	if (weakness != NULL)
-		return g_strdup_printf("the %s key of '%s' %s", cert_key_text(cert),
-				       cert_subject(cert), weakness);
-	if (key_strength_allowed(cert_key_kind(cert), bits) ||
-	    cert_key_kind(cert) == KEY_KIND_OTHER || cert_pkey(cert) == NULL)
-		return NULL;
-	if (allow_legacy && bits >= (cert_key_kind(cert) == KEY_KIND_EC ? 192u : 1024u))
-		return NULL;
-	return g_strdup_printf("the %s key of '%s' is too short", cert_key_text(cert),
-			       cert_subject(cert));
-}
-
-static char *
-signature_fault(const struct cert *cert, gboolean allow_legacy)
-{
-	int digest = NID_undef, key = NID_undef;
-
-	if (X509_get_signature_info(cert_x509(cert), &digest, &key, NULL, NULL) != 1) {
-		ERR_clear_error();
-		return NULL; /* a kind OpenSSL cannot verify: the path says so */
-	}
-	if (digest == NID_undef) /* Ed25519 and Ed448 hash by themselves */
-		return NULL;
-	g_autofree char *oid = object_dotted(OBJ_nid2obj(digest));
-	enum algorithm algorithm = algorithm_by_oid(oid);
-	enum algorithm_standing standing = algorithm_standing(algorithm);
-	if (standing == ALGORITHM_MODERN ||
-	    (standing == ALGORITHM_LEGACY && allow_legacy && algorithm != ALGORITHM_MD5))
-		return NULL;
-	return g_strdup_printf("'%s' is signed with %s, which is too weak", cert_subject(cert),
-			       OBJ_nid2sn(digest));
-}
-
-char *
-chain_strength_fault(const struct cert *cert, gboolean allow_legacy)
-{
-	char *fault = key_fault(cert, allow_legacy);
-
-	return fault != NULL ? fault : signature_fault(cert, allow_legacy);
-}
-
-static gboolean
-contains(GPtrArray *certs, const struct cert *cert)
-{
-	for (guint i = 0; i < certs->len; i++)
-		if (cert_equal(certs->pdata[i], cert))
-			return TRUE;
-	return FALSE;
-}
-
-/* Adds those of the pools named as the issuer of child: the ones whose key verifies it, or,
- * where none does, all of them, so that the report can say whose signature does not fit. */
-static void
-add_issuers(GPtrArray *found, const struct cert *child, GPtrArray *const *pools, gsize count)
-{
-	g_autoptr(GPtrArray) named = g_ptr_array_new();
-	gboolean verified = FALSE;
-
-	for (gsize k = 0; k < count; k++)
-		for (guint i = 0; pools[k] != NULL && i < pools[k]->len; i++)
-			if (strcmp(cert_subject_key(pools[k]->pdata[i]), cert_issuer_key(child)) ==
-			    0)
-				g_ptr_array_add(named, pools[k]->pdata[i]);
-	for (guint i = 0; i < named->len && found->len < CHAIN_CANDIDATES_MAX; i++)
-		if (cert_is_issued_by(child, named->pdata[i])) {
-			verified = TRUE;
-			if (!contains(found, named->pdata[i]))
-				g_ptr_array_add(found, cert_ref(named->pdata[i]));
-		}
-	for (guint i = 0; !verified && i < named->len && found->len < CHAIN_CANDIDATES_MAX; i++)
-		if (!contains(found, named->pdata[i]))
-			g_ptr_array_add(found, cert_ref(named->pdata[i]));
-}
-
-GPtrArray *
-chain_candidates(const struct cert *cert, GPtrArray *const *pools, gsize count)
-{
-	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-
-	add_issuers(found, cert, pools, count);
-	for (guint i = 0; i < found->len; i++)
-		add_issuers(found, found->pdata[i], pools, count);
-	return found;
-}
-
-void
-certs_inherit_parameters(GPtrArray *certs, GPtrArray *anchors)
-{
-	GPtrArray *pools[] = { certs, anchors };
-	gboolean changed = TRUE;
-
-	for (int round = 0; changed && round < CHAIN_DEPTH_MAX; round++) {
-		changed = FALSE;
-		for (guint i = 0; i < certs->len; i++)
-			for (gsize k = 0; k < G_N_ELEMENTS(pools); k++)
-				for (guint n = 0; pools[k] != NULL && n < pools[k]->len &&
-						  cert_lacks_parameters(certs->pdata[i]);
-				     n++) {
-					struct cert *complete = cert_inherit_parameters(
-					    certs->pdata[i], pools[k]->pdata[n]);
-
-					if (complete == NULL)
-						continue;
-					cert_unref(certs->pdata[i]);
-					certs->pdata[i] = complete;
-					changed = TRUE;
-				}
-	}
-}
-
 static const char *
 where_text(const struct build *build)
 {
@@ -346,12 +206,13 @@ split_candidates(struct build *build, GPtrArray *candidates)
 	for (guint i = 0; i < candidates->len; i++) {
 		struct cert *candidate = candidates->pdata[i];
 
-		g_ptr_array_add(contains(options->anchors, candidate) ? build->anchors
-								      : build->untrusted,
+		g_ptr_array_add(cert_is_among(candidate, options->anchors) ? build->anchors
+									   : build->untrusted,
 				candidate);
 		g_hash_table_insert(build->by_x509, cert_x509(candidate), candidate);
 	}
-	if (contains(options->anchors, build->cert) && !contains(build->anchors, build->cert))
+	if (cert_is_among(build->cert, options->anchors) &&
+	    !cert_is_among(build->cert, build->anchors))
 		g_ptr_array_add(build->anchors, build->cert);
 	g_hash_table_insert(build->by_x509, cert_x509(build->cert), build->cert);
 }
@@ -478,8 +339,8 @@ check_strength(struct build *build)
 	gboolean legacy = build->options->allow_legacy;
 
 	for (guint i = 0; i < path->len; i++) {
-		gboolean anchor = contains(build->options->anchors, path->pdata[i]);
-		char *fault = anchor ? key_fault(path->pdata[i], legacy)
+		gboolean anchor = cert_is_among(path->pdata[i], build->options->anchors);
+		char *fault = anchor ? chain_key_fault(path->pdata[i], legacy)
 				     : chain_strength_fault(path->pdata[i], legacy);
 
 		if (fault != NULL)

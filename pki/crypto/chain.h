@@ -79,6 +79,8 @@ GPtrArray *chain_candidates(const struct cert *cert, GPtrArray *const *pools, gs
 /* K3, K4 and strength of the one certificate: NULL when it fits, else the sentence (owned). */
 char *chain_usage_fault(const struct cert *cert, enum chain_purpose purpose);
 char *chain_strength_fault(const struct cert *cert, gboolean allow_legacy);
+/* Of its key alone: nobody relies on the signature of an anchor. */
+char *chain_key_fault(const struct cert *cert, gboolean allow_legacy);
 
 DEFINE_CLEANUP(chain_report, chain_report_free)
 

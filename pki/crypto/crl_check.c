@@ -180,16 +180,6 @@ signer_is_good(const struct state *state, GPtrArray *path)
 	return good;
 }
 
-static gboolean
-is_in_progress(const struct state *state, const struct cert *signer)
-{
-	for (guint i = 0; state->check->in_progress != NULL && i < state->check->in_progress->len;
-	     i++)
-		if (cert_equal(state->check->in_progress->pdata[i], signer))
-			return TRUE;
-	return FALSE;
-}
-
 /* 6.3.3 (f) and (g): signed by the issuer itself, or by one with a path to the same anchor. */
 static gboolean
 is_believed(const struct state *state, const struct crl *crl)
@@ -203,7 +193,7 @@ is_believed(const struct state *state, const struct crl *crl)
 
 		if (!crl_is_signed_by(crl, signer))
 			continue;
-		if (is_in_progress(state, signer))
+		if (cert_is_among(signer, state->check->in_progress))
 			return TRUE;
 		g_autoptr(GPtrArray) path =
 		    check->signer_path != NULL

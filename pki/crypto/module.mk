@@ -25,7 +25,7 @@ libpki_a_SOURCES += \
 	%D%/bundle_format.c %D%/bundle_password.c %D%/bundle_pem.c \
 	%D%/bundle_pkcs12.c %D%/bundle_write.c \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c \
-	%D%/chain.c %D%/chain.h \
+	%D%/chain.c %D%/chain.h %D%/chain_candidates.c %D%/chain_strength.c \
 	%D%/crl.c %D%/crl.h %D%/crl_check.c %D%/crl_check.h \
 	%D%/crl_internal.h %D%/crl_read.c %D%/crl_show.c \
 	%D%/csr.c %D%/csr.h \
