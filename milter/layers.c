@@ -261,7 +261,14 @@ read_encrypted(struct reading *reading, const struct mime_tree *tree, const stru
 	for (guint i = 0; i < info->recipients->len; i++)
 		g_ptr_array_add(layer->recipients, recipient_text(info->recipients->pdata[i]));
 	if (keys->len == 0) {
-		layers_note(&reading->undecryptable, "no key is given that could open it");
+		gboolean bare = reading->options != NULL && reading->options->keys != NULL &&
+				reading->options->keys->len > 0;
+
+		layers_note(&reading->undecryptable,
+			    bare
+				? "no certificate that fits the given key: recipients are named by "
+				  "their certificates, so give it with the key"
+				: "no key is given that could open it");
 		return TRUE;
 	}
 	if (reading->options->chain != NULL)
