@@ -56,7 +56,7 @@ def untouched(site):
     if not files:
         return "no files in " + folder
     different, count = [], 0
-    for path in files if FULL else files[::6]:
+    for path in files if FULL else files[::3]:
         with open(path, "rb") as f:
             data = f.read().replace(b"\r\n", b"\n")
         if b"\0" in data or b"\r" in data or b"X-Postseal" in data or re.search(rb"^Authentication-Results", data, re.M | re.I):
