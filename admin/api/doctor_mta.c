@@ -15,6 +15,7 @@
 
 #define CHECK "MTA"
 #define HEADER_SIZE_MIN 1000000
+#define ADDRESS_TOKENS_MIN 100000 /* some 10,000 addresses with names */
 #define PROTOCOL_MIN 6
 
 struct mta {
@@ -287,6 +288,11 @@ check_limits(const struct mta *mta)
 	if (number(mta, "header_size_limit") < HEADER_SIZE_MIN)
 		doctor_add(mta->doctor, FINDING_WARNING, CHECK, "set header_size_limit = 1048576",
 			   "longer header fields are cut before Postseal signs them");
+	if (number(mta, "header_address_token_limit") < ADDRESS_TOKENS_MIN)
+		doctor_add(mta->doctor, FINDING_WARNING, CHECK,
+			   "set header_address_token_limit = 102400",
+			   "fields of many addresses lose the last of them before Postseal sees "
+			   "the message");
 	if (size != 0 && (ours == 0 || ours > size)) {
 		g_autofree char *remedy =
 		    g_strdup_printf("set message_size_max = %" G_GINT64_FORMAT

@@ -250,6 +250,7 @@ smtpd_milters = {{ {milter}, default_action=tempfail }}
 non_smtpd_milters = {{ {milter}, default_action=tempfail }}
 smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination
 header_size_limit = 1048576
+header_address_token_limit = 102400
 """
 
 MASTER_CF = """127.0.0.1:{mx} inet n - n - - smtpd

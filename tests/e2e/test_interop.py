@@ -5,6 +5,8 @@ a cell is '-' only where the peer's own error proves that it does not know the a
 of a message that OpenSSL made.
 """
 import concurrent.futures
+import email
+import email.utils
 import json
 import os
 import sys
@@ -142,6 +144,7 @@ def outbound(site, people, programs, matrix):
             sent = sample(sender, reader)
             try:
                 got = site.exchange(sender, reader, sent)
+                same_addresses(sent, got)
             except Failed as error:
                 for peer in programs:
                     matrix.failed(mode, peer.name, False, f"{sample.__name__}: {error}")
@@ -157,6 +160,14 @@ def outbound(site, people, programs, matrix):
             site.cli("user", "unset", reader, name)
     for worker in workers.values():
         worker.shutdown()
+
+
+def same_addresses(sent, got):
+    """Postfix cuts long lists of addresses (header_address_token_limit), which no peer would notice."""
+    wanted, found = ([address for _, address in email.utils.getaddresses([str(email.message_from_bytes(message)["To"])])]
+                     for message in (peers.crlf(sent.encode() if isinstance(sent, str) else sent), got))
+    if found != wanted:
+        raise Failed(f"the To field has {len(found)} addresses of {len(wanted)}")
 
 
 def judge_one(matrix, mode, peer, name, sent, got, encrypted, signed, reader):
