@@ -207,18 +207,22 @@ subject_normalise(const char *decoded)
 /* --- cutting --- */
 
 /* The first match of any pattern at or after from. */
-static gboolean
+static enum subject_match
 find_match(const struct words *words, const GString *text, gsize from, gsize *start, gsize *end)
 {
-	gboolean found = FALSE;
+	gboolean found = FALSE, gave_up = FALSE;
 
 	for (guint i = 0; i < words->patterns->len; i++) {
 		g_autoptr(GMatchInfo) match = NULL;
+		g_autoptr(GError) error = NULL;
 		int low, high;
 
 		if (!g_regex_match_full(words->patterns->pdata[i], text->str, (gssize)text->len,
-					(gint)from, 0, &match, NULL) ||
-		    !g_match_info_fetch_pos(match, 0, &low, &high) || high <= low)
+					(gint)from, 0, &match, &error)) {
+			gave_up |= error != NULL;
+			continue;
+		}
+		if (!g_match_info_fetch_pos(match, 0, &low, &high) || high <= low)
 			continue;
 		if (!found || (gsize)low < *start) {
 			*start = (gsize)low;
@@ -226,7 +230,9 @@ find_match(const struct words *words, const GString *text, gsize from, gsize *st
 		}
 		found = TRUE;
 	}
-	return found;
+	if (found)
+		return SUBJECT_MATCH_YES;
+	return gave_up ? SUBJECT_MATCH_UNKNOWN : SUBJECT_MATCH_NO;
 }
 
 /* Where the decoded text goes on behind a match that ends at end: a character that is half in
@@ -253,7 +259,7 @@ cut_pass(char **decoded, const struct words *words)
 	gboolean any = FALSE;
 
 	normal_init(&normal, *decoded);
-	while (find_match(words, normal.text, at, &start, &end)) {
+	while (find_match(words, normal.text, at, &start, &end) == SUBJECT_MATCH_YES) {
 		gsize from = MAX(copied, g_array_index(normal.from, gsize, start));
 
 		g_string_append_len(rest, *decoded + copied, (gssize)(from - copied));
@@ -271,13 +277,13 @@ cut_pass(char **decoded, const struct words *words)
 	return any;
 }
 
-gboolean
-subject_matches(const char *raw_value, const struct words *words)
+enum subject_match
+subject_match(const char *raw_value, const struct words *words)
 {
 	g_autofree char *decoded = subject_decode(raw_value);
 	struct normal normal;
 	gsize start, end;
-	gboolean found;
+	enum subject_match found;
 
 	normal_init(&normal, decoded);
 	found = find_match(words, normal.text, 0, &start, &end);

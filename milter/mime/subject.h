@@ -30,7 +30,13 @@ gboolean words_empty(const struct words *words);
 
 char *subject_decode(const char *raw_value);  /* valid UTF-8, one line */
 char *subject_normalise(const char *decoded); /* the form that is matched */
-gboolean subject_matches(const char *raw_value, const struct words *words);
+enum subject_match {
+	SUBJECT_MATCH_NO,
+	SUBJECT_MATCH_YES,
+	SUBJECT_MATCH_UNKNOWN, /* none matches, and one gave up at a limit of the matcher */
+};
+
+enum subject_match subject_match(const char *raw_value, const struct words *words);
 /* The value without what matches, folded before column 78; NULL when nothing matches. */
 char *subject_cut(const char *raw_value, const struct words *words) G_GNUC_WARN_UNUSED_RESULT;
 /* The value with text and a blank in front. raw_value may be NULL. */

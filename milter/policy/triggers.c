@@ -210,6 +210,15 @@ words_of_trigger(struct trigger_cache *cache, const struct side *side, enum pref
 	return words;
 }
 
+/* A match that PCRE gave up (its limits of steps and memory) is neither seen nor unseen, and the
+ * author chose the text that made it so. Then mail gets the protection that it may have asked for,
+ * and no trigger to send it plain is believed. Not deferred: it would never end otherwise. */
+static gboolean
+seen_when_unknown(enum preference preference)
+{
+	return preference != PREF_PLAIN_TRIGGER_SUBJECT && preference != PREF_PLAIN_TRIGGER_HEADER;
+}
+
 /* TRUE in *found when a Subject field holds the side's trigger of this kind. */
 static gboolean
 subject_has(struct trigger_cache *cache, const struct side *side, enum preference preference,
@@ -222,8 +231,12 @@ subject_has(struct trigger_cache *cache, const struct side *side, enum preferenc
 		return FALSE;
 	if (words_empty(words))
 		return TRUE;
-	for (guint n = 1; !*found && (field = headers_find(headers, "Subject", n)) != NULL; n++)
-		*found = subject_matches(field->value, words);
+	for (guint n = 1; !*found && (field = headers_find(headers, "Subject", n)) != NULL; n++) {
+		enum subject_match match = subject_match(field->value, words);
+
+		*found = match == SUBJECT_MATCH_YES ||
+			 (match == SUBJECT_MATCH_UNKNOWN && seen_when_unknown(preference));
+	}
 	return TRUE;
 }
 
@@ -260,8 +273,10 @@ header_has(const struct side *side, enum preference preference, const struct hea
 			continue;
 		for (guint n = 1; (field = headers_find(headers, name, n)) != NULL; n++) {
 			g_autofree char *value = header_value(field);
+			g_autoptr(GError) unknown = NULL;
 
-			if (g_regex_match(regex, value, 0, NULL))
+			if (g_regex_match_full(regex, value, -1, 0, 0, NULL, &unknown) ||
+			    (unknown != NULL && seen_when_unknown(preference)))
 				return TRUE;
 		}
 	}

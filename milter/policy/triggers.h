@@ -27,7 +27,8 @@ struct triggers_found {
 	gboolean plain;
 };
 
-/* INVALID: a stored pattern does not compile. */
+/* A pattern that cannot be decided (limits of PCRE) counts as found to encrypt and to sign, and as
+ * not found to send plain. INVALID: a stored pattern does not compile. */
 gboolean triggers_find(struct trigger_cache *cache, const struct side *side,
 		       const struct headers *headers, struct triggers_found *found,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -336,6 +336,50 @@ test_triggers(void)
 	side_clear(&side);
 }
 
+/* Whose pattern PCRE gives up at its limit gets protection, and is not sent plain by it. */
+static void
+test_undecided_triggers(void)
+{
+	static const struct {
+		enum preference preference;
+		const char *field;
+		gboolean encrypt, sign, plain;
+	} rows[] = {
+		{ PREF_ENCRYPT_TRIGGER_SUBJECT, "Subject", TRUE, FALSE, FALSE },
+		{ PREF_SIGN_TRIGGER_SUBJECT, "Subject", FALSE, TRUE, FALSE },
+		{ PREF_PLAIN_TRIGGER_SUBJECT, "Subject", FALSE, FALSE, FALSE },
+		{ PREF_ENCRYPT_TRIGGER_HEADER, "X-Ask", TRUE, FALSE, FALSE },
+		{ PREF_SIGN_TRIGGER_HEADER, "X-Ask", FALSE, TRUE, FALSE },
+		{ PREF_PLAIN_TRIGGER_HEADER, "X-Ask", FALSE, FALSE, FALSE },
+	};
+	CLEANUP(headers) struct headers *quiet = headers_of("Subject", "figures");
+
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		gboolean field = strcmp(rows[i].field, "X-Ask") == 0;
+		CLEANUP(trigger_cache) struct trigger_cache *cache = trigger_cache_new();
+		CLEANUP(headers)
+		struct headers *headers = headers_of(
+		    rows[i].field, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!");
+		struct side side = {
+			.sets = { set_of("alice@corp.example", rows[i].preference,
+					 field ? "X-Ask: ^(a+)+$" : "^(a+)+$", PREF_MODE, NULL) },
+			.count = 1,
+		};
+		struct triggers_found found;
+		g_autoptr(GError) error = NULL;
+
+		g_test_message("%s", preference_name(rows[i].preference));
+		g_assert_true(triggers_find(cache, &side, headers, &found, &error));
+		g_assert_no_error(error);
+		g_assert_cmpint(found.encrypt, ==, rows[i].encrypt);
+		g_assert_cmpint(found.sign, ==, rows[i].sign);
+		g_assert_cmpint(found.plain, ==, rows[i].plain);
+		g_assert_true(triggers_find(cache, &side, quiet, &found, &error));
+		g_assert_false(found.encrypt || found.sign || found.plain);
+		side_clear(&side);
+	}
+}
+
 static void
 test_cut(void)
 {
@@ -390,6 +434,7 @@ main(int argc, char **argv)
 	g_test_add_func("/author/alias", test_alias);
 	g_test_add_func("/side/combined", test_side);
 	g_test_add_func("/triggers/found", test_triggers);
+	g_test_add_func("/triggers/undecided", test_undecided_triggers);
 	g_test_add_func("/triggers/cut", test_cut);
 	return g_test_run();
 }
