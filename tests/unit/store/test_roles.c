@@ -170,6 +170,76 @@ test_harvest(void)
 	g_assert_cmpint(number(daemon, "SELECT max(number) - min(number) FROM change_log"), ==, 7);
 }
 
+/* NULL and nothing pass no limit. */
+static void
+test_harvest_without_sender(void)
+{
+	static const struct {
+		const char *emails, *sender;
+	} rows[] = {
+		{ "'{a@b.example}'", "NULL" },   { "'{a@b.example}'", "''" },
+		{ "NULL", "'a@b.example'" },     { "'{}'", "'a@b.example'" },
+		{ "'{NULL}'", "'a@b.example'" }, { "'{\"\"}'", "'a@b.example'" },
+	};
+
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	CLEANUP(db) struct db *daemon = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_autofree char *name = g_strdup_printf("refused_%u", counter++);
+		g_autofree char *sql = g_strdup_printf(
+		    "SELECT milter_harvest(repeat('a', 128), '\\x30', 'CN=a', 'CN=b', 's', 'i', "
+		    "'1',"
+		    " now(), now(), 'k', NULL, NULL, false, 'RSA', 2048, %s, %s, false)",
+		    rows[i].emails, rows[i].sender);
+		struct statement statement = { g_intern_string(name), sql };
+		g_autoptr(GError) error = NULL;
+
+		g_assert_null(db_write(milter, &statement, NULL, &error));
+		g_assert_nonnull(error);
+		g_assert_nonnull(strstr(error->message, "without its sender"));
+	}
+	g_assert_cmpint(number(daemon, "SELECT count(*) FROM certificate"), ==, 0);
+}
+
+/* A filter cannot make days: what is far from now is written as of now, in its place. */
+static void
+test_audit_times(void)
+{
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	CLEANUP(db) struct db *daemon = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+#define AUDIT_AT(away)                                                                             \
+	"SELECT milter_audit(array_agg(extract(epoch FROM now())::bigint + s), "                   \
+	"array_agg('host'::text),"                                                                 \
+	" array_agg(s::text), array_agg(''::text), array_agg(''::text), array_agg(''::text), "     \
+	"array_agg(''::text),"                                                                     \
+	" array_agg(''::text), array_agg('" away                                                   \
+	"'::text), array_agg(''::text), array_agg('a@b.example'::text),"                           \
+	" array_agg('plain'::text), array_agg(''::text), array_agg(1::bigint), "                   \
+	"array_agg(1::bigint)) FROM "
+	g_assert_cmpint(number(milter, AUDIT_AT("far") "unnest(ARRAY[-100000000000, -32 * 86400,"
+						       " 7200, 400 * 86400, 9e17]::bigint[]) s"),
+			==, 5);
+	g_assert_cmpint(number(milter, AUDIT_AT("near") "unnest(ARRAY[-30 * 86400, -60, 60]) s"),
+			==, 3);
+	g_assert_cmpint(number(daemon, "SELECT count(*) FROM audit_message WHERE reason = 'far'"
+				       " AND at BETWEEN now() - interval '1 minute' AND now()"),
+			==, 5);
+	g_assert_cmpint(number(daemon, "SELECT count(*) FROM audit_message WHERE reason = 'near'"
+				       " AND abs(extract(epoch FROM now()) + queue_id::bigint"
+				       " - extract(epoch FROM at)) < 60"),
+			==, 3);
+	/* Of now, of 30 days ago, and of a minute beside midnight. */
+	g_assert_cmpint(number(daemon, "SELECT count(*) FROM pg_inherits"
+				       " WHERE inhparent = 'audit_message'::regclass"),
+			<=, 3 + 3);
+}
+
 static void
 test_ledger(void)
 {
@@ -213,6 +283,8 @@ main(int argc, char **argv)
 	g_test_add_func("/roles/each may only what it needs", test_rights);
 	g_test_add_func("/schema/tables, columns and functions explain themselves", test_schema);
 	g_test_add_func("/roles/harvest is limited", test_harvest);
+	g_test_add_func("/roles/harvest needs a sender", test_harvest_without_sender);
+	g_test_add_func("/roles/audit is of now", test_audit_times);
 	g_test_add_func("/roles/ledger of copies", test_ledger);
 	g_test_add_func("/roles/jobs of a filter", test_jobs);
 	int status = g_test_run();
