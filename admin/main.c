@@ -150,6 +150,7 @@ start_server(struct program *program, GError **error)
 	limits.body_max_bytes = (gsize)settings->api_request_max;
 	limits.bodies_max_bytes = (gsize)settings->api_request_max * 4;
 	limits.idle_seconds = (unsigned int)settings->api_timeout;
+	limits.header_seconds = MIN(limits.header_seconds, limits.idle_seconds);
 	fd = server_listen(settings->api_socket, NULL, groups, error);
 	if (fd < 0)
 		return FALSE;

@@ -25,9 +25,11 @@
 
 const struct server_limits server_default_limits = {
 	.connections = 128,
+	.connections_for_root = 16,
 	.connections_per_user = 32,
 	.body_max_bytes = 64 * 1024 * 1024,
 	.bodies_max_bytes = 256 * 1024 * 1024,
+	.header_seconds = 10,
 	.idle_seconds = 120,
 	.receive_seconds = 300,
 };
@@ -40,8 +42,15 @@ struct server {
 	GMutex lock;
 	GCond ended;
 	GHashTable *users; /* uid -> requests in flight */
+	GHashTable *open;  /* uid, not of root -> connections */
+	guint open_count;
 	guint in_flight;
 	gsize bodies_bytes; /* of all requests in flight */
+};
+
+/* One connection of a user who is not root, from accept to close. */
+struct visit {
+	uid_t uid;
 };
 
 /* One request on its way in. */
@@ -169,18 +178,103 @@ server_listen(const char *path, const char *group_or_null, const char *const *fu
 
 /* --- limits --- */
 
+static guint
+count_of(GHashTable *counts, uid_t uid)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(counts, GUINT_TO_POINTER((guint)uid)));
+}
+
+static void
+count_set(GHashTable *counts, uid_t uid, guint count)
+{
+	if (count == 0)
+		g_hash_table_remove(counts, GUINT_TO_POINTER((guint)uid));
+	else
+		g_hash_table_insert(counts, GUINT_TO_POINTER((guint)uid), GUINT_TO_POINTER(count));
+}
+
+/* FALSE when the user has too many connections, or all of those that are not root's are taken. */
+static gboolean
+visit_start(struct server *server, uid_t uid)
+{
+	guint per_user = server->limits.connections_per_user;
+	gboolean fits;
+
+	g_mutex_lock(&server->lock);
+	guint count = count_of(server->open, uid);
+	/* A few more than are served: these are told 503, before the next are cut off. */
+	fits = count < per_user + per_user / 4 && server->open_count < server->limits.connections;
+	if (fits) {
+		count_set(server->open, uid, count + 1);
+		server->open_count++;
+	}
+	g_mutex_unlock(&server->lock);
+	return fits;
+}
+
+static void
+visit_end(struct server *server, struct visit *visit)
+{
+	g_mutex_lock(&server->lock);
+	count_set(server->open, visit->uid, count_of(server->open, visit->uid) - 1);
+	server->open_count--;
+	g_mutex_unlock(&server->lock);
+	g_free(visit);
+}
+
+static gboolean
+peer_of(struct MHD_Connection *connection, int *fd, struct ucred *peer)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	socklen_t length = sizeof *peer;
+
+	*fd = info != NULL ? (int)info->connect_fd : -1;
+	return info != NULL && getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, peer, &length) == 0;
+}
+
+/* Called at accept, before a byte is read: half-open requests count. libmicrohttpd cannot be told
+ * no here; a connection that was shut down ends at its first read. */
+static void
+on_connection(void *data, struct MHD_Connection *connection, void **context,
+	      enum MHD_ConnectionNotificationCode code)
+{
+	struct server *server = data;
+	struct ucred peer;
+	int fd;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*context != NULL)
+			visit_end(server, *context);
+		*context = NULL;
+		return;
+	}
+	if (!peer_of(connection, &fd, &peer)) {
+		if (fd >= 0)
+			shutdown(fd, SHUT_RDWR);
+		return;
+	}
+	if (peer.uid == 0)
+		return;
+	if (!visit_start(server, peer.uid)) {
+		shutdown(fd, SHUT_RDWR);
+		return;
+	}
+	struct visit *visit = g_new0(struct visit, 1);
+	visit->uid = peer.uid;
+	*context = visit;
+}
+
 static unsigned int
 admit(struct server *server, const struct ucred *peer)
 {
 	unsigned int refusal = 0;
 
 	g_mutex_lock(&server->lock);
-	guint count = GPOINTER_TO_UINT(
-	    g_hash_table_lookup(server->users, GUINT_TO_POINTER((guint)peer->uid)));
+	guint count = count_of(server->users, peer->uid);
 	if (count >= server->limits.connections_per_user)
 		refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
-	g_hash_table_insert(server->users, GUINT_TO_POINTER((guint)peer->uid),
-			    GUINT_TO_POINTER(count + 1));
+	count_set(server->users, peer->uid, count + 1);
 	server->in_flight++;
 	g_mutex_unlock(&server->lock);
 	return refusal;
@@ -190,13 +284,8 @@ static void
 leave(struct server *server, const struct exchange *exchange)
 {
 	g_mutex_lock(&server->lock);
-	guint count = GPOINTER_TO_UINT(
-	    g_hash_table_lookup(server->users, GUINT_TO_POINTER((guint)exchange->peer.uid)));
-	if (count <= 1)
-		g_hash_table_remove(server->users, GUINT_TO_POINTER((guint)exchange->peer.uid));
-	else
-		g_hash_table_insert(server->users, GUINT_TO_POINTER((guint)exchange->peer.uid),
-				    GUINT_TO_POINTER(count - 1));
+	count_set(server->users, exchange->peer.uid,
+		  count_of(server->users, exchange->peer.uid) - 1);
 	server->bodies_bytes -= exchange->body->len;
 	server->in_flight--;
 	g_cond_broadcast(&server->ended);
@@ -236,16 +325,12 @@ static struct exchange *
 exchange_new(struct server *server, struct MHD_Connection *connection)
 {
 	struct exchange *exchange = g_new0(struct exchange, 1);
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	socklen_t length = sizeof exchange->peer;
+	int fd;
 
 	exchange->server = server;
 	exchange->body = g_byte_array_new();
 	exchange->started_us = g_get_monotonic_time();
-	exchange->peer.uid = (uid_t)-1;
-	if (info == NULL ||
-	    getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &exchange->peer, &length) != 0) {
+	if (!peer_of(connection, &fd, &exchange->peer)) {
 		exchange->peer.uid = (uid_t)-1;
 		exchange->refusal = MHD_HTTP_FORBIDDEN;
 	}
@@ -356,6 +441,9 @@ on_request(void *data, struct MHD_Connection *connection, const char *url, const
 	(void)version;
 	if (exchange == NULL) {
 		*state = exchange_new(data, connection);
+		exchange = *state;
+		MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+					  exchange->server->limits.idle_seconds);
 		return MHD_YES;
 	}
 	if (*length > 0) {
@@ -380,9 +468,11 @@ static void
 on_completed(void *data, struct MHD_Connection *connection, void **state,
 	     enum MHD_RequestTerminationCode code)
 {
-	(void)data;
-	(void)connection;
+	struct server *server = data;
+
 	(void)code;
+	MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+				  server->limits.header_seconds);
 	if (*state != NULL)
 		exchange_free(*state);
 	*state = NULL;
@@ -400,15 +490,18 @@ server_start(int listen_fd, const struct server_limits *limits, server_handler h
 	server->handler = handler;
 	server->data = data;
 	server->users = g_hash_table_new(NULL, NULL);
+	server->open = g_hash_table_new(NULL, NULL);
 	g_mutex_init(&server->lock);
 	g_cond_init(&server->ended);
 	server->daemon = MHD_start_daemon(
 	    MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
 		MHD_USE_ITC,
 	    0, NULL, NULL, on_request, server, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-	    MHD_OPTION_CONNECTION_LIMIT, limits->connections, MHD_OPTION_CONNECTION_TIMEOUT,
-	    limits->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MAX_BYTES,
-	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+	    MHD_OPTION_CONNECTION_LIMIT, limits->connections + limits->connections_for_root,
+	    MHD_OPTION_CONNECTION_TIMEOUT, limits->header_seconds,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADERS_MAX_BYTES,
+	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+	    on_connection, server, MHD_OPTION_END);
 	if (server->daemon == NULL) {
 		server_stop(server);
 		return fail(error, PS_ERROR_TEMPORARY, "the HTTP server cannot be started: %s",
@@ -442,6 +535,7 @@ server_stop(struct server *server)
 			close(listen_fd);
 	}
 	g_hash_table_unref(server->users);
+	g_hash_table_unref(server->open);
 	g_mutex_clear(&server->lock);
 	g_cond_clear(&server->ended);
 	g_free(server);

@@ -5,6 +5,8 @@
  * request. A thread per connection, so a handler may wait for the database. Limits: connections,
  * connections of one user, bytes of a request and of all requests together, time to send one.
  * Failure: a request beyond a limit is answered 413, 408 or 503 and never reaches the handler.
+ * A user who has more connections open than are answered, with or without a request, is cut off;
+ * root never is, and has connections of its own.
  */
 #ifndef ADMIN_HTTP_SERVER_H
 #define ADMIN_HTTP_SERVER_H
@@ -18,10 +20,12 @@ struct server;
 
 struct server_limits {
 	unsigned int connections;
+	unsigned int connections_for_root; /* more than these, which nobody else can take */
 	unsigned int connections_per_user;
 	gsize body_max_bytes;
-	gsize bodies_max_bytes; /* of all requests in flight */
-	unsigned int idle_seconds;
+	gsize bodies_max_bytes;       /* of all requests in flight */
+	unsigned int header_seconds;  /* of silence before the header of a request is there */
+	unsigned int idle_seconds;    /* of silence after that */
 	unsigned int receive_seconds; /* from the first byte of a request to its last */
 };
 

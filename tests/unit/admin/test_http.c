@@ -2,9 +2,13 @@
  * The socket: who connects, limits, roles, routes. The client is the product's own.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
@@ -205,6 +209,160 @@ test_a_long_act_is_no_silence(void)
 	site_stop(&site);
 }
 
+/* --- connections without a request --- */
+
+#define STRANGER 65534
+#define OTHER_STRANGER 65533
+
+/* Connects as this user: the kernel notes who connects, and user ids are of a thread for it. */
+static int
+connect_as(const struct site *site, uid_t uid)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	g_strlcpy(address.sun_path, site->socket, sizeof address.sun_path);
+	g_assert_cmpint(fd, >=, 0);
+	g_assert_cmpint(syscall(SYS_setresuid, -1, uid, -1), ==, 0);
+	g_assert_cmpint(connect(fd, (const struct sockaddr *)&address, sizeof address), ==, 0);
+	g_assert_cmpint(syscall(SYS_setresuid, -1, 0, -1), ==, 0);
+	return fd;
+}
+
+static void
+say(int fd, const char *text)
+{
+	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+/* The first bytes of the answer, "" at the end, NULL when there is none within this time. */
+static char *
+hear(int fd, int timeout_ms)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	char bytes[13];
+	ssize_t length;
+
+	if (poll(&wait, 1, timeout_ms) == 0)
+		return NULL;
+	length = recv(fd, bytes, sizeof bytes - 1, 0);
+	return g_strndup(bytes, length > 0 ? (gsize)length : 0);
+}
+
+static void
+assert_answered(const struct site *site, uid_t uid, const char *expected)
+{
+	int fd = connect_as(site, uid);
+
+	say(fd, "GET /v1/a HTTP/1.1\r\nHost: x\r\n\r\n");
+	g_autofree char *answer = hear(fd, 5000);
+	g_assert_cmpstr(answer, ==, expected);
+	close(fd);
+}
+
+/* Half-open requests of one user, as many as he likes; how many the server keeps. */
+static guint
+besiege(const struct site *site, uid_t uid, int *fds, guint count)
+{
+	guint kept = 0;
+
+	for (guint i = 0; i < count; i++) {
+		fds[i] = connect_as(site, uid);
+		say(fds[i], "GET /v1/a HT");
+	}
+	g_usleep(300 * 1000);
+	for (guint i = 0; i < count; i++) {
+		g_autofree char *answer = hear(fds[i], 0);
+
+		kept += answer == NULL;
+	}
+	return kept;
+}
+
+static void
+close_all(const int *fds, guint count)
+{
+	for (guint i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static gboolean
+site_start_for_all(struct site *site, const struct server_limits *limits)
+{
+	if (getuid() != 0) {
+		g_test_skip("only root can be somebody else");
+		return FALSE;
+	}
+	site_start(site, limits, echo, NULL);
+	g_assert_cmpint(chmod(site->folder, 0755), ==, 0);
+	g_assert_cmpint(chmod(site->socket, 0666), ==, 0);
+	return TRUE;
+}
+
+static void
+test_half_open_requests_of_one_user(void)
+{
+	struct server_limits limits = server_default_limits;
+	struct site site;
+	int fds[40];
+
+	limits.connections_per_user = 4; /* and one that is told */
+	if (!site_start_for_all(&site, &limits))
+		return;
+	g_assert_cmpuint(besiege(&site, STRANGER, fds, G_N_ELEMENTS(fds)), ==, 4 + 1);
+	assert_answered(&site, STRANGER, "");
+	assert_answered(&site, OTHER_STRANGER, "HTTP/1.1 200");
+	assert_answered(&site, 0, "HTTP/1.1 200");
+	close_all(fds, G_N_ELEMENTS(fds));
+	g_usleep(300 * 1000);
+	assert_answered(&site, STRANGER, "HTTP/1.1 200");
+	site_stop(&site);
+}
+
+static void
+test_root_has_room(void)
+{
+	struct server_limits limits = server_default_limits;
+	struct site site;
+	int one[20], other[20];
+
+	limits.connections = 14;
+	limits.connections_for_root = 2;
+	limits.connections_per_user = 8;
+	if (!site_start_for_all(&site, &limits))
+		return;
+	g_assert_cmpuint(besiege(&site, STRANGER, one, G_N_ELEMENTS(one)), ==, 10);
+	g_assert_cmpuint(besiege(&site, OTHER_STRANGER, other, G_N_ELEMENTS(other)), ==, 4);
+	assert_answered(&site, 0, "HTTP/1.1 200");
+	close_all(one, G_N_ELEMENTS(one));
+	close_all(other, G_N_ELEMENTS(other));
+	site_stop(&site);
+}
+
+static void
+test_a_header_does_not_take_long(void)
+{
+	struct server_limits limits = server_default_limits;
+	struct site site;
+
+	limits.header_seconds = 1;
+	site_start(&site, &limits, echo_slowly, NULL);
+	int fd = connect_as(&site, getuid());
+	int slow = connect_as(&site, getuid());
+	say(fd, "GET /v1/a HT");
+	say(slow, "POST /v1/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1");
+	g_autofree char *end = hear(fd, 6000);
+	g_assert_nonnull(end);
+	g_assert_true(*end == '\0' || g_str_has_prefix(end, "HTTP/1.1 408"));
+	g_usleep(2500 * 1000);
+	say(slow, "2");
+	g_autofree char *answer = hear(slow, 6000);
+	g_assert_cmpstr(answer, ==, "HTTP/1.1 200");
+	close(fd);
+	close(slow);
+	site_stop(&site);
+}
+
 static gpointer
 stop_in_thread(gpointer data)
 {
@@ -337,6 +495,9 @@ main(int argc, char **argv)
 	g_test_add_func("/server/body", test_body_and_its_limit);
 	g_test_add_func("/server/per-user", test_requests_of_one_user_are_limited);
 	g_test_add_func("/server/long-act", test_a_long_act_is_no_silence);
+	g_test_add_func("/server/half-open", test_half_open_requests_of_one_user);
+	g_test_add_func("/server/root", test_root_has_room);
+	g_test_add_func("/server/header", test_a_header_does_not_take_long);
 	g_test_add_func("/server/stop", test_a_stop_waits_for_requests);
 	g_test_add_func("/server/second", test_a_second_server_is_refused);
 	g_test_add_func("/peer/roles", test_roles_of_groups);
