@@ -8,7 +8,9 @@
 #include "milter/gateway.h"
 #include "milter/message/spool.h"
 #include "store/audit.h"
+#include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/config/settings.h"
 
 /* What reading a message of a size may take: the copy, and what is decoded of it. */
 #define SPOOL_FACTOR 4
@@ -109,12 +111,28 @@ question_check(struct call *call, const struct explain_question *question, GErro
 	return TRUE;
 }
 
+/*
+ * The ruling as of another time: a gateway with a clock of its own, so that dates, revocation and
+ * selection are all judged by it and nothing of it stays in the caches of this one.
+ */
+static char *
+explain_at(struct call *call, const struct explain_question *question, gint64 at, GError **error)
+{
+	CLEANUP(clock) struct clock *clock = clock_new_fixed(at);
+	CLEANUP(gateway)
+	struct gateway *then = gateway_open_with_clock(
+	    settings_ref(gateway_settings(call->gateway)), GATEWAY_DAEMON, clock, error);
+
+	return then != NULL ? explain_question(then, question, error) : NULL;
+}
+
 json_t *
 explain_run(struct call *call, GError **error)
 {
 	g_auto(GStrv) recipients = call_list(call, "to");
 	g_auto(GStrv) headers = call_list(call, "header");
 	CLEANUP(spool) struct spool *message = NULL;
+	gint64 at;
 	char *text;
 
 	if (call_text(call, "queue-id") != NULL)
@@ -139,6 +157,7 @@ explain_run(struct call *call, GError **error)
 	};
 	if (!question_check(call, &question, error))
 		return NULL;
-	text = explain_question(call->gateway, &question, error);
+	text = call_time(call, "at", &at) ? explain_at(call, &question, at, error)
+					  : explain_question(call->gateway, &question, error);
 	return text != NULL ? parse_ruling(text, error) : NULL;
 }

@@ -241,6 +241,11 @@ def test_explain(cli):
     message = file_with(cli.site, "m.eml", f"From: Alice\n <{ALICE}>\nTo: {BOB}\nSubject: x\n\nbody\n")
     same = cli.json("explain", "--message", message, "--to", BOB)
     cli.tap.ok(same["sender"]["author"] == ALICE, "explain --message takes the author from it", same["sender"])
+    later = cli.json("explain", "--from", ALICE, "--to", BOB, "--at", "2046-01-01T00:00:00Z")
+    cli.tap.ok(later["recipients"][0]["reason"] == "refused.no-certificate" and "expired" in json.dumps(later["recipients"][0]["certificates"]),
+               "explain --at judges by that time", later["recipients"][0])
+    now = cli.json("explain", "--from", ALICE, "--to", BOB)
+    cli.tap.ok(now["recipients"][0]["reason"] == "signed-encrypted", "and leaves nothing of it behind", now["recipients"][0])
     cli.expect(1, "explain", "--from", ALICE, error="--to is missing")
     cli.expect(1, "explain", "--from", ALICE, "--to", BOB, "--client", "nowhere", error="--client: 'nowhere' is no IP address")
 
