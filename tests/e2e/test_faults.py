@@ -22,6 +22,7 @@ CONNECTIONS = 20
 MESSAGES = 2000 if FULL else 400
 KILLS = 10 if FULL else 2
 LIMIT_SECONDS = 10.0
+PAUSE_SECONDS = (0.2, 0.6)  # of a client between two messages: mail flows as long as there are kills
 SENDER, READER = f"alice@{INSIDE}", f"bob@{PARTNER}"
 
 
@@ -71,6 +72,7 @@ def submit(site, ledger):
             if code == 250:
                 ledger.note(ledger.accepted, number)
                 number = ledger.take()
+                time.sleep(random.uniform(*PAUSE_SECONDS))
                 continue
             if code >= 500 and code != 521:
                 ledger.note(ledger.refused, number)
@@ -125,9 +127,8 @@ def chaos(site, ledger, recoveries, stop):
     kinds = ["filter", "daemon", "postmaster", "backend"] * KILLS
     random.shuffle(kinds)
     for what in kinds:
-        if stop.wait(random.uniform(0.3, 1.5)):
-            # All mail is through: the rest is killed all the same, each with a message of its own behind it.
-            pass
+        # When all mail is through the rest is killed all the same, each with a message of its own behind it.
+        stop.wait(random.uniform(0.2, 1.0))
         killed = time.monotonic()
         kill_and_restart(site, what)
         while ledger.last_accept <= killed and not stop.is_set():
