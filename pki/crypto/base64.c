@@ -8,8 +8,9 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* Two characters for each 12 bits: two look-ups for three bytes. Filled once. */
-static char pairs[4096][2];
+/* Two characters for each 12 bits, the first in the low byte: two look-ups for three bytes.
+ * Filled once. */
+static guint16 pairs[4096];
 
 /* Four tables, one for each place of a group, with the bits where they belong; BAD where the
  * character is not of the alphabet, so that one test covers four characters. */
@@ -19,10 +20,8 @@ static guint32 places[4][256];
 static void
 tables_fill(void)
 {
-	for (guint i = 0; i < 4096; i++) {
-		pairs[i][0] = alphabet[i >> 6];
-		pairs[i][1] = alphabet[i & 63];
-	}
+	for (guint i = 0; i < 4096; i++)
+		pairs[i] = (guint16)((guchar)alphabet[i >> 6] | (guchar)alphabet[i & 63] << 8);
 	for (guint place = 0; place < 4; place++)
 		for (guint i = 0; i < 256; i++)
 			places[place][i] = BAD;
@@ -47,28 +46,30 @@ encode_triples(char *out, const guint8 *in, gsize n_triples)
 {
 	for (gsize i = 0; i < n_triples; i++, in += 3, out += 4) {
 		guint32 bits = (guint32)in[0] << 16 | (guint32)in[1] << 8 | in[2];
+		guint32 text =
+		    GUINT32_TO_LE((guint32)pairs[bits >> 12] | (guint32)pairs[bits & 4095] << 16);
 
-		memcpy(out, pairs[bits >> 12], 2);
-		memcpy(out + 2, pairs[bits & 4095], 2);
+		memcpy(out, &text, sizeof text);
 	}
 	return out;
 }
 
-/* Six bytes at a time: one load of eight, four look-ups, one store. */
+/* Six bytes at a time: one load of eight, four look-ups, one store; put together in a register,
+ * since a load of what four short stores have just written would wait for each of them. */
 static char *
 encode_line(char *out, const guint8 *in)
 {
 	for (guint i = 0; i < LINE_BYTES / 6; i++, in += 6, out += 8) {
-		guint16 text[4];
 		guint64 bits;
+		guint64 text;
 
 		memcpy(&bits, in, sizeof bits);
 		bits = GUINT64_FROM_BE(bits);
-		memcpy(&text[0], pairs[bits >> 52], 2);
-		memcpy(&text[1], pairs[bits >> 40 & 4095], 2);
-		memcpy(&text[2], pairs[bits >> 28 & 4095], 2);
-		memcpy(&text[3], pairs[bits >> 16 & 4095], 2);
-		memcpy(out, text, sizeof text);
+		text = (guint64)pairs[bits >> 52] | (guint64)pairs[bits >> 40 & 4095] << 16 |
+		       (guint64)pairs[bits >> 28 & 4095] << 32 |
+		       (guint64)pairs[bits >> 16 & 4095] << 48;
+		text = GUINT64_TO_LE(text);
+		memcpy(out, &text, sizeof text);
 	}
 	out = encode_triples(out, in, 1);
 	*out++ = '\r';
