@@ -462,7 +462,7 @@ class Site:
 
     def sendmail(self, sender, recipients, message):
         return subprocess.run(["sendmail", "-C", self.postfix.conf, "-i", "-f", sender, *recipients],
-                              input=message.encode() if isinstance(message, str) else message)
+                              input=message.encode() if isinstance(message, str) else message, capture_output=True)
 
     def mails(self, address):
         """(path, bytes) of what lies in the mailbox of the address's domain for this recipient, oldest first."""

@@ -53,6 +53,13 @@ def signed(site, how):
     require(b"multipart/signed" in got, "not signed")
 
 
+def by_sendmail(site):
+    """Mail of the sendmail command passes pickup and the non_smtpd_milters."""
+    done = site.sendmail(ALICE, [BOB], f"From: {ALICE}\nTo: {BOB}\nSubject: me\n\nbody\n")
+    require(done.returncode == 0, f"sendmail: exit {done.returncode}: {done.stderr}")
+    require(b"multipart/signed" in site.wait_mail(BOB), "not signed")
+
+
 def main():
     tap = Tap()
     with Site() as site:
@@ -63,6 +70,7 @@ def main():
             site.postfix.add_login(address)
         tap.case("control: the author, logged in, is signed for", signed, site, {"login": ALICE})
         tap.case("control: the author from this host is signed for", signed, site, {})
+        tap.case("control: the author by the sendmail command is signed for", by_sendmail, site)
         for case in CASES:
             tap.case(f"not signed: {case[0]}", unsigned, site, *case)
     tap.done()
