@@ -415,5 +415,8 @@ main(int argc, char **argv)
 	status = bench_run(bench, &error);
 	if (error != NULL)
 		g_printerr("bench_milter: %s\n", error->message);
+	g_array_unref(bench->latencies_us);
+	g_clear_pointer(&bench->packets, g_byte_array_unref);
+	close(bench->epoll);
 	return status;
 }
