@@ -428,7 +428,7 @@ test_external_root(void)
 				      .common_name = "Bob",
 				      .key = "ec:P-256" };
 	g_assert_false(fixture_order(&enroll, &order, &id, &error));
-	g_assert_error(error, PS_ERROR, PS_ERROR_DENIED);
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
 	g_assert_nonnull(strstr(error->message, "external root"));
 	g_clear_error(&error);
 
