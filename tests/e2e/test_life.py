@@ -130,8 +130,8 @@ def rotate(site):
 
 
 def sealed_under_newest(site):
-    jobs = site.json("job", "list")["items"]
-    return not [j for j in jobs if "wrap" in j["kind"] and j["state"] not in ("done",)]
+    jobs = [job for job in site.json("job", "list")["items"] if "wrap" in job["kind"]]
+    return jobs and all(job["state"] == "done" for job in jobs)
 
 
 def backup(site):
