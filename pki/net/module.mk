@@ -1,1 +1,1 @@
-libpki_a_SOURCES += %D%/http.c %D%/http.h
+libpki_a_SOURCES += %D%/http.c %D%/http.h %D%/ldap.h
