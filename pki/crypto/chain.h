@@ -17,6 +17,9 @@
 #define CHAIN_DEPTH_MAX 16
 #define CHAIN_CANDIDATES_MAX 256
 #define CHAIN_POLICIES_MAX 64
+#define CHAIN_PATHS_MAX 64    /* complete paths that are judged */
+#define CHAIN_STEPS_MAX 20000 /* certificates looked at on all paths, names compared apart */
+#define CHAIN_EFFORT_MAX 4096 /* of signatures; one with RSA 2048 is 1, with P-256 it is 4 */
 
 enum chain_purpose { CHAIN_PURPOSE_ANY, CHAIN_PURPOSE_SIGN, CHAIN_PURPOSE_ENCRYPT };
 enum chain_revocation {
@@ -37,10 +40,30 @@ enum chain_fault {
 	CHAIN_FAULTS,
 };
 
+/* What an OCSP responder said of one certificate: a fact, its signature and its signer's right to
+ * speak for the issuer verified by who asked (pki/ocsp). All texts stay the caller's. */
+enum chain_status_kind { CHAIN_STATUS_GOOD, CHAIN_STATUS_REVOKED, CHAIN_STATUS_UNKNOWN };
+struct chain_status {
+	const char *thumbprint;  /* of the certificate that was asked about */
+	const char *issuer_spki; /* cert_spki_sha256 of the issuer that was named in the question */
+	enum chain_status_kind kind;
+	gint64 this_update;
+	gint64 next_update; /* CLOCK_NEVER when absent; never counts past it, but for REVOKED */
+	gint64 revoked_at;
+	enum crl_reason reason;
+};
+/* Preference `ocsp`; revoked by either source is revoked in both. */
+enum chain_status_use {
+	CHAIN_STATUS_WHEN_NO_CRL, /* a good answer counts where lists leave it open */
+	CHAIN_STATUS_PREFER,      /* a good answer stands in for lists, whatever they lack */
+};
+
 struct chain_options {
 	GPtrArray *anchors;   /* struct cert; trusted, self-signed or not */
 	GPtrArray *untrusted; /* struct cert, or NULL */
 	GPtrArray *crls;      /* struct crl, or NULL */
+	GPtrArray *statuses;  /* struct chain_status, or NULL; in any order */
+	enum chain_status_use status_use;
 	gint64 at;
 	enum chain_purpose purpose;
 	enum chain_revocation revocation;
@@ -56,6 +79,14 @@ struct chain_options {
 	const char *where;            /* ends "issuer 'X' is not …"; NULL: "in the store" */
 };
 
+/* What a judgement cost, for tests and for the limits. */
+struct chain_work {
+	guint steps;
+	guint effort;
+	guint paths;
+	gboolean exhausted; /* a limit ended the search: an answer of "invalid" says so */
+};
+
 struct chain_report {
 	enum chain_verdict verdict;
 	char *reason;               /* K2: a sentence that names the certificate; "" when valid */
@@ -65,6 +96,7 @@ struct chain_report {
 	gint64 valid_until; /* the earliest moment at which the answer may change */
 	gboolean
 	    unchecked; /* revocation could not be checked for some of the path (if-available) */
+	struct chain_work work;
 };
 
 struct chain_report *chain_check(struct cert *cert, const struct chain_options *options,
