@@ -178,8 +178,12 @@ start(struct program *program, GError **error)
 	warn_of_schema(program);
 	if (!start_server(program, error))
 		return FALSE;
-	program->scheduler = scheduler_start(
-	    program->gateway, (guint)gateway_settings(program->gateway)->job_workers, error);
+	const struct settings *now = gateway_settings(program->gateway);
+	const guint workers[JOB_LANES] = {
+		[JOB_LANE_WORK] = (guint)now->job_workers,
+		[JOB_LANE_NETWORK] = (guint)now->fetch_workers,
+	};
+	program->scheduler = scheduler_start(program->gateway, workers, error);
 	return program->scheduler != NULL;
 }
 

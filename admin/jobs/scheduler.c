@@ -21,7 +21,11 @@
 struct scheduler {
 	struct gateway *gateway;
 	char *name;
-	const char *kinds[KINDS_MAX];
+	struct lane {
+		struct scheduler *scheduler;
+		const char *kinds[KINDS_MAX];
+		gsize count;
+	} lanes[JOB_LANES];
 	GPtrArray *threads;
 	GMutex lock;
 	GCond wake;
@@ -166,7 +170,8 @@ run_job(struct scheduler *scheduler, const struct job_row *job)
 static gpointer
 work(gpointer data)
 {
-	struct scheduler *scheduler = data;
+	const struct lane *lane = data;
+	struct scheduler *scheduler = lane->scheduler;
 	gboolean was_away = FALSE;
 
 	while (!is_stopping(scheduler)) {
@@ -174,9 +179,9 @@ work(gpointer data)
 		CLEANUP(job_row) struct job_row *job = NULL;
 
 		ensure_duties(scheduler);
-		gboolean asked = jobs_take(
-		    scheduler->gateway->db, scheduler->kinds, job_runner_count, scheduler->name,
-		    clock_now(scheduler->gateway->clock), LEASE_SECONDS, &job, &problem);
+		gboolean asked =
+		    jobs_take(scheduler->gateway->db, lane->kinds, lane->count, scheduler->name,
+			      clock_now(scheduler->gateway->clock), LEASE_SECONDS, &job, &problem);
 		if (!asked && !was_away)
 			log_warning("jobs wait for the database", "error", problem->message);
 		was_away = !asked;
@@ -190,28 +195,48 @@ work(gpointer data)
 
 /* --- life --- */
 
+static void
+fill_lanes(struct scheduler *scheduler)
+{
+	for (guint l = 0; l < JOB_LANES; l++)
+		scheduler->lanes[l].scheduler = scheduler;
+	for (gsize i = 0; i < job_runner_count; i++) {
+		struct lane *lane = &scheduler->lanes[job_runners[i].lane];
+
+		g_assert(lane->count < KINDS_MAX);
+		lane->kinds[lane->count++] = job_runners[i].kind;
+	}
+}
+
+static gboolean
+start_lane(struct lane *lane, guint workers, GError **error)
+{
+	for (guint i = 0; i < workers && lane->count > 0; i++) {
+		GThread *thread = g_thread_try_new("job", work, lane, error);
+
+		if (thread == NULL)
+			return FALSE;
+		g_ptr_array_add(lane->scheduler->threads, thread);
+	}
+	return TRUE;
+}
+
 struct scheduler *
-scheduler_start(struct gateway *gateway, guint workers, GError **error)
+scheduler_start(struct gateway *gateway, const guint workers[JOB_LANES], GError **error)
 {
 	struct scheduler *scheduler = g_new0(struct scheduler, 1);
 
-	g_assert(job_runner_count <= KINDS_MAX);
 	scheduler->gateway = gateway;
 	scheduler->name = g_strdup_printf("%s/%d", g_get_host_name(), (int)getpid());
 	scheduler->threads = g_ptr_array_new();
 	g_mutex_init(&scheduler->lock);
 	g_cond_init(&scheduler->wake);
-	for (gsize i = 0; i < job_runner_count; i++)
-		scheduler->kinds[i] = job_runners[i].kind;
-	for (guint i = 0; i < workers; i++) {
-		GThread *thread = g_thread_try_new("job", work, scheduler, error);
-
-		if (thread == NULL) {
+	fill_lanes(scheduler);
+	for (guint l = 0; l < JOB_LANES; l++)
+		if (!start_lane(&scheduler->lanes[l], workers[l], error)) {
 			scheduler_stop(scheduler);
 			return NULL;
 		}
-		g_ptr_array_add(scheduler->threads, thread);
-	}
 	return scheduler;
 }
 

@@ -4,7 +4,8 @@
  * Several daemons share the rows (FOR UPDATE SKIP LOCKED behind store/jobs.h): a job is leased to
  * one of them, and taken up by another when that one dies. Duties that come again are rows too,
  * each of which puts the next one in its place when it is done. A runner finds its work half or
- * wholly done without harm. Threads: job_workers of them; stop waits for the jobs under way.
+ * wholly done without harm. Threads: job_workers and
+ * fetch_workers of them; stop waits for the jobs under way.
  */
 #ifndef ADMIN_JOBS_SCHEDULER_H
 #define ADMIN_JOBS_SCHEDULER_H
@@ -30,9 +31,17 @@ struct job_context {
 
 enum job_result { JOB_RESULT_DONE, JOB_RESULT_AGAIN, JOB_RESULT_FAILED };
 
+/* Who waits for others must not keep what is quick from being done: each lane has its threads. */
+enum job_lane {
+	JOB_LANE_WORK,    /* database and CPU: job_workers threads */
+	JOB_LANE_NETWORK, /* waits for servers elsewhere: fetch_workers threads */
+};
+#define JOB_LANES 2
+
 struct job_runner {
 	const char *kind;
 	gint64 interval_seconds; /* of a duty that comes again; 0: once */
+	enum job_lane lane;
 	/* AGAIN: left half done (stop, lost lease). FAILED sets *error; it is tried again later. */
 	enum job_result (*run)(const struct job_context *context, GError **error);
 };
@@ -40,7 +49,8 @@ struct job_runner {
 extern const struct job_runner job_runners[];
 extern const gsize job_runner_count;
 
-struct scheduler *scheduler_start(struct gateway *gateway, guint workers,
+/* workers: threads of each lane. */
+struct scheduler *scheduler_start(struct gateway *gateway, const guint workers[JOB_LANES],
 				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void scheduler_stop(struct scheduler *scheduler); /* NULL is fine */
 

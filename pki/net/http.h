@@ -3,9 +3,12 @@
  *
  * One request, one answer; nothing is kept between calls but the connection of a client.
  * Limits are part of the request and are checked while the answer arrives: an answer that is
- * larger, or that takes longer, is an error. Redirects are not followed and proxies of the
- * environment are not used. A status outside 200-299 is an answer, not an error.
- * Failure: PS_ERROR_TEMPORARY when the server cannot be reached or breaks off.
+ * larger, or that takes longer, is an error. Redirects are followed only when asked for, to http
+ * and https alone, and every hop passes the same guard. Proxies of the environment are not used,
+ * content is not decompressed. A status outside 200-299 is an answer, not an error.
+ * Failure: PS_ERROR_TEMPORARY when the server cannot be reached or breaks off; DENIED when the
+ * guard refuses; INVALID for what stays wrong (too large, too many redirects). No error text
+ * holds anything that the server sent.
  * Threads: a client belongs to one thread.
  */
 #ifndef PKI_NET_HTTP_H
@@ -15,6 +18,7 @@
 
 #include "store/base/cleanup.h"
 
+struct address_guard;
 struct http_client;
 
 struct http_request {
@@ -26,6 +30,15 @@ struct http_request {
 	const char *const *headers; /* "Name: value" lines, NULL-terminated; may be NULL */
 	gsize answer_max_bytes;     /* 0: 1 MiB */
 	unsigned int timeout_ms;    /* of the whole exchange; 0: 30 s */
+	/* For a URL that a stranger named: what may be connected to. The URL is read strictly
+	 * (pki/net/url.h), connections are not reused. NULL: the peer was configured. */
+	const struct address_guard *guard;
+	guint redirects_max;       /* 0: a redirect is an answer like others */
+	const char *if_none_match; /* an ETag as it came; NULL: none */
+	gint64 if_modified_since;  /* 0: none */
+	const char *proxy;         /* http://host:port, connected to as it is; NULL, "": none */
+	gboolean tls_unverified;   /* for what is signed in itself */
+	guint low_speed_seconds; /* slower than 100 bytes a second for so long: given up; 0: off */
 	/* Called while waiting; FALSE gives up. May be NULL. */
 	gboolean (*waiting)(gpointer data);
 	gpointer waiting_data;
@@ -36,6 +49,12 @@ struct http_answer {
 	char *content_type; /* may be NULL */
 	GBytes *body;
 	GHashTable *headers; /* lower-case name -> value; the last of a repeated one */
+	/* Read strictly, left out when they are not as they should be. */
+	char *etag;           /* NULL: none */
+	gint64 last_modified; /* 0: none */
+	gint64 max_age;       /* seconds; 0 for no-cache and no-store; -1: does not say */
+	gint64 retry_after;   /* seconds from now; -1: does not say */
+	char *url;            /* that answered, after redirects */
 };
 
 struct http_client *http_client_new(void);

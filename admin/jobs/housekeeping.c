@@ -1,0 +1,36 @@
+/*
+ * housekeeping - partitions, old answers, old jobs.
+ */
+#include "admin/jobs/runners.h"
+
+#include "milter/gateway.h"
+#include "store/audit.h"
+#include "store/config/settings.h"
+#include "store/db/tx.h"
+#include "store/jobs.h"
+#include "store/posts.h"
+
+#define DAY_SECONDS 86400
+#define ANSWERS_KEEP_SECONDS DAY_SECONDS
+#define JOBS_KEEP_SECONDS (7 * DAY_SECONDS)
+
+static gboolean
+keep_house(struct tx *tx, gpointer data, GError **error)
+{
+	const struct settings *settings = data;
+	gint64 now = tx_now(tx);
+
+	return audit_keep(tx, now - settings->audit_keep, now - settings->message_keep, error) &&
+	       posts_forget(tx, now - ANSWERS_KEEP_SECONDS, error) &&
+	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
+}
+
+enum job_result
+job_housekeeping(const struct job_context *context, GError **error)
+{
+	const struct settings *settings = gateway_settings(context->gateway);
+
+	return db_transaction(context->gateway->db, keep_house, (gpointer)settings, error)
+		   ? JOB_RESULT_DONE
+		   : JOB_RESULT_FAILED;
+}

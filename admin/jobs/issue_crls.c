@@ -1,0 +1,51 @@
+/*
+ * issue_crls - CRLs of our own CAs, in time (C7).
+ */
+#include "admin/jobs/runners.h"
+
+#include "milter/gateway.h"
+#include "pki/ca.h"
+#include "store/audit.h"
+#include "store/base/clock.h"
+#include "store/base/log.h"
+#include "store/cas.h"
+#include "store/db/tx.h"
+
+struct due_crl {
+	const struct job_context *context;
+	const struct ca_row *ca;
+};
+
+static gboolean
+issue_crl(struct tx *tx, gpointer data, GError **error)
+{
+	const struct due_crl *due = data;
+	struct gateway *gateway = due->context->gateway;
+	const struct ca_crl options = { 0 };
+	const struct actor actor = { .name = "postseald", .uid = -1, .from = "job" };
+	g_autoptr(GBytes) der = ca_make_crl(gateway->keyring, gateway->db, gateway->clock,
+					    due->ca->name, &options, tx, error);
+
+	return der != NULL &&
+	       audit_admin(tx, &actor, "ca crl", due->ca->name, "the next one in time", error);
+}
+
+enum job_result
+job_issue_crls(const struct job_context *context, GError **error)
+{
+	gint64 now = clock_now(context->gateway->clock);
+	g_autoptr(GPtrArray) cas = cas_list(context->gateway->db, error);
+
+	if (cas == NULL)
+		return JOB_RESULT_FAILED;
+	for (guint i = 0; i < cas->len; i++) {
+		struct due_crl due = { context, g_ptr_array_index(cas, i) };
+
+		if (due.ca->thumbprint == NULL || due.ca->crl_next > now)
+			continue;
+		if (!db_transaction(context->gateway->db, issue_crl, &due, error))
+			return JOB_RESULT_FAILED;
+		log_info("CRL made", "ca", due.ca->name);
+	}
+	return JOB_RESULT_DONE;
+}

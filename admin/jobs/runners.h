@@ -1,0 +1,16 @@
+/*
+ * runners - the kinds of jobs: one file each, one row each in runners.c.
+ *
+ * A runner finds its work half or wholly done without harm; see admin/jobs/scheduler.h.
+ */
+#ifndef ADMIN_JOBS_RUNNERS_H
+#define ADMIN_JOBS_RUNNERS_H
+
+#include "admin/jobs/scheduler.h"
+
+enum job_result job_rewrap(const struct job_context *context, GError **error);
+enum job_result job_housekeeping(const struct job_context *context, GError **error);
+enum job_result job_work_requests(const struct job_context *context, GError **error);
+enum job_result job_issue_crls(const struct job_context *context, GError **error);
+
+#endif
