@@ -145,17 +145,35 @@ certs_insert(struct tx *tx, const struct cert_row *row, gboolean *is_new, GError
 		return FALSE;
 	*is_new = rows_count(rows) > 0;
 	if (*is_new)
-		tx_changed(tx, CHANGE_CERT, row->thumbprint);
+		certs_changed(tx, row);
 	return TRUE;
 }
 
+void
+certs_changed(struct tx *tx, const struct cert_row *row)
+{
+	gboolean nameless = row->emails == NULL || row->emails[0] == NULL;
+
+	tx_changed(tx, CHANGE_CERT, row->thumbprint);
+	for (char **email = row->emails; !nameless && *email != NULL; email++)
+		tx_changed(tx, CHANGE_ADDRESS, *email);
+	/* Who signs revocation lists for a CA need not be one, but has no mailbox. */
+	if (row->is_ca || nameless)
+		tx_changed(tx, CHANGE_ISSUER, row->subject_key);
+}
+
+/* The addresses as they were before the statement, which takes their rows along. */
+#define CHANGED_COLUMNS                                                                            \
+	" SELECT g.thumbprint, g.subject_key, g.is_ca, ARRAY(SELECT e.email"                       \
+	" FROM certificate_email e WHERE e.certificate_id = g.id) FROM gone g"
 static const struct statement certs_delete_statement = {
 	"certs_delete",
-	"DELETE FROM certificate WHERE thumbprint = $1",
+	"WITH gone AS (DELETE FROM certificate WHERE thumbprint = $1 RETURNING *)" CHANGED_COLUMNS,
 };
 static const struct statement certs_set_pending_statement = {
 	"certs_set_pending",
-	"UPDATE certificate SET pending = $2 WHERE thumbprint = $1",
+	"WITH gone AS (UPDATE certificate SET pending = $2 WHERE thumbprint = $1"
+	" RETURNING *)" CHANGED_COLUMNS,
 };
 
 /* For statements on the one certificate of $1. */
@@ -166,10 +184,17 @@ change_one(struct tx *tx, const struct statement *statement, const char *thumbpr
 	CLEANUP(rows) struct rows *rows = tx_query(tx, statement, params, error);
 	if (rows == NULL)
 		return FALSE;
-	if (rows_affected(rows) == 0)
+	if (rows_count(rows) == 0)
 		return fail_false(error, PS_ERROR_NOT_FOUND,
 				  "certificate %.16s is not in the store", thumbprint);
-	tx_changed(tx, CHANGE_CERT, thumbprint);
+	struct cert_row changed = {
+		.thumbprint = (char *)rows_text(rows, 0, 0),
+		.subject_key = (char *)rows_text(rows, 0, 1),
+		.is_ca = rows_bool(rows, 0, 2),
+	};
+	g_auto(GStrv) emails = rows_text_array(rows, 0, 3);
+	changed.emails = emails;
+	certs_changed(tx, &changed);
 	return TRUE;
 }
 

@@ -61,6 +61,9 @@ struct cert_filter {
 /* FALSE in *is_new when it is already there (its row stays as it is). */
 gboolean certs_insert(struct tx *tx, const struct cert_row *row, gboolean *is_new,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Tells caches of a row that came, left or changed; looks at thumbprint, subject_key, is_ca and
+ * emails. The functions here do it themselves: for who writes rows in another way. */
+void certs_changed(struct tx *tx, const struct cert_row *row);
 gboolean certs_delete(struct tx *tx, const char *thumbprint,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT; /* NOT_FOUND when absent */
 gboolean certs_set_pending(struct tx *tx, const char *thumbprint, gboolean pending,

@@ -276,6 +276,41 @@ scope_fits(const struct scope *scope, enum preference preference, GError **error
 			  preference_scopes(preference) & IN_USER ? "user" : "domain");
 }
 
+/* An alias takes over what its owner has, so its own answers change as well. */
+static void
+tell_aliases(struct tx *tx, const char *value)
+{
+	g_auto(GStrv) aliases = g_strsplit(value, " ", -1);
+
+	for (char **alias = aliases; *alias != NULL; alias++) {
+		CLEANUP(scope) struct scope *scope = scope_new(SCOPE_USER, *alias);
+		g_autofree char *key = scope_key(scope);
+		tx_changed(tx, CHANGE_PREFERENCE, key);
+	}
+}
+
+static const struct statement preferences_aliases_statement = {
+	"preferences_aliases",
+	"SELECT value FROM preference WHERE scope = $1 AND name = 'aliases'"
+	" AND value IS NOT NULL FOR UPDATE",
+};
+
+gboolean
+preferences_aliases_changed(struct tx *tx, const struct scope *scope, GError **error)
+{
+	g_autofree char *key = scope_key(scope);
+	struct params *params = params_new();
+
+	params_text(params, key);
+	CLEANUP(rows)
+	struct rows *rows = tx_query(tx, &preferences_aliases_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	if (rows_count(rows) > 0)
+		tell_aliases(tx, rows_text(rows, 0, 0));
+	return TRUE;
+}
+
 static const struct statement preferences_set_statement = {
 	"preferences_set",
 	"INSERT INTO preference (scope, name, value) VALUES ($1, $2, $3)"
@@ -291,6 +326,11 @@ preferences_set(struct tx *tx, const struct scope *scope, enum preference prefer
 
 	if (!scope_fits(scope, preference, error) || !scopes_add(tx, scope, NULL, NULL, error))
 		return FALSE;
+	if (preference == PREF_ALIASES) {
+		if (!preferences_aliases_changed(tx, scope, error))
+			return FALSE;
+		tell_aliases(tx, value);
+	}
 	struct params *params = params_new();
 	params_text(params, key);
 	params_text(params, preference_name(preference));
@@ -313,8 +353,10 @@ preferences_unset(struct tx *tx, const struct scope *scope, enum preference pref
 {
 	g_autofree char *key = scope_key(scope);
 	g_autofree char *text = scope_text(scope);
-	struct params *params = params_new();
 
+	if (preference == PREF_ALIASES && !preferences_aliases_changed(tx, scope, error))
+		return FALSE;
+	struct params *params = params_new();
 	params_text(params, key);
 	params_text(params, preference_name(preference));
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &preferences_unset_statement, params, error);

@@ -106,6 +106,9 @@ gboolean preferences_set(struct tx *tx, const struct scope *scope, enum preferen
 			 const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean preferences_unset(struct tx *tx, const struct scope *scope, enum preference preference,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Tells caches that what this scope's aliases inherit from it changes: for who deletes the scope. */
+gboolean preferences_aliases_changed(struct tx *tx, const struct scope *scope,
+				     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Own ones of a scope; struct preference_row *. */
 GPtrArray *preferences_own(struct db *db, const struct scope *scope,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;

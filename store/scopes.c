@@ -9,6 +9,7 @@
 #include "store/base/printable.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
+#include "store/preferences.h"
 
 #define LIST_LIMIT 100
 /* A domain has at most 127 labels; more wildcard scopes than that are nobody's. */
@@ -179,6 +180,8 @@ scopes_delete(struct tx *tx, const struct scope *scope, GError **error)
 
 	if (scope->kind == SCOPE_GLOBAL)
 		return fail_false(error, PS_ERROR_INVALID, "the global scope cannot be deleted");
+	if (!preferences_aliases_changed(tx, scope, error))
+		return FALSE;
 	struct params *params = params_new();
 	params_text(params, key);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &scopes_delete_statement, params, error);

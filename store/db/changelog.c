@@ -1,5 +1,8 @@
 /*
- * changelog - one thread polls, one listens; generations are plain atomic counters.
+ * changelog - one thread polls, one listens; what has changed is a table of plain atomic numbers.
+ *
+ * A poll that brings news writes the next sequence into the slots concerned and only then makes
+ * it the present moment: who reads the moment first sees each slot as it was then, or newer.
  *
  * Each poll asks for the rows from the last one on, that one included: when it is missing or
  * not the same as before, this is not the history that we followed (failover to a standby that
@@ -24,19 +27,29 @@
 #define BACKOFF_MAX_MS 30000
 /* A standby refuses LISTEN until it is promoted. */
 #define REFUSED_MS 30000
+#define SLOTS 65536
+/* A tag is (kind, keyed, slot). */
+#define TAG_KIND_SHIFT 32
+#define TAG_KEYED ((change_tag)1 << 31)
 
 struct changelog {
 	struct db *db;
 	struct settings *settings;
 	char *listen_conninfo;
-	guint64 generations[CHANGE_KINDS]; /* atomic */
-	gint64 polled_us;                  /* atomic; 0: never */
-	guint64 wakes;                     /* atomic */
-	gboolean listening;                /* atomic */
-	GMutex poll_lock;                  /* held over a poll; guards what is below */
-	gint64 number;                     /* last row seen */
-	gint64 number_at;                  /* its time, in microseconds */
-	gboolean known;                    /* is there a history to follow? */
+	guint64 moment;            /* atomic: the sequence of the last news */
+	guint64 all[CHANGE_KINDS]; /* atomic: when all keys of the kind changed at once */
+	guint64 any[CHANGE_KINDS]; /* atomic: when anything of the kind changed */
+	guint64 slots[SLOTS];      /* atomic: when a key that falls here changed */
+	gint64 polled_us;          /* atomic; 0: never */
+	guint64 wakes;             /* atomic */
+	gboolean listening;        /* atomic */
+	GMutex news_lock;          /* for the condition alone */
+	GCond news;                /* the moment has moved on, or the end has come */
+	gboolean ending;           /* under news_lock: nobody is to wait any more */
+	GMutex poll_lock;          /* held over a poll; guards what is below */
+	gint64 number;             /* last row seen */
+	gint64 number_at;          /* its time, in microseconds */
+	gboolean known;            /* is there a history to follow? */
 	guint64 epoch;
 	guint64 polls;
 	guint64 resets;
@@ -49,30 +62,112 @@ struct changelog {
 	GThread *listener;
 };
 
-static void
-bump(struct changelog *changelog, int kind)
+static guint
+slot_of(enum change_kind kind, const char *key)
 {
-	__atomic_add_fetch(&changelog->generations[kind], 1, __ATOMIC_SEQ_CST);
+	guint64 hash = 14695981039346656037u ^ (guint64)kind; /* FNV-1a */
+
+	for (const char *p = key; *p != '\0'; p++)
+		hash = (hash ^ (guchar)*p) * 1099511628211u;
+	return (guint)((hash ^ hash >> 32 ^ hash >> 16) % SLOTS);
+}
+
+change_tag
+change_tag_of(enum change_kind kind, const char *key)
+{
+	change_tag tag = (change_tag)kind << TAG_KIND_SHIFT;
+
+	return key != NULL ? tag | TAG_KEYED | slot_of(kind, key) : tag;
+}
+
+GArray *
+change_tags_new(void)
+{
+	return g_array_new(FALSE, FALSE, sizeof(change_tag));
 }
 
 static void
-bump_all(struct changelog *changelog)
+add_tag(GArray *tags, change_tag tag)
+{
+	for (guint i = 0; i < tags->len; i++)
+		if (g_array_index(tags, change_tag, i) == tag)
+			return;
+	g_array_append_val(tags, tag);
+}
+
+void
+change_tags_add(GArray *tags, enum change_kind kind, const char *key)
+{
+	add_tag(tags, change_tag_of(kind, key));
+}
+
+void
+change_tags_join(GArray *tags, const GArray *more)
+{
+	for (guint i = 0; more != NULL && i < more->len; i++)
+		add_tag(tags, g_array_index(more, change_tag, i));
+}
+
+static void
+store(guint64 *place, guint64 sequence)
+{
+	__atomic_store_n(place, sequence, __ATOMIC_SEQ_CST);
+}
+
+static guint64
+load(const guint64 *place)
+{
+	return __atomic_load_n(place, __ATOMIC_SEQ_CST);
+}
+
+/* Under the poll lock; to be made known by publish() when all of the news is in. */
+static guint64
+next_sequence(const struct changelog *changelog)
+{
+	return load(&changelog->moment) + 1;
+}
+
+static void
+mark_all(struct changelog *changelog, int kind)
+{
+	store(&changelog->all[kind], next_sequence(changelog));
+	store(&changelog->any[kind], next_sequence(changelog));
+}
+
+static void
+mark_everything(struct changelog *changelog)
 {
 	changelog->resets++;
 	for (int kind = 0; kind < CHANGE_KINDS; kind++)
-		bump(changelog, kind);
+		mark_all(changelog, kind);
 }
 
 /* A kind that a newer program has written may concern anything. */
 static void
-bump_named(struct changelog *changelog, const char *name)
+mark_row(struct changelog *changelog, const char *name, const char *key_or_null)
 {
-	for (int kind = 0; kind < CHANGE_KINDS; kind++)
-		if (g_strcmp0(name, change_kind_name((enum change_kind)kind)) == 0) {
-			bump(changelog, kind);
+	for (int kind = 0; kind < CHANGE_KINDS; kind++) {
+		if (g_strcmp0(name, change_kind_name((enum change_kind)kind)) != 0)
+			continue;
+		if (key_or_null == NULL) {
+			mark_all(changelog, kind);
 			return;
 		}
-	bump_all(changelog);
+		store(&changelog->slots[slot_of((enum change_kind)kind, key_or_null)],
+		      next_sequence(changelog));
+		store(&changelog->any[kind], next_sequence(changelog));
+		return;
+	}
+	mark_everything(changelog);
+}
+
+static void
+publish(struct changelog *changelog)
+{
+	g_mutex_lock(&changelog->news_lock);
+	store(&changelog->moment, next_sequence(changelog));
+	g_cond_broadcast(&changelog->news);
+	g_mutex_unlock(&changelog->news_lock);
 }
 
 /* Everything is news; go on from the newest row. */
@@ -91,11 +186,12 @@ start_over(struct changelog *changelog, GError **error)
 	changelog->number = rows_count(rows) > 0 ? rows_int(rows, 0, 0) : 0;
 	changelog->number_at = rows_count(rows) > 0 ? rows_int(rows, 0, 1) : 0;
 	changelog->known = TRUE;
-	bump_all(changelog);
+	mark_everything(changelog);
+	publish(changelog);
 	return TRUE;
 }
 
-/* Does the answer continue what we know? Then bumps what is new in it. */
+/* Does the answer continue what we know? Then marks what is new in it. */
 static gboolean
 follow(struct changelog *changelog, const struct rows *rows)
 {
@@ -111,8 +207,10 @@ follow(struct changelog *changelog, const struct rows *rows)
 	if (count == ROWS_MAX)
 		return FALSE; /* too far behind: cheaper from new */
 	for (int i = first; i < count; i++)
-		bump_named(changelog, rows_text(rows, i, 2));
+		mark_row(changelog, rows_text(rows, i, 2),
+			 rows_is_null(rows, i, 3) ? NULL : rows_text(rows, i, 3));
 	if (count > first) {
+		publish(changelog);
 		changelog->number = rows_int(rows, count - 1, 0);
 		changelog->number_at = rows_int(rows, count - 1, 1);
 	}
@@ -124,8 +222,8 @@ poll_locked(struct changelog *changelog, GError **error)
 {
 	static const struct statement after = {
 		"change_log_after",
-		"SELECT number, (extract(epoch FROM at) * 1000000)::bigint, kind"
-		" FROM change_log WHERE number >= $1 ORDER BY number LIMIT $2",
+		"SELECT number, (extract(epoch FROM at) * 1000000)::bigint, kind,"
+		" key FROM change_log WHERE number >= $1 ORDER BY number LIMIT $2",
 	};
 	struct params *params = params_new();
 	CLEANUP(rows) struct rows *rows = NULL;
@@ -301,6 +399,8 @@ changelog_new(struct db *db, const struct settings *settings, char *conninfo)
 	g_mutex_init(&changelog->poll_lock);
 	g_mutex_init(&changelog->wake_lock);
 	g_cond_init(&changelog->woken);
+	g_mutex_init(&changelog->news_lock);
+	g_cond_init(&changelog->news);
 	return changelog;
 }
 
@@ -334,6 +434,10 @@ changelog_stop(struct changelog *changelog)
 	changelog->stopping = TRUE;
 	g_cond_signal(&changelog->woken);
 	g_mutex_unlock(&changelog->wake_lock);
+	g_mutex_lock(&changelog->news_lock);
+	changelog->ending = TRUE;
+	g_cond_broadcast(&changelog->news);
+	g_mutex_unlock(&changelog->news_lock);
 	if (write(changelog->stop_fd, &one, sizeof(one)) != sizeof(one))
 		log_error("the listener could not be told to stop");
 	g_thread_join(changelog->poller);
@@ -343,16 +447,63 @@ changelog_stop(struct changelog *changelog)
 	g_mutex_clear(&changelog->poll_lock);
 	g_mutex_clear(&changelog->wake_lock);
 	g_cond_clear(&changelog->woken);
+	g_mutex_clear(&changelog->news_lock);
+	g_cond_clear(&changelog->news);
 	g_free(changelog->listen_conninfo);
 	g_free(changelog);
 }
 
 guint64
+changelog_moment(const struct changelog *changelog)
+{
+	return changelog != NULL ? load(&changelog->moment) : 0;
+}
+
+static gboolean
+tag_unchanged(const struct changelog *changelog, change_tag tag, guint64 since)
+{
+	guint kind = (guint)(tag >> TAG_KIND_SHIFT) % CHANGE_KINDS;
+
+	if ((tag & TAG_KEYED) == 0)
+		return load(&changelog->any[kind]) <= since;
+	return load(&changelog->all[kind]) <= since &&
+	       load(&changelog->slots[tag % SLOTS]) <= since;
+}
+
+gboolean
+changelog_unchanged(const struct changelog *changelog, const change_tag *tags, gsize n,
+		    guint64 since)
+{
+	/* Most of the time there has been no news at all. */
+	if (changelog == NULL || load(&changelog->moment) == since)
+		return TRUE;
+	for (gsize i = 0; i < n; i++)
+		if (!tag_unchanged(changelog, tags[i], since))
+			return FALSE;
+	return TRUE;
+}
+
+gboolean
+changelog_wait(struct changelog *changelog, change_tag tag, guint64 since, gint64 timeout_ms)
+{
+	gint64 until = g_get_monotonic_time() + timeout_ms * 1000;
+	gboolean in_time = TRUE;
+
+	if (changelog == NULL) {
+		g_usleep((gulong)MAX(timeout_ms, 0) * 1000);
+		return FALSE;
+	}
+	g_mutex_lock(&changelog->news_lock);
+	while (in_time && !changelog->ending && tag_unchanged(changelog, tag, since))
+		in_time = g_cond_wait_until(&changelog->news, &changelog->news_lock, until);
+	g_mutex_unlock(&changelog->news_lock);
+	return !tag_unchanged(changelog, tag, since);
+}
+
+guint64
 changelog_generation(const struct changelog *changelog, enum change_kind kind)
 {
-	if (changelog == NULL)
-		return 0;
-	return __atomic_load_n(&changelog->generations[kind], __ATOMIC_SEQ_CST);
+	return changelog != NULL ? load(&changelog->any[kind]) : 0;
 }
 
 static gint64

@@ -1,14 +1,16 @@
 /*
- * changelog - tells caches that rows have changed: one generation a kind.
+ * changelog - tells caches that rows have changed: which kind, and which key of it.
  *
- * A cache reads the generation, then the database, and keeps the answer with that generation
- * (in this order: a change in between only makes the entry stale at once). Two threads work
- * behind it: one polls change_log "after N" from where db_query reads, every second and when
- * woken; the other LISTENs and wakes it. A notification carries nothing, so a forged one costs
- * a poll, and there are at most 20 polls a second. A gap, a number that goes backwards, a row
- * that is not the one we read before, or another server: all generations go up.
- * Threads: any number; reading a generation is one atomic load. A NULL changelog is allowed:
- * generation 0, always fresh.
+ * A cache reads the moment, then the database, and keeps the answer with that moment and the
+ * tags that it rests on (in this order: a change in between only makes the entry stale at once).
+ * Inside, each tag has a slot of a fixed table with the sequence of its last change; two keys
+ * that share a slot only cost a recomputation. Two threads work behind it: one polls change_log
+ * "after N" from where db_query reads, every second and when woken; the other LISTENs and wakes
+ * it. A notification carries nothing, so a forged one costs a poll, and there are at most 20
+ * polls a second. A gap, a number that goes backwards, a row that is not the one we read before,
+ * a kind that is not known here, or another server: everything has changed.
+ * Threads: any number; reading takes no lock. A NULL changelog is allowed: nothing ever changes,
+ * always fresh.
  */
 #ifndef STORE_DB_CHANGELOG_H
 #define STORE_DB_CHANGELOG_H
@@ -21,19 +23,40 @@
 
 struct changelog;
 
+/* What an answer rests on: a value, compared with ==, of one key of a kind or any of the kind. */
+typedef guint64 change_tag;
+
 struct changelog_stats {
 	gint64 number; /* last row read */
 	guint64 polls;
 	guint64 wakes;  /* notifications that came in */
-	guint64 resets; /* all generations went up */
+	guint64 resets; /* everything has changed */
 	gboolean listening;
 	double age_seconds; /* since the last good poll */
 };
+
+/* key NULL: whatever changes of this kind. */
+change_tag change_tag_of(enum change_kind kind, const char *key);
+/* Lists of tags, each once: GArray of change_tag. */
+GArray *change_tags_new(void);
+void change_tags_add(GArray *tags, enum change_kind kind, const char *key);
+void change_tags_join(GArray *tags, const GArray *more); /* NULL: nothing */
 
 /* Does one poll first, but does not fail when the database is away: then nothing is fresh. */
 struct changelog *changelog_start(struct db *db, const struct settings *settings,
 				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void changelog_stop(struct changelog *changelog); /* NULL is fine; before db_close */
+/* The sequence as of now: to be read before the database is. Rises, never repeats. */
+guint64 changelog_moment(const struct changelog *changelog);
+/* Has none of these changed since that moment, as far as is known here? */
+gboolean changelog_unchanged(const struct changelog *changelog, const change_tag *tags, gsize n,
+			     guint64 since);
+/* Sleeps until the tag has changed since that moment: TRUE; FALSE after the timeout, or at once
+ * when the changelog is being stopped. For waiting in a thread of one's own; the row that was
+ * waited for is to be looked at then, also after FALSE. */
+gboolean changelog_wait(struct changelog *changelog, change_tag tag, guint64 since,
+			gint64 timeout_ms);
+/* The sequence of the last change of any key of this kind. */
 guint64 changelog_generation(const struct changelog *changelog, enum change_kind kind);
 /* Was the last good poll at most that long ago? */
 gboolean changelog_fresh(const struct changelog *changelog, gint64 grace_seconds);

@@ -12,7 +12,7 @@
 #define BACKOFF_FIRST_US 2000
 #define BACKOFF_MAX_US 300000
 /* More keys of one kind than this are told as "all of the kind". */
-#define KEYS_MAX 100
+#define KEYS_MAX 200
 
 struct tx {
 	struct db *db;
@@ -32,6 +32,11 @@ static const char *const kind_names[CHANGE_KINDS] = {
 	[CHANGE_PREFERENCE] = "preference",
 	[CHANGE_SELECTION] = "selection",
 	[CHANGE_CA] = "ca",
+	[CHANGE_ADDRESS] = "address",
+	[CHANGE_ISSUER] = "issuer",
+	[CHANGE_OCSP] = "ocsp",
+	[CHANGE_DIRECTORY] = "directory",
+	[CHANGE_JOB] = "job",
 };
 
 const char *

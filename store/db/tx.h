@@ -17,7 +17,9 @@
 
 struct tx;
 
-/* What a cache holds; change_log.kind has the name in lower case. */
+/* What a cache holds; change_log.kind has the name in lower case. Keys: cert, root, ctl the
+ * thumbprint; key the SPKI digest; crl the issuer_key; preference and selection the scope's key;
+ * ca its name. */
 enum change_kind {
 	CHANGE_CERT,
 	CHANGE_KEY,
@@ -27,8 +29,13 @@ enum change_kind {
 	CHANGE_PREFERENCE,
 	CHANGE_SELECTION,
 	CHANGE_CA,
+	CHANGE_ADDRESS,   /* a certificate with this mailaddr_key came, left, waits or not */
+	CHANGE_ISSUER,    /* a CA certificate (or one without addresses) of this subject_key */
+	CHANGE_OCSP,      /* "issuer_key:serial" */
+	CHANGE_DIRECTORY, /* a mailaddr_key, or "servers" */
+	CHANGE_JOB,       /* kind of the job */
 };
-#define CHANGE_KINDS 8
+#define CHANGE_KINDS 13
 
 /* FALSE with *error set rolls back. */
 typedef gboolean (*tx_func)(struct tx *tx, gpointer data, GError **error);
@@ -37,7 +44,7 @@ gboolean db_transaction(struct db *db, tx_func func, gpointer data,
 			GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct rows *tx_query(struct tx *tx, const struct statement *statement, struct params *params,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Several rows as one change: a NULL key stands for all of the kind. */
+/* A NULL key stands for all of the kind; so do more than 200 keys of one kind. */
 void tx_changed(struct tx *tx, enum change_kind kind, const char *key_or_null);
 gint64 tx_now(const struct tx *tx); /* of the program's clock, the same in the whole tx */
 const char *change_kind_name(enum change_kind kind);

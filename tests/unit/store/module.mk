@@ -20,6 +20,10 @@ check_PROGRAMS += tests/unit/store/test_changelog
 tests_unit_store_test_changelog_SOURCES = %D%/test_changelog.c
 tests_unit_store_test_changelog_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 
+check_PROGRAMS += tests/unit/store/test_cache
+tests_unit_store_test_cache_SOURCES = %D%/test_cache.c
+tests_unit_store_test_cache_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
 check_PROGRAMS += tests/unit/store/test_migrate
 tests_unit_store_test_migrate_SOURCES = %D%/test_migrate.c
 tests_unit_store_test_migrate_LDADD = $(TEST_LIBS) $(STORE_LIBS)

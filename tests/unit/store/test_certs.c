@@ -572,8 +572,93 @@ test_heard(void)
 		gboolean changed =
 		    changelog_generation(changelog, (enum change_kind)k) != before[k];
 		g_assert_cmpint(changed, ==,
-				k == CHANGE_CERT || k == CHANGE_SELECTION || k == CHANGE_CTL);
+				k == CHANGE_CERT || k == CHANGE_ADDRESS || k == CHANGE_SELECTION ||
+				    k == CHANGE_CTL);
 	}
+	changelog_stop(changelog);
+	db_close(db);
+}
+
+static gboolean
+harvest(const struct cert_row *row, GError **error)
+{
+	static const struct statement statement = {
+		"test_harvest",
+		"SELECT milter_harvest($1, $2, 's', 'i', $3, 'k', '1', now(), now(), 'spki', '',"
+		" '', false, 'RSA', 2048, $4, 'sender@example.com', false)",
+	};
+	struct params *params = params_new();
+
+	params_text(params, row->thumbprint);
+	params_bytes(params, row->der);
+	params_text(params, row->subject_key);
+	params_text_array(params, (const char *const *)row->emails, g_strv_length(row->emails));
+	CLEANUP(rows) struct rows *rows = db_write(db, &statement, params, error);
+	return rows != NULL && strcmp(rows_text(rows, 0, 0), "new") == 0;
+}
+
+enum cert_act {
+	ACT_INSERT,
+	ACT_INSERT_CA,
+	ACT_INSERT_NAMELESS,
+	ACT_PENDING,
+	ACT_DELETE,
+	ACT_HARVEST
+};
+
+struct heard_row {
+	const char *name;
+	enum cert_act act;
+	enum change_kind kind;
+	const char *key;
+	gboolean told;
+};
+
+static const struct heard_row heard_rows[] = {
+	{ "a new one by its address", ACT_INSERT, CHANGE_ADDRESS, "user1@example.com", TRUE },
+	{ "by each address", ACT_INSERT, CHANGE_ADDRESS, "all@example.com", TRUE },
+	{ "not by others", ACT_INSERT, CHANGE_ADDRESS, "user2@example.com", FALSE },
+	{ "by its thumbprint", ACT_INSERT, CHANGE_CERT, "00000001", TRUE },
+	{ "a user is no issuer", ACT_INSERT, CHANGE_ISSUER, "subject-1", FALSE },
+	{ "a CA is", ACT_INSERT_CA, CHANGE_ISSUER, "subject-1", TRUE },
+	{ "of its own name", ACT_INSERT_CA, CHANGE_ISSUER, "subject-2", FALSE },
+	{ "who has no address signs lists", ACT_INSERT_NAMELESS, CHANGE_ISSUER, "subject-1", TRUE },
+	{ "waits no more", ACT_PENDING, CHANGE_ADDRESS, "user1@example.com", TRUE },
+	{ "waits no more: others", ACT_PENDING, CHANGE_ADDRESS, "user2@example.com", FALSE },
+	{ "gone, with its addresses", ACT_DELETE, CHANGE_ADDRESS, "all@example.com", TRUE },
+	{ "gone: others", ACT_DELETE, CHANGE_ADDRESS, "user2@example.com", FALSE },
+	{ "harvested", ACT_HARVEST, CHANGE_ADDRESS, "user1@example.com", TRUE },
+	{ "harvested: others", ACT_HARVEST, CHANGE_ADDRESS, "user2@example.com", FALSE },
+};
+
+static void
+test_heard_by_key(gconstpointer data)
+{
+	const struct heard_row *row = data;
+	g_autoptr(GError) error = NULL;
+
+	if (!up())
+		return;
+	CLEANUP(cert_row) struct cert_row *one = cert(1);
+	g_autofree char *key =
+	    row->kind == CHANGE_CERT ? g_strdup(one->thumbprint) : g_strdup(row->key);
+	change_tag tag = change_tag_of(row->kind, key);
+	struct act act = { .run = put_cert, .cert = one, .text = one->thumbprint };
+	one->is_ca = row->act == ACT_INSERT_CA;
+	if (row->act == ACT_INSERT_NAMELESS)
+		g_clear_pointer(&one->emails, g_strfreev);
+	if (row->act == ACT_PENDING || row->act == ACT_DELETE)
+		g_assert_true(acts(&act, &error));
+	struct changelog *changelog = changelog_start(db, scratch_pg_settings(pg), &error);
+	guint64 moment = changelog_moment(changelog);
+	if (row->act == ACT_PENDING)
+		act.run = set_pending;
+	if (row->act == ACT_DELETE)
+		act.run = drop_cert;
+	g_assert_true(row->act == ACT_HARVEST ? harvest(one, &error) : acts(&act, &error));
+	g_assert_no_error(error);
+	g_assert_true(changelog_poll(changelog, &error));
+	g_assert_cmpint(changelog_unchanged(changelog, &tag, 1, moment), ==, !row->told);
 	changelog_stop(changelog);
 	db_close(db);
 }
@@ -592,6 +677,10 @@ main(int argc, char **argv)
 	g_test_add_func("/ctl/entries", test_ctl);
 	g_test_add_func("/selections/by hand", test_selections);
 	g_test_add_func("/changes/are heard by kind", test_heard);
+	for (gsize i = 0; i < G_N_ELEMENTS(heard_rows); i++) {
+		g_autofree char *path = g_strconcat("/changes/", heard_rows[i].name, NULL);
+		g_test_add_data_func(path, &heard_rows[i], test_heard_by_key);
+	}
 	int status = g_test_run();
 	scratch_pg_stop(pg);
 	return status;
