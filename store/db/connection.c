@@ -277,6 +277,7 @@ code_of_state(const char *state)
 		{ "42P01",
 		  PS_ERROR_TEMPORARY }, /* no such table: a restore or migration is under way */
 		{ "26000", PS_ERROR_TEMPORARY }, /* a prepared statement that is gone */
+		{ "08P01", PS_ERROR_BUG },       /* values that are no such type, in COPY */
 		{ "08", PS_ERROR_TEMPORARY },    /* connection */
 		{ "22", PS_ERROR_INVALID },      /* data */
 		{ "23", PS_ERROR_INVALID },      /* constraints */
@@ -457,4 +458,80 @@ connection_query(struct connection *connection, const struct statement *statemen
 	if (rows == NULL)
 		g_propagate_error(error, g_steal_pointer(&local));
 	return rows;
+}
+
+gboolean
+connection_copy_begin(struct connection *connection, const char *sql, GError **error)
+{
+	PGconn *pg = connection->pg;
+	gint64 deadline_us = deadline_of(connection);
+	PGresult *result = NULL;
+
+	connection->sqlstate[0] = '\0';
+	/* Not blocking: a server that takes nothing would hold us for ever. */
+	if (PQsendQuery(pg, sql) == 1 && PQsetnonblocking(pg, 1) == 0) {
+		while (PQisBusy(pg))
+			if (!wait_socket(pg, POLLIN, deadline_us) || PQconsumeInput(pg) == 0)
+				break;
+		if (!PQisBusy(pg))
+			result = PQgetResult(pg);
+	}
+	gboolean good = PQresultStatus(result) == PGRES_COPY_IN;
+	if (!good) {
+		fail_result(error, connection, "COPY", result);
+		if (result == NULL)
+			connection->stale_plans = TRUE;
+		PQclear(result);
+		(void)PQsetnonblocking(pg, 0);
+		while (!connection->stale_plans && (result = PQgetResult(pg)) != NULL)
+			PQclear(result);
+		return FALSE;
+	}
+	PQclear(result);
+	return TRUE;
+}
+
+/* The result of a COPY that has ended on this side; the connection is blocking again. */
+static gboolean
+finish_copy(struct connection *connection, GError **error)
+{
+	PGresult *result = await_result(connection, deadline_of(connection));
+	gboolean good = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	if (!good)
+		fail_result(error, connection, "COPY", result);
+	PQclear(result);
+	(void)PQsetnonblocking(connection->pg, 0);
+	return good;
+}
+
+gboolean
+connection_copy_put(struct connection *connection, const char *bytes, gsize length, GError **error)
+{
+	PGconn *pg = connection->pg;
+	gint64 deadline_us = deadline_of(connection);
+	int sent;
+
+	while ((sent = PQputCopyData(pg, bytes, (int)length)) == 0)
+		if (!wait_socket(pg, POLLIN | POLLOUT, deadline_us) || PQconsumeInput(pg) == 0)
+			break;
+	/* What the server has to complain of comes at the end: libpq reads no error before. */
+	if (sent == 1 && flush_out(pg, deadline_us))
+		return TRUE;
+	connection->stale_plans = TRUE;
+	fail_result(error, connection, "COPY", NULL);
+	return FALSE;
+}
+
+gboolean
+connection_copy_end(struct connection *connection, const char *give_up, GError **error)
+{
+	PGconn *pg = connection->pg;
+	gint64 deadline_us = deadline_of(connection);
+	int sent;
+
+	while ((sent = PQputCopyEnd(pg, give_up)) == 0)
+		if (!wait_socket(pg, POLLIN | POLLOUT, deadline_us) || PQconsumeInput(pg) == 0)
+			break;
+	return finish_copy(connection, error);
 }

@@ -12,6 +12,7 @@
 
 #include "store/db/db.h"
 #include "store/db/query.h"
+#include "store/db/tx.h"
 
 struct connection {
 	PGconn *pg;
@@ -40,6 +41,12 @@ gboolean connection_run(struct connection *connection, const char *what, const c
 			GError **error);
 struct rows *connection_query(struct connection *connection, const struct statement *statement,
 			      const struct params *params, GError **error);
+/* COPY ... FROM STDIN: begin, data, end. After a FALSE of put the server is out of COPY. */
+gboolean connection_copy_begin(struct connection *connection, const char *sql, GError **error);
+gboolean connection_copy_put(struct connection *connection, const char *bytes, gsize length,
+			     GError **error);
+/* give_up: why, for the server's log; NULL: all is there. */
+gboolean connection_copy_end(struct connection *connection, const char *give_up, GError **error);
 gboolean connection_lost(const struct connection *connection);
 /* Does the last failure go away when the transaction is run again? */
 gboolean connection_may_retry(const struct connection *connection);
@@ -48,6 +55,10 @@ void *fail_result(GError **error, struct connection *connection, const char *wha
 		  const PGresult *result);
 /* libpq's texts have several lines; the first that says something, without "FATAL:". */
 char *pg_message(const char *text);
+
+/* tx.c */
+struct connection *tx_connection(struct tx *tx);
+void tx_note_failure(struct tx *tx); /* of what went past tx_query: is it to be run again? */
 
 /* rows.c */
 struct rows *rows_new(PGresult *result, const char *what); /* takes the result */

@@ -1,4 +1,4 @@
-libstore_a_SOURCES += %D%/query.h %D%/params.c %D%/rows.c %D%/tx.c %D%/tx.h \
+libstore_a_SOURCES += %D%/query.h %D%/params.c %D%/rows.c %D%/tx.c %D%/tx.h %D%/copy.c %D%/copy.h \
 	%D%/connection.c %D%/pool.c %D%/db.c %D%/db.h %D%/internal.h \
 	%D%/changelog.c %D%/changelog.h %D%/migrate.c %D%/migrate.h \
 	%D%/embedded.c %D%/embedded.h %D%/embedded_internal.h %D%/embedded_program.c \

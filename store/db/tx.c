@@ -19,7 +19,8 @@ struct tx {
 	struct connection *connection;
 	GHashTable *changed[CHANGE_KINDS]; /* keys; NULL: nothing of this kind */
 	gboolean all[CHANGE_KINDS];
-	gboolean retry; /* a statement failed in a way that running again may mend */
+	gboolean retry;  /* a statement failed in a way that running again may mend */
+	gint64 usual_us; /* limit of a statement outside of this transaction, when patient */
 	gint64 now;
 };
 
@@ -68,6 +69,37 @@ tx_changed(struct tx *tx, enum change_kind kind, const char *key_or_null)
 	g_hash_table_add(tx->changed[kind], g_strdup(key_or_null));
 	if (g_hash_table_size(tx->changed[kind]) > KEYS_MAX)
 		tx->all[kind] = TRUE;
+}
+
+struct connection *
+tx_connection(struct tx *tx)
+{
+	return tx->connection;
+}
+
+void
+tx_note_failure(struct tx *tx)
+{
+	if (connection_may_retry(tx->connection))
+		tx->retry = TRUE;
+}
+
+gboolean
+tx_set_patience(struct tx *tx, gint64 seconds, GError **error)
+{
+	g_autofree char *sql =
+	    g_strdup_printf("SET LOCAL statement_timeout = %" G_GINT64_FORMAT, seconds * 1000);
+
+	if (tx->usual_us >= 0)
+		return TRUE;
+	if (!connection_run(tx->connection, "patience", sql, error)) {
+		tx_note_failure(tx);
+		return FALSE;
+	}
+	tx->usual_us = tx->connection->timeout_us;
+	if (tx->usual_us != 0)
+		tx->connection->timeout_us = MAX(tx->usual_us, seconds * G_USEC_PER_SEC);
+	return TRUE;
 }
 
 gint64
@@ -146,6 +178,7 @@ reset(struct tx *tx)
 		tx->all[kind] = FALSE;
 	}
 	tx->retry = FALSE;
+	tx->usual_us = -1;
 	tx->now = db_now(tx->db);
 }
 
@@ -207,6 +240,8 @@ db_transaction(struct db *db, tx_func func, gpointer data, GError **error)
 		if (!done && !connection_lost(tx.connection) &&
 		    PQtransactionStatus(tx.connection->pg) != PQTRANS_IDLE)
 			(void)connection_run(tx.connection, "rollback", "ROLLBACK", NULL);
+		if (tx.usual_us >= 0)
+			tx.connection->timeout_us = tx.usual_us;
 		pool_give(pool, tx.connection);
 		if (done)
 			break;

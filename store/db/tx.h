@@ -46,6 +46,9 @@ struct rows *tx_query(struct tx *tx, const struct statement *statement, struct p
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* A NULL key stands for all of the kind; so do more than 200 keys of one kind. */
 void tx_changed(struct tx *tx, enum change_kind kind, const char *key_or_null);
+/* Statements of this transaction from here on may take that long (bulk work of the daemon). The
+ * first call counts; with the end of the transaction it is over. */
+gboolean tx_set_patience(struct tx *tx, gint64 seconds, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gint64 tx_now(const struct tx *tx); /* of the program's clock, the same in the whole tx */
 const char *change_kind_name(enum change_kind kind);
 

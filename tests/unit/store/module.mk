@@ -63,3 +63,7 @@ tests_unit_store_test_mailaddr_LDADD = $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_hex
 tests_unit_store_test_hex_SOURCES = %D%/test_hex.c
 tests_unit_store_test_hex_LDADD = $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_copy
+tests_unit_store_test_copy_SOURCES = %D%/test_copy.c
+tests_unit_store_test_copy_LDADD = $(TEST_LIBS) $(STORE_LIBS)
