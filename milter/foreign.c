@@ -53,11 +53,10 @@ hints_of(const struct cms_verify_report *report)
 }
 
 static enum able
-judge(struct gateway *gateway, struct cert *cert, GPtrArray *hints)
+judge(struct gateway *gateway, struct cert *cert, enum trust_purpose purpose, GPtrArray *hints)
 {
 	CLEANUP(verdict)
-	struct verdict *verdict =
-	    trust_judge_at(gateway->trust, cert, TRUST_VERIFY, hints, 0, NULL);
+	struct verdict *verdict = trust_judge_at(gateway->trust, cert, purpose, hints, 0, NULL);
 
 	if (verdict == NULL)
 		return ABLE_UNKNOWN;
@@ -88,28 +87,52 @@ judge_signers(struct gateway *gateway, const struct cms_verify_report *report,
 			return ABLE_NO;
 		if (!cert_has_email(signer->cert, author))
 			continue;
-		able = judge(gateway, signer->cert, hints);
+		able = judge(gateway, signer->cert, TRUST_VERIFY, hints);
 		if (able == ABLE_YES || best == ABLE_NO)
 			best = able;
 	}
 	return best;
 }
 
+static struct cms_verify_report *
+verify(const struct mime_tree *tree, GError **error)
+{
+	const struct cms_verify_options options = { 0 };
+
+	if (tree->malformed != NULL)
+		return fail(error, PS_ERROR_INVALID, "malformed");
+	return tree->root->kind == PART_MULTIPART ? verify_clear(tree, &options, error)
+						  : verify_opaque(tree, &options, error);
+}
+
 enum able
 foreign_signature(struct gateway *gateway, const struct mime_tree *tree,
 		  const struct mailaddr *author)
 {
-	const struct cms_verify_options options = { 0 };
-	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
 	g_autoptr(GError) error = NULL;
+	CLEANUP(cms_verify_report) struct cms_verify_report *report = verify(tree, &error);
 
-	if (tree->malformed != NULL)
-		return ABLE_NO;
-	if (tree->root->kind == PART_MULTIPART)
-		report = verify_clear(tree, &options, &error);
-	else
-		report = verify_opaque(tree, &options, &error);
 	if (report == NULL)
 		return g_error_matches(error, PS_ERROR, PS_ERROR_INVALID) ? ABLE_NO : ABLE_UNKNOWN;
 	return judge_signers(gateway, report, author);
+}
+
+GPtrArray *
+foreign_certs(struct gateway *gateway, const struct mime_tree *tree, const struct mailaddr *author)
+{
+	CLEANUP(cms_verify_report) struct cms_verify_report *report = verify(tree, NULL);
+	g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	g_autoptr(GPtrArray) hints = NULL;
+
+	if (report == NULL || judge_signers(gateway, report, author) != ABLE_YES)
+		return NULL;
+	hints = hints_of(report);
+	for (guint i = 0; i < hints->len && found->len < FOREIGN_CERTS_MAX; i++) {
+		struct cert *cert = hints->pdata[i];
+
+		if (!cert_is_ca(cert) && cert_has_email(cert, author) &&
+		    judge(gateway, cert, TRUST_ANY, hints) == ABLE_YES)
+			g_ptr_array_add(found, cert_ref(cert));
+	}
+	return g_steal_pointer(&found);
 }

@@ -14,8 +14,14 @@
 struct gateway;
 struct mailaddr;
 
+#define FOREIGN_CERTS_MAX 5
+
 /* ABLE_UNKNOWN where trust or the spool could not be asked. */
 enum able foreign_signature(struct gateway *gateway, const struct mime_tree *tree,
 			    const struct mailaddr *author);
+/* The certificates that a validly signed message brought along for its author: end users', naming
+ * him, on a path to a root. NULL where the signature is not valid for him. */
+GPtrArray *foreign_certs(struct gateway *gateway, const struct mime_tree *tree,
+			 const struct mailaddr *author);
 
 #endif

@@ -27,6 +27,7 @@
 #include "milter/service.h"
 #include "milter/session.h"
 #include "milter/status.h"
+#include "pki/harvest.h"
 #include "pki/select.h"
 #include "pki/trust.h"
 #include "store/audit.h"
@@ -51,6 +52,7 @@ struct program {
 	struct outbound *outbound;
 	struct report *report;
 	struct audit_writer *audit;
+	struct harvest *harvest;
 	struct status *status;
 	struct process process;
 	struct spool_area *area; /* read atomically: a reload puts another one here */
@@ -174,6 +176,20 @@ use_new_area(struct program *program, const struct settings *settings, GError **
 }
 
 static void
+write_harvest(struct harvest *harvest, struct status_writer *writer)
+{
+	struct harvest_stats stats;
+
+	harvest_stats(harvest, &stats);
+	status_write(writer, "harvest_taken_total", "certificates taken from signed mail", TRUE,
+		     (gdouble)stats.taken);
+	status_write(writer, "harvest_limited_total", "more than a sender may bring", TRUE,
+		     (gdouble)stats.limited);
+	status_write(writer, "harvest_dropped_total", "seen and not kept", TRUE,
+		     (gdouble)stats.dropped);
+}
+
+static void
 write_numbers(gpointer data, struct status_writer *writer)
 {
 	struct program *program = data;
@@ -213,6 +229,8 @@ write_numbers(gpointer data, struct status_writer *writer)
 		status_write(writer, "audit_dropped_total", "message rows lost", TRUE,
 			     (gdouble)audit_writer_dropped(program->audit));
 	}
+	if (program->harvest != NULL)
+		write_harvest(program->harvest, writer);
 	if (program->gateway->changelog != NULL) {
 		changelog_stats(program->gateway->changelog, &changes);
 		status_write(writer, "store_age_seconds", "since the store last answered", FALSE,
@@ -346,7 +364,12 @@ start(struct program *program, GError **error)
 		return FALSE;
 	program->outbound = outbound_new();
 	program->report = report_new(program->gateway, program->status, program->audit);
-	program->process = (struct process){ program->gateway, program->outbound, program->report };
+	program->harvest = harvest_start(program->gateway->db, program->gateway->trust,
+					 program->gateway->preferences, error);
+	if (program->harvest == NULL)
+		return FALSE;
+	program->process = (struct process){ program->gateway, program->outbound, program->report,
+					     program->harvest };
 	prepare_listening(program, in_use);
 	if (!milter_listen(&program->options, error))
 		return FALSE;
@@ -417,6 +440,7 @@ stop(struct program *program)
 	milter_close_door();
 	drain(program);
 	(void)audit_writer_flush(program->audit, AUDIT_FLUSH_MS);
+	(void)harvest_flush(program->harvest, AUDIT_FLUSH_MS);
 	status_free(program->status);
 }
 

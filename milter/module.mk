@@ -5,7 +5,7 @@ include %D%/policy/module.mk
 libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/session.h \
 	%D%/process.c %D%/process.h %D%/outbound.c %D%/outbound.h %D%/report.c %D%/report.h \
 	%D%/status.c %D%/status.h %D%/structure.c %D%/structure.h %D%/notify.c %D%/notify.h \
-	%D%/foreign.c %D%/foreign.h
+	%D%/foreign.c %D%/foreign.h %D%/harvesting.c %D%/harvesting.h
 libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/layers.c %D%/layers.h \
 	%D%/signers.c %D%/signers.h
 libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/service.c %D%/service.h \

@@ -7,6 +7,7 @@
 
 #include "milter/envelope.h"
 #include "milter/gateway.h"
+#include "milter/harvesting.h"
 #include "milter/message/edits.h"
 #include "milter/message/headers.h"
 #include "milter/message/spool.h"
@@ -275,6 +276,20 @@ walk_message(struct walk *walk)
 	return follow_ruling(walk);
 }
 
+/* The message is through: what it tells about certificates is kept. */
+static void
+learn(const struct walk *walk)
+{
+	struct harvest *harvest = walk->process->harvest;
+
+	if (harvest == NULL)
+		return;
+	if (walk->copy != NULL)
+		harvesting_outbound(harvest, walk->copy);
+	else if (walk->ruling != NULL && walk->structure != NULL)
+		harvesting_inbound(harvest, walk->process->gateway, walk->ruling, walk->structure);
+}
+
 enum session_answer
 process_message(const struct process *process, struct spool_area *area,
 		const struct session_message *message, struct mta *mta)
@@ -288,6 +303,8 @@ process_message(const struct process *process, struct spool_area *area,
 	};
 	enum session_answer answer = walk_message(&walk);
 
+	if (answer == SESSION_CONTINUE)
+		learn(&walk);
 	if (walk.edits != NULL)
 		edits_free(walk.edits);
 	ruling_free(walk.ruling);

@@ -11,6 +11,7 @@
 #include "milter/session.h"
 
 struct gateway;
+struct harvest;
 struct outbound;
 struct report;
 struct spool_area;
@@ -19,6 +20,7 @@ struct process {
 	struct gateway *gateway;
 	struct outbound *outbound;
 	struct report *report;
+	struct harvest *harvest; /* NULL: nothing is learned */
 };
 
 /* area: for what is made of the message. */

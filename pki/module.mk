@@ -11,7 +11,7 @@ libpki_a_SOURCES += \
 libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/ca.h %D%/enroll.h
 libpki_a_SOURCES += \
 	%D%/cert_cache.c \
-	%D%/import.c \
+	%D%/harvest.c %D%/harvest.h %D%/import.c \
 	%D%/keyring.c \
 	%D%/keyring_internal.h \
 	%D%/keyring_rotate.c

@@ -7,6 +7,7 @@
 #include "store/audit.h"
 #include "store/config/settings.h"
 #include "store/db/tx.h"
+#include "store/harvests.h"
 #include "store/jobs.h"
 #include "store/posts.h"
 
@@ -19,8 +20,10 @@ keep_house(struct tx *tx, gpointer data, GError **error)
 {
 	const struct settings *settings = data;
 	gint64 now = tx_now(tx);
+	gint64 dropped;
 
 	return audit_keep(tx, now - settings->audit_keep, now - settings->message_keep, error) &&
+	       harvests_expire(tx, now - settings->harvest_keep, &dropped, error) &&
 	       posts_forget(tx, now - ANSWERS_KEEP_SECONDS, error) &&
 	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
 }
