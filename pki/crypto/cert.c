@@ -10,8 +10,6 @@
 #include "store/base/hex.h"
 #include "store/base/printable.h"
 
-#define CRL_URLS_MAX 16
-#define CRL_URL_MAX_BYTES 2048
 #define EXTENSIONS_MAX 64
 
 struct cert {
@@ -31,7 +29,7 @@ struct cert {
 	unsigned int key_usage;
 	gboolean email_purpose, ca, self_issued, self_signed, inherited;
 	int path_length;
-	GPtrArray *crl_urls;
+	GStrv crl_urls, ocsp_urls, ca_issuer_urls;
 };
 
 /* A text with a NUL inside is how one name is made to look like another: refused. */
@@ -163,48 +161,6 @@ read_email_purpose(X509 *x509)
 }
 
 static gboolean
-is_fetchable(const char *url)
-{
-	static const char *const schemes[] = { "http://", "https://", "ldap://", "ldaps://" };
-
-	for (gsize i = 0; i < G_N_ELEMENTS(schemes); i++)
-		if (g_ascii_strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
-			return TRUE;
-	return FALSE;
-}
-
-static GPtrArray *
-read_crl_urls(X509 *x509)
-{
-	GPtrArray *urls = g_ptr_array_new_with_free_func(g_free);
-	CRL_DIST_POINTS *points = X509_get_ext_d2i(x509, NID_crl_distribution_points, NULL, NULL);
-
-	for (int i = 0; points != NULL && i < sk_DIST_POINT_num(points); i++) {
-		const DIST_POINT_NAME *point = sk_DIST_POINT_value(points, i)->distpoint;
-
-		if (point == NULL || point->type != 0)
-			continue;
-		for (int j = 0; j < sk_GENERAL_NAME_num(point->name.fullname); j++) {
-			const GENERAL_NAME *name = sk_GENERAL_NAME_value(point->name.fullname, j);
-
-			if (name->type != GEN_URI || urls->len >= CRL_URLS_MAX ||
-			    has_nul(name->d.uniformResourceIdentifier) ||
-			    ASN1_STRING_length(name->d.uniformResourceIdentifier) >
-				CRL_URL_MAX_BYTES)
-				continue;
-			g_autofree char *url = g_strndup(
-			    (const char *)ASN1_STRING_get0_data(name->d.uniformResourceIdentifier),
-			    (gsize)ASN1_STRING_length(name->d.uniformResourceIdentifier));
-			if (is_fetchable(url))
-				g_ptr_array_add(urls, g_steal_pointer(&url));
-		}
-	}
-	sk_DIST_POINT_pop_free(points, DIST_POINT_free);
-	g_ptr_array_add(urls, NULL);
-	return urls;
-}
-
-static gboolean
 read_key(struct cert *cert, GError **error)
 {
 	unsigned char *spki = NULL;
@@ -255,7 +211,9 @@ read_usages(struct cert *cert)
 	cert->self_signed = cert->self_issued && X509_self_signed(cert->x509, 1) == 1;
 	cert->ski = octets_hex(X509_get0_subject_key_id(cert->x509));
 	cert->aki = octets_hex(X509_get0_authority_key_id(cert->x509));
-	cert->crl_urls = read_crl_urls(cert->x509);
+	cert->crl_urls = cert_read_crl_urls(cert->x509);
+	cert->ocsp_urls = cert_read_access_urls(cert->x509, NID_ad_OCSP);
+	cert->ca_issuer_urls = cert_read_access_urls(cert->x509, NID_ad_ca_issuers);
 }
 
 static gboolean
@@ -371,8 +329,9 @@ cert_unref(struct cert *cert)
 	g_free(cert->spki_sha256);
 	g_free(cert->key_text);
 	g_ptr_array_unref(cert->emails);
-	if (cert->crl_urls != NULL)
-		g_ptr_array_unref(cert->crl_urls);
+	g_strfreev(cert->crl_urls);
+	g_strfreev(cert->ocsp_urls);
+	g_strfreev(cert->ca_issuer_urls);
 	g_free(cert);
 }
 
@@ -423,13 +382,10 @@ GETTER(gboolean, is_ca, ca)
 GETTER(int, path_length, path_length)
 GETTER(gboolean, is_self_issued, self_issued)
 GETTER(gboolean, is_self_signed, self_signed)
+GETTER(GStrv, crl_urls, crl_urls)
+GETTER(GStrv, ocsp_urls, ocsp_urls)
+GETTER(GStrv, ca_issuer_urls, ca_issuer_urls)
 #undef GETTER
-
-GStrv
-cert_crl_urls(const struct cert *cert)
-{
-	return (GStrv)cert->crl_urls->pdata;
-}
 
 X509 *
 cert_x509(const struct cert *cert)

@@ -81,6 +81,8 @@ gboolean cert_is_self_issued(const struct cert *cert);    /* subject and issuer 
 gboolean cert_is_self_signed(const struct cert *cert);    /* and its own key verifies it */
 const char *cert_kind(const struct cert *cert);           /* "end user", "intermediate", "root" */
 GStrv cert_crl_urls(const struct cert *cert);             /* borrowed; http, https, ldap, ldaps */
+GStrv cert_ocsp_urls(const struct cert *cert);            /* borrowed; http, https */
+GStrv cert_ca_issuer_urls(const struct cert *cert);       /* borrowed; as cert_crl_urls */
 
 /* Does issuer fit by name, key id, key usage and signature? Dates and paths are chain's. */
 gboolean cert_is_issued_by(const struct cert *cert, const struct cert *issuer);

@@ -11,6 +11,7 @@
 #include <glib.h>
 
 #include "pki/crypto/cert.h"
+#include "pki/crypto/chain_status.h"
 #include "pki/crypto/crl.h"
 #include "store/base/cleanup.h"
 
@@ -38,24 +39,6 @@ enum chain_fault {
 	CHAIN_FAULT_PATH,       /* no path to an anchor, or one that breaks a rule */
 	CHAIN_FAULT_REVOCATION, /* could not be found out, and was required */
 	CHAIN_FAULTS,
-};
-
-/* What an OCSP responder said of one certificate: a fact, its signature and its signer's right to
- * speak for the issuer verified by who asked (pki/ocsp). All texts stay the caller's. */
-enum chain_status_kind { CHAIN_STATUS_GOOD, CHAIN_STATUS_REVOKED, CHAIN_STATUS_UNKNOWN };
-struct chain_status {
-	const char *thumbprint;  /* of the certificate that was asked about */
-	const char *issuer_spki; /* cert_spki_sha256 of the issuer that was named in the question */
-	enum chain_status_kind kind;
-	gint64 this_update;
-	gint64 next_update; /* CLOCK_NEVER when absent; never counts past it, but for REVOKED */
-	gint64 revoked_at;
-	enum crl_reason reason;
-};
-/* Preference `ocsp`; revoked by either source is revoked in both. */
-enum chain_status_use {
-	CHAIN_STATUS_WHEN_NO_CRL, /* a good answer counts where lists leave it open */
-	CHAIN_STATUS_PREFER,      /* a good answer stands in for lists, whatever they lack */
 };
 
 struct chain_options {
@@ -96,6 +79,12 @@ struct chain_report {
 	gint64 valid_until; /* the earliest moment at which the answer may change */
 	gboolean
 	    unchecked; /* revocation could not be checked for some of the path (if-available) */
+	/* What the answer on the end certificate's revocation rests on, with its date: "CRL of 'X'
+	 * of …", "OCSP responder 'http://…' of …"; NULL when there is none. */
+	char *revocation;
+	/* Bit i: a status of path[i] would count now, whether one was given or not. 0 for a path
+	 * that does not lead to an anchor: nobody is asked about that. */
+	guint32 status_wanted;
 	struct chain_work work;
 };
 

@@ -79,6 +79,10 @@ unsigned int crl_reasons(const struct crl *crl); /* what it speaks of, as reason
  * "DN:" and the name's key; appended to points. issuer completes a relative name. */
 void point_names(DIST_POINT_NAME *point, const X509_NAME *issuer, GPtrArray *points);
 
+/* What a certificate names, of the schemes that can be fetched; never NULL. */
+GStrv cert_read_crl_urls(X509 *x509);
+GStrv cert_read_access_urls(X509 *x509, int method); /* NID_ad_OCSP, NID_ad_ca_issuers */
+
 /* Shared texts; owned by the caller. */
 char *number_hex(gconstpointer bytes, gsize length); /* without leading zeros, "0" for none */
 char *digest_hex(const char *digest, gconstpointer bytes, gsize length);

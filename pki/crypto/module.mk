@@ -24,15 +24,15 @@ libpki_a_SOURCES += \
 	%D%/bundle.c %D%/bundle.h %D%/bundle_internal.h \
 	%D%/bundle_format.c %D%/bundle_password.c %D%/bundle_pem.c \
 	%D%/bundle_pkcs12.c %D%/bundle_write.c \
-	%D%/cert.c %D%/cert.h %D%/cert_facts.c \
-	%D%/chain.c %D%/chain.h %D%/chain_candidates.c %D%/chain_strength.c \
+	%D%/cert.c %D%/cert.h %D%/cert_facts.c %D%/cert_urls.c \
+	%D%/chain.c %D%/chain.h %D%/chain_status.h %D%/chain_candidates.c %D%/chain_strength.c \
 	%D%/crl.c %D%/crl.h %D%/crl_check.c %D%/crl_check.h \
 	%D%/crl_internal.h %D%/crl_read.c %D%/crl_show.c \
 	%D%/csr.c %D%/csr.h \
 	%D%/der.c %D%/der.h \
 	%D%/issue.c %D%/issue.h %D%/issue_crl.c \
 	%D%/issue_internal.h %D%/issue_names.c \
-	%D%/key.c %D%/key.h \
+	%D%/key.c %D%/key.h %D%/ocsp.h \
 	%D%/seal.c %D%/seal.h
 
 libpki_a_SOURCES += %D%/spool_cipher.c %D%/spool_cipher.h
