@@ -242,14 +242,33 @@ reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * Who comes in is a matter of pg_ident.conf, but whoever may knock takes a place in the queue. So
+ * the socket is for the group of the server's user, as soon as both programs' users are in it.
+ */
+static char *
+socket_permissions(const struct settings *settings, const struct os_user *user)
+{
+	const char *const programs[] = { settings->daemon_user, settings->milter_user };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(programs); i++)
+		if (!os_user_may_knock(user, programs[i])) {
+			log_warning(
+			    "the database's socket is open to every user of this host until "
+			    "the program's user is in the server's group",
+			    "user", programs[i], "group_of", user->name);
+			return g_strdup("unix_socket_permissions=0777");
+		}
+	return g_strdup("unix_socket_permissions=0770");
+}
+
 static gboolean
 become_server(const struct settings *settings, const char *bin_dir, const char *data_dir,
-	      const char *socket_dir, GError **error)
+	      const char *socket_dir, const char *permissions, GError **error)
 {
 	g_autofree char *program = g_build_filename(bin_dir, "postgres", NULL);
 	g_autofree char *sockets = g_strdup_printf("unix_socket_directories=\"%s\"", socket_dir);
 	g_autofree char *port = g_strdup_printf("port=%d", EMBEDDED_PORT);
-	/* Everybody may knock; who comes in is a matter of pg_ident.conf. */
 	char *argv[] = {
 		program,
 		(char *)"-D",
@@ -261,7 +280,7 @@ become_server(const struct settings *settings, const char *bin_dir, const char *
 		(char *)"-c",
 		(char *)"listen_addresses=",
 		(char *)"-c",
-		(char *)"unix_socket_permissions=0777",
+		(char *)permissions,
 		(char *)"-c",
 		(char *)"logging_collector=off",
 		(char *)"-c",
@@ -291,6 +310,7 @@ embedded_exec(const struct settings *settings, GError **error)
 	g_autofree char *socket_lock =
 	    g_strdup_printf("%s/.s.PGSQL.%d.lock", socket_dir, EMBEDDED_PORT);
 	g_autofree char *bin_dir = NULL;
+	g_autofree char *permissions = NULL;
 	struct os_user user;
 	int major;
 	int lock_fd;
@@ -304,13 +324,14 @@ embedded_exec(const struct settings *settings, GError **error)
 	lock_fd = embedded_lock(data_dir, error);
 	if (lock_fd < 0)
 		return FALSE;
+	permissions = socket_permissions(settings, &user);
 	/* From here on as the server's user: nothing is written for root in a folder of his. */
 	if (os_user_become(&user) != 0)
 		fail(error, PS_ERROR_DENIED, "could not become user %s: %s", user.name,
 		     g_strerror(errno));
 	else if (clear_stale(data_dir, pid_path, socket_lock, error) &&
 		 embedded_write_access(settings, &user, error))
-		become_server(settings, bin_dir, data_dir, socket_dir, error);
+		become_server(settings, bin_dir, data_dir, socket_dir, permissions, error);
 	close(lock_fd);
 	return FALSE;
 }

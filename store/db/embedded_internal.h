@@ -36,6 +36,9 @@ gboolean program_run(const struct os_user *user, const char *folder, const char 
 gboolean program_await(pid_t pid, int error_fd, const char *what, GError **error);
 extern const char *const program_environment[];
 
+/* Is this user, root aside, in the group of the server's user? FALSE when there is no such user. */
+gboolean os_user_may_knock(const struct os_user *server, const char *name);
+
 /* Of making a cluster; login is the method of initdb -A. */
 gboolean embedded_initdb(const struct settings *settings, const struct os_user *user,
 			 const char *bin_dir, const char *data_dir, const char *login,

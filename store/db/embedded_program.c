@@ -89,6 +89,29 @@ os_user_become(const struct os_user *user)
 	return setuid(0) == 0 ? -1 : 0; /* there must be no way back */
 }
 
+gboolean
+os_user_may_knock(const struct os_user *server, const char *name)
+{
+	char buffer[4096];
+	struct passwd entry;
+	struct passwd *found = NULL;
+	g_autofree gid_t *groups = NULL;
+	int count = 0;
+
+	if (getpwnam_r(name, &entry, buffer, sizeof(buffer), &found) != 0 || found == NULL)
+		return FALSE;
+	if (found->pw_uid == 0 || found->pw_uid == server->uid)
+		return TRUE;
+	(void)getgrouplist(name, found->pw_gid, NULL, &count);
+	groups = g_new(gid_t, (gsize)MAX(count, 1));
+	if (getgrouplist(name, found->pw_gid, groups, &count) < 0)
+		return FALSE;
+	for (int i = 0; i < count; i++)
+		if (groups[i] == server->gid)
+			return TRUE;
+	return FALSE;
+}
+
 static void
 child_setup(gpointer data)
 {

@@ -438,6 +438,34 @@ test_who_gets_in(void)
 	g_assert_false(gets_in("postgres", DB_ROLE_MILTER));
 }
 
+/* The socket is open to all of the host only while a program could not reach it otherwise. */
+static void
+test_who_may_knock(void)
+{
+	const struct settings *settings;
+	struct os_user server;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *folder = NULL;
+	g_autofree char *socket = NULL;
+	gboolean narrow;
+	GStatBuf info;
+
+	if (scratch_pg_skip(pg))
+		return;
+	settings = scratch_pg_settings(pg);
+	g_assert_true(os_user_find(settings, &server, &error));
+	g_assert_true(os_user_may_knock(&server, "root"));
+	g_assert_true(os_user_may_knock(&server, server.name));
+	g_assert_false(os_user_may_knock(&server, "nobody"));
+	g_assert_false(os_user_may_knock(&server, "no-such-user"));
+	narrow = os_user_may_knock(&server, settings->daemon_user) &&
+		 os_user_may_knock(&server, settings->milter_user);
+	folder = embedded_socket_dir(settings);
+	socket = g_build_filename(folder, ".s.PGSQL.5432", NULL);
+	g_assert_cmpint(g_stat(socket, &info), ==, 0);
+	g_assert_cmpint(info.st_mode & 0777, ==, narrow ? 0770 : 0777);
+}
+
 static void
 test_map(void)
 {
@@ -475,6 +503,7 @@ main(int argc, char **argv)
 	g_test_add_func("/embedded/no such user", test_no_such_user);
 	g_test_add_func("/embedded/no programs", test_no_programs);
 	g_test_add_func("/embedded/who gets in", test_who_gets_in);
+	g_test_add_func("/embedded/who may knock", test_who_may_knock);
 	g_test_add_func("/embedded/map", test_map);
 	g_test_add_func("/embedded/upgrade", test_upgrade);
 	status = g_test_run();
