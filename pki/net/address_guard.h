@@ -46,9 +46,10 @@ void address_guard_free(struct address_guard *guard);
  * address itself; owned by the caller. Pure. */
 gboolean address_guard_permits(const struct address_guard *guard, const char *host,
 			       const struct sockaddr *address, guint port, char **why);
-/* May this port of this host be asked at all, whatever its address? For what a proxy connects. */
-gboolean address_guard_permits_port(const struct address_guard *guard, const char *host,
-				    guint port);
+/* For what a proxy connects, when the name alone can be looked at: the port, and the address where
+ * the host is one, and no name of the proxy's own loopback. Pure. */
+gboolean address_guard_permits_proxied(const struct address_guard *guard, const char *host,
+				       guint port, char **why);
 /* Resolves and connects (IPv6 and IPv4 in the resolver's order) within timeout_ms altogether; each
  * address is checked. A connected blocking socket, or -1: DENIED when every address is refused,
  * TEMPORARY when none answers. */

@@ -1,5 +1,6 @@
 # unit tests of the layer pki: they link it and what is below
 include %D%/pki.mk
+include %D%/net.mk
 CMS_FIXTURE = %D%/cms_fixture.c %D%/cms_fixture.h
 check_PROGRAMS += tests/unit/pki/test_base64 tests/unit/pki/test_cms_sign \
 	tests/unit/pki/test_cms_encrypt tests/unit/pki/test_cms_verify \
