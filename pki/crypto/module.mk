@@ -26,6 +26,7 @@ libpki_a_SOURCES += \
 	%D%/bundle_pkcs12.c %D%/bundle_write.c \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c %D%/cert_urls.c \
 	%D%/chain.c %D%/chain.h %D%/chain_status.h %D%/chain_candidates.c %D%/chain_strength.c \
+	%D%/cert_scan.c %D%/cert_scan.h %D%/cert_scan_internal.h %D%/cert_scan_name.c \
 	%D%/crl.c %D%/crl.h %D%/crl_check.c %D%/crl_check.h \
 	%D%/crl_internal.h %D%/crl_read.c %D%/crl_show.c \
 	%D%/csr.c %D%/csr.h \

@@ -9,3 +9,7 @@ tests_fuzz_fuzz_bundle_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_crl_SOURCES = %D%/fuzz_crl.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_crl_LDADD = $(PKI_LIBS)
 tests_fuzz_fuzz_crl_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_cert_scan
+tests_fuzz_fuzz_cert_scan_SOURCES = %D%/fuzz_cert_scan.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_cert_scan_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+tests_fuzz_fuzz_cert_scan_LDFLAGS = $(FUZZ_LINK)

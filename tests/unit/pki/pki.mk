@@ -23,3 +23,6 @@ tests_unit_pki_test_crl_SOURCES = %D%/test_crl.c $(CERT_FIXTURE)
 tests_unit_pki_test_crl_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_issue_SOURCES = %D%/test_issue.c $(CERT_FIXTURE)
 tests_unit_pki_test_issue_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_cert_scan
+tests_unit_pki_test_cert_scan_SOURCES = %D%/test_cert_scan.c $(CERT_FIXTURE)
+tests_unit_pki_test_cert_scan_LDADD = $(TEST_LIBS) $(PKI_LIBS)
