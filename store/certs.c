@@ -226,9 +226,9 @@ static const struct statement certs_by_prefix = {
 struct cert_row *
 certs_find(struct db *db, const char *thumbprint, GError **error)
 {
-	g_autofree char *digits = g_ascii_strdown(thumbprint, -1);
+	g_autofree char *digits = hex_from_spelling(thumbprint);
 
-	if (strlen(digits) < PREFIX_MIN || !hex_is(digits))
+	if (digits == NULL || strlen(digits) < PREFIX_MIN)
 		return fail(error, PS_ERROR_INVALID,
 			    "a thumbprint is written as hex digits, at least %d of them",
 			    PREFIX_MIN);

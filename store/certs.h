@@ -47,7 +47,9 @@ enum cert_expired { CERT_EXPIRED_ALL, CERT_EXPIRED_ONLY_UNEXPIRED, CERT_EXPIRED_
 enum cert_with_key { CERT_KEY_ANY, CERT_KEY_ONLY };
 
 /* Filter of lists (K8). field: "email", "subject", "issuer", "serial", "thumbprint", or NULL for
-   free text over all of them; text NULL: everything. Paging: after is the last id seen. */
+   free text over all of them; text NULL: everything. A whole address is found as it is, parts
+   of addresses and names wherever they stand, digits (in any spelling) from their start.
+   Paging: after is the last id seen; rows that come meanwhile stand at the end. */
 struct cert_filter {
 	const char *field, *text;
 	enum cert_expired expired;
@@ -92,6 +94,11 @@ GPtrArray *certs_by_spki(struct db *db, const char *spki_sha256,
 GPtrArray *certs_list(struct db *db, const struct cert_filter *filter,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gint64 certs_count(struct db *db, GError **error); /* -1 on failure */
+/* Parts of names are found by an index only where PostgreSQL's pg_trgm may be used: makes what
+   can be made (as the owner of the tables), and says whether it is there. */
+gboolean certs_search_indexes(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean certs_search_is_indexed(struct db *db, gboolean *indexed,
+				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 void cert_row_free(struct cert_row *row);
 DEFINE_CLEANUP(cert_row, cert_row_free)

@@ -6,6 +6,8 @@
 
 #include <glib.h>
 
+struct cert_filter;
+struct params;
 struct rows;
 
 /* Lists leave the DER out, so that a page of a million stays small. */
@@ -23,5 +25,7 @@ struct rows;
 
 /* Takes the rows of CERT_COLUMNS; NULL gives NULL. struct cert_row *, freed by the array. */
 GPtrArray *cert_rows_read(struct rows *rows);
+/* The statement of a page and its parameters; for the test that explains it. */
+char *certs_list_sql(const struct cert_filter *filter, struct params **params, GError **error);
 
 #endif

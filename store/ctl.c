@@ -117,9 +117,12 @@ static const struct statement ctl_find_statement = {
 struct ctl_row *
 ctl_find(struct db *db, const char *thumbprint, GError **error)
 {
-	g_autofree char *digits = g_ascii_strdown(thumbprint, -1);
-	struct params *params = params_new();
+	g_autofree char *digits = hex_from_spelling(thumbprint);
+	struct params *params;
 
+	if (digits == NULL)
+		return fail(error, PS_ERROR_INVALID, "a thumbprint is written as hex digits");
+	params = params_new();
 	params_text(params, digits);
 	g_autoptr(GPtrArray) found =
 	    ctl_rows_read(db_query(db, &ctl_find_statement, params, error));

@@ -4,6 +4,7 @@
 #include "store/roots.h"
 
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 
@@ -111,9 +112,13 @@ static const struct statement roots_find_statement = {
 struct root_row *
 roots_find(struct db *db, const char *thumbprint, GError **error)
 {
-	g_autofree char *digits = g_ascii_strdown(thumbprint, -1);
-	struct params *params = params_new();
+	g_autofree char *digits = hex_from_spelling(thumbprint);
+	struct params *params;
 
+	if (digits == NULL)
+		return fail(error, PS_ERROR_NOT_FOUND, "'%.64s' is no thumbprint: hex digits",
+			    thumbprint);
+	params = params_new();
 	params_text(params, digits);
 	CLEANUP(rows) struct rows *rows = db_query(db, &roots_find_statement, params, error);
 	if (rows == NULL)

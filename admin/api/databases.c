@@ -18,6 +18,7 @@
 #include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/certs.h"
 #include "store/config/settings.h"
 #include "store/db/db.h"
 #include "store/db/dump.h"
@@ -43,7 +44,7 @@ migrate_with(struct call *call, const struct settings *settings, GError **error)
 	int from;
 	int to;
 
-	if (db == NULL || !migrate_run(db, &from, &to, error))
+	if (db == NULL || !migrate_run(db, &from, &to, error) || !certs_search_indexes(db, error))
 		return NULL;
 	if (from != to && !db_transaction(db, audit_migration, call, error))
 		return NULL;

@@ -44,3 +44,18 @@ hex_is_thumbprint(const char *text)
 {
 	return strlen(text) == THUMBPRINT_DIGITS && hex_is(text);
 }
+
+char *
+hex_from_spelling(const char *text)
+{
+	g_autofree char *plain = g_strstrip(g_ascii_strdown(text, -1));
+	g_autoptr(GString) out = g_string_new(NULL);
+
+	for (const char *p = g_str_has_prefix(plain, "0x") ? plain + 2 : plain; *p != '\0'; p++) {
+		if (g_ascii_isxdigit(*p))
+			g_string_append_c(out, *p);
+		else if (strchr(": -", *p) == NULL)
+			return NULL;
+	}
+	return out->len > 0 ? g_strdup(out->str) : NULL;
+}

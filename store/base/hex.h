@@ -15,5 +15,8 @@ void hex_append(GString *out, gconstpointer bytes, gsize length);
 /* Nothing but lower-case digits ("" too)? */
 gboolean hex_is(const char *text);
 gboolean hex_is_thumbprint(const char *text); /* a whole one */
+/* The digits of what people paste: "AB:CD", "0xabcd", "ab cd", "AB-CD". NULL when it is something
+ * else, or has no digit. */
+char *hex_from_spelling(const char *text);
 
 #endif

@@ -405,7 +405,7 @@ query_once(struct connection *connection, const struct statement *statement,
 	int sent;
 
 	connection->sqlstate[0] = '\0';
-	if (connection->prepared != NULL) {
+	if (connection->prepared != NULL && !view->plan_anew) {
 		if (!prepare(connection, statement, view, deadline_us, error))
 			return NULL;
 		sent = PQsendQueryPrepared(connection->pg, statement->name, view->count,

@@ -236,6 +236,15 @@ static const char aside_sql[] = "BEGIN; SET LOCAL statement_timeout = 0;\n"
 				"END $$;\n"
 				"ALTER SCHEMA public RENAME TO public_before;\n"
 				"COMMIT";
+/* What the indexes of searches need stands outside of what is restored. Where it cannot be had,
+ * the restore says what is missing. */
+static const char extension_sql[] =
+    "DO $$ BEGIN\n"
+    "  CREATE SCHEMA IF NOT EXISTS postseal_search;\n"
+    "  CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA postseal_search;\n"
+    "EXCEPTION WHEN insufficient_privilege OR undefined_file OR undefined_object\n"
+    "  OR feature_not_supported THEN NULL;\n"
+    "END $$";
 static const char back_sql[] = "BEGIN; SET LOCAL statement_timeout = 0;\n"
 			       "DROP SCHEMA IF EXISTS public CASCADE;\n"
 			       "ALTER SCHEMA public_before RENAME TO public;\n"
@@ -272,7 +281,7 @@ dump_restore(const struct settings *settings, struct source *source, GError **er
 	gboolean good = FALSE;
 
 	if (tool_find(settings, "pg_restore", &tool, error) &&
-	    run_sql(settings, aside_sql, error)) {
+	    run_sql(settings, extension_sql, error) && run_sql(settings, aside_sql, error)) {
 		good = run_restore(&tool, source, error);
 		if (!good && !run_sql(settings, back_sql, &undo))
 			log_error("the data of before the restore is in the schema public_before",

@@ -70,6 +70,7 @@ struct params_view {
 	const char *const *values;
 	const int *lengths;
 	const int *formats;
+	gboolean plan_anew;
 };
 void params_view(const struct params *params, struct params_view *view);
 

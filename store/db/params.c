@@ -19,6 +19,7 @@ struct params {
 	GPtrArray *values; /* owned; NULL for SQL NULL */
 	GArray *lengths;   /* int; of binary values */
 	GArray *formats;   /* int */
+	gboolean plan_anew;
 };
 
 struct params *
@@ -167,6 +168,12 @@ params_bytes_array(struct params *params, GBytes *const *values, gsize count)
 }
 
 void
+params_plan_anew(struct params *params)
+{
+	params->plan_anew = TRUE;
+}
+
+void
 params_view(const struct params *params, struct params_view *view)
 {
 	memset(view, 0, sizeof(*view));
@@ -177,4 +184,5 @@ params_view(const struct params *params, struct params_view *view)
 	view->values = (const char *const *)(gpointer)params->values->pdata;
 	view->lengths = (const int *)(gpointer)params->lengths->data;
 	view->formats = (const int *)(gpointer)params->formats->data;
+	view->plan_anew = params->plan_anew;
 }

@@ -40,6 +40,8 @@ void params_bytes(struct params *params, GBytes *or_null);
 void params_text_array(struct params *params, const char *const *values, gsize count);
 void params_int_array(struct params *params, const gint64 *values, gsize count);
 void params_bytes_array(struct params *params, GBytes *const *values, gsize count);
+/* Plan for these values, each time anew: for lists whose best plan depends on them. */
+void params_plan_anew(struct params *params);
 
 /* One statement on a pooled connection, by itself. It may go to a replica: it must not write. */
 struct rows *db_query(struct db *db, const struct statement *statement, struct params *params,

@@ -50,6 +50,10 @@ check_PROGRAMS += tests/unit/store/test_preferences
 tests_unit_store_test_preferences_SOURCES = %D%/test_preferences.c
 tests_unit_store_test_preferences_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 
+check_PROGRAMS += tests/unit/store/test_certs_search
+tests_unit_store_test_certs_search_SOURCES = %D%/test_certs_search.c
+tests_unit_store_test_certs_search_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
 check_PROGRAMS += tests/unit/store/test_certs tests/unit/store/test_jobs
 tests_unit_store_test_certs_SOURCES = %D%/test_certs.c
 tests_unit_store_test_certs_LDADD = $(TEST_LIBS) $(STORE_LIBS)

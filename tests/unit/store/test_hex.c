@@ -27,6 +27,35 @@ test_thumbprint(gconstpointer data)
 	g_assert_cmpint(hex_is_thumbprint(text), ==, row->taken);
 }
 
+struct spelling_row {
+	const char *text, *digits;
+};
+
+static const struct spelling_row spelling_rows[] = {
+	{ "abcdef01", "abcdef01" },
+	{ "AB:CD:EF", "abcdef" },
+	{ "0xABCD", "abcd" },
+	{ "0XABCD", "abcd" },
+	{ " ab cd-ef ", "abcdef" },
+	{ "00:0A", "000a" },
+	{ "", NULL },
+	{ "0x", NULL },
+	{ "::", NULL },
+	{ "abcg", NULL },
+	{ "ab%", NULL },
+	{ "ab\xc3\xa4", NULL },
+};
+
+static void
+test_spelling(void)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(spelling_rows); i++) {
+		g_autofree char *digits = hex_from_spelling(spelling_rows[i].text);
+
+		g_assert_cmpstr(digits, ==, spelling_rows[i].digits);
+	}
+}
+
 static void
 test_encode(void)
 {
@@ -54,6 +83,7 @@ int
 main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/hex/as people spell it", test_spelling);
 	g_test_add_func("/hex/encode", test_encode);
 	g_test_add_func("/hex/append", test_append);
 	for (gsize i = 0; i < G_N_ELEMENTS(thumbprint_rows); i++) {

@@ -187,7 +187,7 @@ test_own_schema(void)
 	int last = 0;
 
 	for (const struct migration *m = schema_migrations; m->number != 0; m++) {
-		g_assert_cmpint(m->number, ==, last + 1);
+		g_assert_cmpint(m->number, >, last);
 		last = m->number;
 		g_assert_nonnull(m->name);
 		g_assert_true(g_ascii_isdigit(m->oldest_program[0]));

@@ -108,8 +108,10 @@ static const struct statement texts_statements[] = {
 	  " ON a.attrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace"
 	  " AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0"
 	  " AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL" },
+	/* But what stands for an expression: it runs with the caller's rights and is inlined. */
 	{ "no_search_path",
 	  "SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace"
+	  " AND (p.prosecdef OR p.provolatile <> 'i')"
 	  " AND NOT EXISTS (SELECT 1 FROM unnest(p.proconfig) s WHERE s = 'search_path=public, "
 	  "pg_temp')" },
 	{ "for_everybody",
