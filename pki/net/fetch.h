@@ -37,6 +37,8 @@ struct fetch_options {
 	GBytes *body;
 	const char *content_type;
 	const char *accept; /* header Accept; may be NULL */
+	/* http: set beside an error or not; -1 when the server does not say. May be NULL. */
+	gint64 *retry_after;
 	/* Called while waiting, in the calling thread; FALSE gives up. May be NULL. */
 	gboolean (*waiting)(gpointer data);
 	gpointer waiting_data;

@@ -3,27 +3,43 @@
  */
 #include "pki/net/http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netdb.h>
 #include <string.h>
 
+#include "pki/net/address_guard.h"
+#include "pki/net/http_values.h"
+#include "pki/net/url.h"
+#include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/printable.h"
 
 #define ANSWER_MAX_BYTES (1024 * 1024)
 #define ANSWER_HEADERS_MAX 100
+#define ANSWER_HEADERS_MAX_BYTES (64 * 1024)
 #define TIMEOUT_MS 30000U
 #define CONNECT_TIMEOUT_MS 10000L
+#define LOW_SPEED_BYTES 100L
 
 struct http_client {
 	CURL *curl;
 };
 
+/* One hop. */
 struct exchange {
 	const struct http_request *request;
+	const char *address; /* of this hop: the request's URL, then where redirects lead */
+	struct url *url;     /* the same, read; only under a guard */
+	gboolean proxied;
+	unsigned int timeout_ms;
 	GByteArray *body;
 	gsize body_max_bytes;
-	gboolean too_large;
+	gsize headers_bytes;
+	gboolean too_large, headers_too_large;
 	GHashTable *headers;
+	char *refused; /* by the guard, why */
+	gboolean connected;
 };
 
 static void
@@ -58,6 +74,8 @@ http_client_free(struct http_client *client)
 	g_free(client);
 }
 
+/* --- what libcurl calls --- */
+
 static size_t
 on_body(char *bytes, size_t size, size_t count, void *data)
 {
@@ -79,11 +97,20 @@ on_header(char *bytes, size_t size, size_t count, void *data)
 	gsize length = size * count;
 	const char *colon = memchr(bytes, ':', length);
 
-	if (colon == NULL || g_hash_table_size(exchange->headers) >= ANSWER_HEADERS_MAX)
-		return length;
-	char *value = g_strndup(colon + 1, length - (gsize)(colon + 1 - bytes));
-	g_hash_table_insert(exchange->headers, g_ascii_strdown(bytes, colon - bytes),
-			    g_strstrip(value));
+	exchange->headers_bytes += length;
+	if (exchange->headers_bytes > ANSWER_HEADERS_MAX_BYTES) {
+		exchange->headers_too_large = TRUE;
+		return 0;
+	}
+	/* The head of another answer follows after 100 Continue. */
+	if (length > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+		g_hash_table_remove_all(exchange->headers);
+	else if (colon != NULL && g_hash_table_size(exchange->headers) < ANSWER_HEADERS_MAX) {
+		char *value = g_strndup(colon + 1, length - (gsize)(colon + 1 - bytes));
+
+		g_hash_table_insert(exchange->headers, g_ascii_strdown(bytes, colon - bytes),
+				    g_strstrip(value));
+	}
 	return length;
 }
 
@@ -99,25 +126,85 @@ on_progress(void *data, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 	return request->waiting != NULL && !request->waiting(request->waiting_data);
 }
 
+/* The address that is about to be connected to: the one place where a guard cannot be got round. */
+static curl_socket_t
+on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct exchange *exchange = data;
+	const struct network *network = address_guard_network(exchange->request->guard);
+
+	if (purpose != CURLSOCKTYPE_IPCXN || address->socktype != SOCK_STREAM)
+		return CURL_SOCKET_BAD;
+	if (!exchange->proxied) {
+		g_clear_pointer(&exchange->refused, g_free);
+		if (!address_guard_permits(exchange->request->guard, exchange->url->host,
+					   &address->addr, exchange->url->port, &exchange->refused))
+			return CURL_SOCKET_BAD;
+		if (network->divert != NULL)
+			network->divert(&address->addr);
+	}
+	exchange->connected = TRUE;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* --- setting up --- */
+
+static void
+set_guard(CURL *curl, struct exchange *exchange)
+{
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, exchange);
+	/* Each request asks and is judged for itself. */
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
+	curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "Postseal");
+	curl_easy_setopt(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+static void
+set_body(CURL *curl, const struct http_request *request)
+{
+	gsize length = 0;
+	gconstpointer bytes =
+	    request->body != NULL ? g_bytes_get_data(request->body, &length) : NULL;
+
+	curl_easy_setopt(curl, CURLOPT_POST, 1L);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, bytes != NULL ? bytes : "");
+}
+
 static void
 set_options(CURL *curl, struct exchange *exchange, struct curl_slist *headers)
 {
 	const struct http_request *request = exchange->request;
-	unsigned int timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : TIMEOUT_MS;
 
 	curl_easy_reset(curl);
-	curl_easy_setopt(curl, CURLOPT_URL, request->url);
+	curl_easy_setopt(curl, CURLOPT_URL, exchange->address);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_PROXY, exchange->proxied ? request->proxy : "");
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)exchange->timeout_ms);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+			 MIN(CONNECT_TIMEOUT_MS, (long)exchange->timeout_ms));
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
+	curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)exchange->body_max_bytes);
+	if (request->tls_unverified) {
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	if (request->low_speed_seconds != 0) {
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES);
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)request->low_speed_seconds);
+	}
+	if (request->guard != NULL)
+		set_guard(curl, exchange);
 	if (request->unix_socket != NULL)
 		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
 	if (request->waiting != NULL) {
@@ -125,15 +212,16 @@ set_options(CURL *curl, struct exchange *exchange, struct curl_slist *headers)
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request);
 	}
-	if (strcmp(request->method, "POST") == 0) {
-		gsize length = 0;
-		gconstpointer bytes =
-		    request->body != NULL ? g_bytes_get_data(request->body, &length) : NULL;
+	if (strcmp(request->method, "POST") == 0)
+		set_body(curl, request);
+}
 
-		curl_easy_setopt(curl, CURLOPT_POST, 1L);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, bytes != NULL ? bytes : "");
-	}
+static struct curl_slist *
+header_add(struct curl_slist *list, const char *name, const char *value)
+{
+	g_autofree char *line = g_strconcat(name, ": ", value, NULL);
+
+	return curl_slist_append(list, line);
 }
 
 static struct curl_slist *
@@ -142,58 +230,223 @@ header_list(const struct http_request *request)
 	/* Without it libcurl waits a second for "100 Continue" before a larger body. */
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 
-	if (request->content_type != NULL) {
-		g_autofree char *line = g_strconcat("Content-Type: ", request->content_type, NULL);
-		list = curl_slist_append(list, line);
+	if (request->content_type != NULL)
+		list = header_add(list, "Content-Type", request->content_type);
+	if (request->if_none_match != NULL)
+		list = header_add(list, "If-None-Match", request->if_none_match);
+	if (request->if_modified_since != 0) {
+		g_autofree char *date = http_date_write(request->if_modified_since);
+
+		if (date != NULL)
+			list = header_add(list, "If-Modified-Since", date);
 	}
 	for (const char *const *h = request->headers; h != NULL && *h != NULL; h++)
 		list = curl_slist_append(list, *h);
 	return list;
 }
 
-static void
+/* A resolver that is not the system's answers instead of libcurl's. */
+static struct curl_slist *
+resolve_list(const struct exchange *exchange)
+{
+	const struct network *network = address_guard_network(exchange->request->guard);
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	g_autofree char *service = g_strdup_printf("%u", exchange->url->port);
+	struct addrinfo *found = NULL;
+	char text[INET6_ADDRSTRLEN];
+
+	if (network->resolve == getaddrinfo || exchange->proxied ||
+	    network->resolve(exchange->url->host, service, &hints, &found) != 0)
+		return NULL;
+	g_autoptr(GString) line = g_string_new(NULL);
+	g_string_printf(line, "%s:%s:", exchange->url->host, service);
+	for (const struct addrinfo *info = found; info != NULL; info = info->ai_next) {
+		const void *address =
+		    info->ai_family == AF_INET6
+			? (const void *)&((const struct sockaddr_in6 *)(const void *)info->ai_addr)
+			      ->sin6_addr
+			: (const void *)&((const struct sockaddr_in *)(const void *)info->ai_addr)
+			      ->sin_addr;
+
+		if (inet_ntop(info->ai_family, address, text, sizeof(text)) != NULL)
+			g_string_append_printf(line, "%s%s", info == found ? "" : ",", text);
+	}
+	network->release(found);
+	return curl_slist_append(NULL, line->str);
+}
+
+/* --- one hop --- */
+
+static gboolean
 fail_exchange(CURLcode rc, const struct exchange *exchange, GError **error)
 {
 	const struct http_request *request = exchange->request;
-	const char *where = request->unix_socket != NULL ? request->unix_socket : request->url;
+	const char *where = request->unix_socket != NULL ? request->unix_socket : exchange->address;
 	g_autofree char *safe = printable(where);
 
-	if (exchange->too_large)
-		fail(error, PS_ERROR_INVALID, "%s: the answer is larger than %zu bytes", safe,
-		     exchange->body_max_bytes);
-	else
-		fail(error, PS_ERROR_TEMPORARY, "%s: %s", safe, curl_easy_strerror(rc));
+	if (exchange->too_large || rc == CURLE_FILESIZE_EXCEEDED)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "%s: the answer is larger than %zu bytes", safe,
+				  exchange->body_max_bytes);
+	if (exchange->headers_too_large)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "%s: the head of the answer is larger than %d bytes", safe,
+				  ANSWER_HEADERS_MAX_BYTES);
+	if (exchange->refused != NULL && !exchange->connected)
+		return fail_false(error, PS_ERROR_DENIED, "%s: %s", safe, exchange->refused);
+	return fail_false(error, PS_ERROR_TEMPORARY, "%s: %s", safe, curl_easy_strerror(rc));
+}
+
+/* Reads the hop's URL and asks what can be asked before there is an address. */
+static gboolean
+judge_hop(struct exchange *exchange, GError **error)
+{
+	const struct http_request *request = exchange->request;
+	g_autofree char *why = NULL;
+
+	if (request->guard == NULL)
+		return TRUE;
+	exchange->url = url_parse(exchange->address, error);
+	if (exchange->url == NULL)
+		return FALSE;
+	g_autofree char *safe = printable(exchange->url->text);
+	if (exchange->url->scheme != URL_HTTP && exchange->url->scheme != URL_HTTPS)
+		return fail_false(error, PS_ERROR_DENIED, "%s: neither http nor https", safe);
+	exchange->address = exchange->url->text;
+	exchange->proxied = request->proxy != NULL && *request->proxy != '\0' &&
+			    !url_host_is_among(exchange->url, request->no_proxy);
+	if (exchange->proxied && !address_guard_permits_proxied(request->guard, exchange->url->host,
+								exchange->url->port, &why))
+		return fail_false(error, PS_ERROR_DENIED, "%s: %s", safe, why);
+	return TRUE;
+}
+
+static gboolean
+perform(CURL *curl, struct exchange *exchange, long *status, GError **error)
+{
+	struct curl_slist *headers = header_list(exchange->request);
+	struct curl_slist *resolved =
+	    exchange->request->guard != NULL ? resolve_list(exchange) : NULL;
+
+	set_options(curl, exchange, headers);
+	if (resolved != NULL)
+		curl_easy_setopt(curl, CURLOPT_RESOLVE, resolved);
+	CURLcode rc = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+	curl_slist_free_all(headers);
+	curl_slist_free_all(resolved);
+	return rc == CURLE_OK || fail_exchange(rc, exchange, error);
+}
+
+static void
+exchange_clear(struct exchange *exchange)
+{
+	url_free(exchange->url);
+	g_free(exchange->refused);
+	if (exchange->body != NULL)
+		g_byte_array_unref(exchange->body);
+	g_hash_table_unref(exchange->headers);
+}
+
+static struct http_answer *
+answer_new(struct exchange *exchange, long status)
+{
+	struct http_answer *answer = g_new0(struct http_answer, 1);
+	GHashTable *headers = exchange->headers;
+	const char *etag = g_hash_table_lookup(headers, "etag");
+	const char *modified = g_hash_table_lookup(headers, "last-modified");
+	const char *cache = g_hash_table_lookup(headers, "cache-control");
+	const char *retry = g_hash_table_lookup(headers, "retry-after");
+
+	answer->status = (unsigned int)status;
+	answer->content_type = g_strdup(g_hash_table_lookup(headers, "content-type"));
+	answer->headers = g_hash_table_ref(headers);
+	answer->body = g_byte_array_free_to_bytes(g_steal_pointer(&exchange->body));
+	answer->etag = etag != NULL ? http_etag_read(etag) : NULL;
+	answer->last_modified = modified != NULL ? http_date_read(modified) : 0;
+	answer->max_age = cache != NULL ? http_max_age_read(cache) : -1;
+	answer->retry_after =
+	    retry != NULL ? http_retry_after_read(retry, g_hash_table_lookup(headers, "date")) : -1;
+	answer->url = g_strdup(exchange->address);
+	return answer;
+}
+
+/* *next: where a redirect leads, absolute; owned by the caller. */
+static struct http_answer *
+send_hop(struct http_client *client, const struct http_request *request, const char *address,
+	 unsigned int timeout_ms, char **next, GError **error)
+{
+	struct exchange exchange = {
+		.request = request,
+		.address = address,
+		.timeout_ms = timeout_ms,
+		.body = g_byte_array_new(),
+		.body_max_bytes =
+		    request->answer_max_bytes != 0 ? request->answer_max_bytes : ANSWER_MAX_BYTES,
+		.headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
+	};
+	struct http_answer *answer = NULL;
+	const char *redirect = NULL;
+	long status = 0;
+
+	if (judge_hop(&exchange, error) && perform(client->curl, &exchange, &status, error)) {
+		answer = answer_new(&exchange, status);
+		curl_easy_getinfo(client->curl, CURLINFO_REDIRECT_URL, &redirect);
+		*next = g_strdup(redirect);
+	}
+	exchange_clear(&exchange);
+	return answer;
+}
+
+/* A body goes along only where RFC 9110 section 15.4 says so. */
+static gboolean
+is_followed(const struct http_request *request, unsigned int status)
+{
+	switch (status) {
+	case 301:
+	case 302:
+	case 303:
+		return strcmp(request->method, "GET") == 0;
+	case 307:
+	case 308:
+		return TRUE;
+	default:
+		return FALSE;
+	}
+}
+
+static struct http_answer *
+fail_redirects(struct http_answer *answer, const struct http_request *request, GError **error)
+{
+	g_autofree char *safe = printable(request->url);
+
+	http_answer_free(answer);
+	return fail(error, PS_ERROR_INVALID, "%s: more than %u redirects", safe,
+		    request->redirects_max);
 }
 
 struct http_answer *
 http_send(struct http_client *client, const struct http_request *request, GError **error)
 {
-	struct exchange exchange = { .request = request, .body = g_byte_array_new() };
-	struct curl_slist *headers = header_list(request);
-	struct http_answer *answer = NULL;
-	long status = 0;
+	unsigned int timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : TIMEOUT_MS;
+	gint64 until_us = clock_monotonic_us() + (gint64)timeout_ms * 1000;
+	g_autofree char *address = g_strdup(request->url);
 
-	exchange.body_max_bytes =
-	    request->answer_max_bytes != 0 ? request->answer_max_bytes : ANSWER_MAX_BYTES;
-	exchange.headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-	set_options(client->curl, &exchange, headers);
-	CURLcode rc = curl_easy_perform(client->curl);
-	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (rc == CURLE_OK) {
-		answer = g_new0(struct http_answer, 1);
-		answer->status = (unsigned int)status;
-		answer->content_type =
-		    g_strdup(g_hash_table_lookup(exchange.headers, "content-type"));
-		answer->headers = g_hash_table_ref(exchange.headers);
-		answer->body = g_byte_array_free_to_bytes(g_steal_pointer(&exchange.body));
-	} else {
-		fail_exchange(rc, &exchange, error);
+	for (guint hop = 0;; hop++) {
+		gint64 left_ms = (until_us - clock_monotonic_us()) / 1000;
+		g_autofree char *next = NULL;
+		struct http_answer *answer =
+		    send_hop(client, request, address, (unsigned int)MAX(left_ms, 1), &next, error);
+
+		if (answer == NULL || next == NULL || request->redirects_max == 0 ||
+		    !is_followed(request, answer->status))
+			return answer;
+		if (hop == request->redirects_max)
+			return fail_redirects(answer, request, error);
+		http_answer_free(answer);
+		g_free(address);
+		address = g_steal_pointer(&next);
 	}
-	if (exchange.body != NULL)
-		g_byte_array_unref(exchange.body);
-	g_hash_table_unref(exchange.headers);
-	curl_slist_free_all(headers);
-	return answer;
 }
 
 void
@@ -204,6 +457,8 @@ http_answer_free(struct http_answer *answer)
 	g_free(answer->content_type);
 	g_bytes_unref(answer->body);
 	g_hash_table_unref(answer->headers);
+	g_free(answer->etag);
+	g_free(answer->url);
 	g_free(answer);
 }
 

@@ -33,11 +33,12 @@ struct http_request {
 	/* For a URL that a stranger named: what may be connected to. The URL is read strictly
 	 * (pki/net/url.h), connections are not reused. NULL: the peer was configured. */
 	const struct address_guard *guard;
-	guint redirects_max;       /* 0: a redirect is an answer like others */
-	const char *if_none_match; /* an ETag as it came; NULL: none */
-	gint64 if_modified_since;  /* 0: none */
-	const char *proxy;         /* http://host:port, connected to as it is; NULL, "": none */
-	gboolean tls_unverified;   /* for what is signed in itself */
+	guint redirects_max;         /* 0: a redirect is an answer like others */
+	const char *if_none_match;   /* an ETag as it came; NULL: none */
+	gint64 if_modified_since;    /* 0: none */
+	const char *proxy;           /* http://host:port, connected to as it is; NULL, "": none */
+	const char *const *no_proxy; /* as url_host_is_among; NULL: none */
+	gboolean tls_unverified;     /* for what is signed in itself */
 	guint low_speed_seconds; /* slower than 100 bytes a second for so long: given up; 0: off */
 	/* Called while waiting; FALSE gives up. May be NULL. */
 	gboolean (*waiting)(gpointer data);

@@ -199,3 +199,21 @@ url_parse(const char *text, GError **error)
 	url->text = normal_text(url);
 	return g_steal_pointer(&url);
 }
+
+gboolean
+url_host_is_among(const struct url *url, const char *const *names)
+{
+	for (const char *const *name = names; name != NULL && *name != NULL; name++) {
+		const char *plain = **name == '.' ? *name + 1 : *name;
+		g_autofree char *below = g_strconcat(".", plain, NULL);
+		gsize host = strlen(url->host);
+		gsize tail = strlen(below);
+
+		if (strcmp(*name, "*") == 0 ||
+		    (**name != '.' && g_ascii_strcasecmp(url->host, plain) == 0))
+			return TRUE;
+		if (host > tail && g_ascii_strcasecmp(url->host + host - tail, below) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
