@@ -26,3 +26,7 @@ tests_unit_pki_test_issue_LDADD = $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_cert_scan
 tests_unit_pki_test_cert_scan_SOURCES = %D%/test_cert_scan.c $(CERT_FIXTURE)
 tests_unit_pki_test_cert_scan_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+OCSP_FIXTURE = $(CERT_FIXTURE) %D%/ocsp_fixture.c %D%/ocsp_fixture.h
+check_PROGRAMS += tests/unit/pki/test_ocsp
+tests_unit_pki_test_ocsp_SOURCES = %D%/test_ocsp.c $(OCSP_FIXTURE)
+tests_unit_pki_test_ocsp_LDADD = $(PKI_LIBS)
