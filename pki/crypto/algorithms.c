@@ -93,12 +93,12 @@ algorithm_digest_of(enum algorithm signature)
 static const struct {
 	enum key_kind kind;
 	const char *name;
-	unsigned int bits_min;
+	unsigned int bits_min, legacy_min; /* the second where a preference accepts old mail */
 } kinds[] = {
-	{ KEY_KIND_RSA, "RSA", 2048 },  { KEY_KIND_RSA_PSS, "RSA-PSS", 2048 },
-	{ KEY_KIND_EC, "EC", 256 },     { KEY_KIND_ED25519, "Ed25519", 0 },
-	{ KEY_KIND_ED448, "Ed448", 0 }, { KEY_KIND_X25519, "X25519", 0 },
-	{ KEY_KIND_X448, "X448", 0 },   { KEY_KIND_DSA, "DSA", 2048 },
+	{ KEY_KIND_RSA, "RSA", 2048, 1024 }, { KEY_KIND_RSA_PSS, "RSA-PSS", 2048, 1024 },
+	{ KEY_KIND_EC, "EC", 256, 192 },     { KEY_KIND_ED25519, "Ed25519", 0, 0 },
+	{ KEY_KIND_ED448, "Ed448", 0, 0 },   { KEY_KIND_X25519, "X25519", 0, 0 },
+	{ KEY_KIND_X448, "X448", 0, 0 },     { KEY_KIND_DSA, "DSA", 2048, 1024 },
 };
 
 const char *
@@ -116,5 +116,14 @@ key_strength_allowed(enum key_kind kind, unsigned int bits)
 	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
 		if (kinds[i].kind == kind)
 			return bits >= kinds[i].bits_min;
+	return FALSE;
+}
+
+gboolean
+key_strength_legacy(enum key_kind kind, unsigned int bits)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (kinds[i].kind == kind)
+			return bits >= kinds[i].legacy_min;
 	return FALSE;
 }

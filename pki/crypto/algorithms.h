@@ -57,5 +57,7 @@ enum algorithm algorithm_digest_of(enum algorithm signature);
 const char *key_kind_name(enum key_kind kind); /* "RSA", "EC", "Ed25519" */
 /* May a key of this kind and length be used at all (RSA 2048, named curves of 256 bits …)? */
 gboolean key_strength_allowed(enum key_kind kind, unsigned int bits);
+/* … or at least where old signatures are accepted (RSA 1024, curves of 192 bits)? */
+gboolean key_strength_legacy(enum key_kind kind, unsigned int bits);
 
 #endif

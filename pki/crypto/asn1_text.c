@@ -104,8 +104,10 @@ attribute_key(const X509_NAME_ENTRY *entry)
 			g_string_append_c(key, ' ');
 		blank = FALSE;
 		any = TRUE;
-		g_string_append_c(key,
-				  utf8[i] < 0x80 ? g_ascii_tolower((char)utf8[i]) : (char)utf8[i]);
+		/* A NUL would end the text; the octet in its place is in no UTF-8. */
+		g_string_append_c(key, utf8[i] == 0     ? '\xff'
+				       : utf8[i] < 0x80 ? g_ascii_tolower((char)utf8[i])
+							: (char)utf8[i]);
 	}
 	OPENSSL_free(utf8);
 	return g_string_free(key, FALSE);
@@ -117,38 +119,66 @@ compare_texts(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void
-flush_set(GChecksum *sum, GPtrArray *set)
+/* The attributes of each RDN as sorted comparable texts: GPtrArray of GPtrArray of char. */
+static GPtrArray *
+name_sets(const X509_NAME *name)
 {
-	g_ptr_array_sort(set, compare_texts);
-	for (guint i = 0; i < set->len; i++) {
-		const char *text = set->pdata[i];
-		guint32 length = GUINT32_TO_BE((guint32)strlen(text));
-
-		g_checksum_update(sum, (const guchar *)&length, sizeof(length));
-		g_checksum_update(sum, (const guchar *)text, -1);
-	}
-	g_checksum_update(sum, (const guchar *)"\xff\xff\xff\xff", 4);
-	g_ptr_array_set_size(set, 0);
-}
-
-char *
-name_key(const X509_NAME *name)
-{
-	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
-	g_autoptr(GPtrArray) set = g_ptr_array_new_with_free_func(g_free);
+	GPtrArray *sets = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+	GPtrArray *set = NULL;
 	int current = -1;
 
 	for (int i = 0; i < X509_NAME_entry_count(name); i++) {
 		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
 
-		if (X509_NAME_ENTRY_set(entry) != current && set->len > 0)
-			flush_set(sum, set);
+		if (set == NULL || X509_NAME_ENTRY_set(entry) != current) {
+			set = g_ptr_array_new_with_free_func(g_free);
+			g_ptr_array_add(sets, set);
+		}
 		current = X509_NAME_ENTRY_set(entry);
 		g_ptr_array_add(set, attribute_key(entry));
 	}
-	if (set->len > 0)
-		flush_set(sum, set);
+	for (guint i = 0; i < sets->len; i++)
+		g_ptr_array_sort(sets->pdata[i], compare_texts);
+	return sets;
+}
+
+/* Each attribute behind its length, so that no value can look like two. */
+GPtrArray *
+name_parts(const X509_NAME *name)
+{
+	g_autoptr(GPtrArray) sets = name_sets(name);
+	GPtrArray *parts = g_ptr_array_new_with_free_func(g_free);
+
+	for (guint i = 0; i < sets->len; i++) {
+		const GPtrArray *set = sets->pdata[i];
+		GString *part = g_string_new(NULL);
+
+		for (guint k = 0; k < set->len; k++)
+			g_string_append_printf(part, "%zu:%s", strlen(set->pdata[k]),
+					       (const char *)set->pdata[k]);
+		g_ptr_array_add(parts, g_string_free(part, FALSE));
+	}
+	return parts;
+}
+
+char *
+name_key(const X509_NAME *name)
+{
+	g_autoptr(GPtrArray) sets = name_sets(name);
+	GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+
+	for (guint i = 0; i < sets->len; i++) {
+		const GPtrArray *set = sets->pdata[i];
+
+		for (guint k = 0; k < set->len; k++) {
+			const char *text = set->pdata[k];
+			guint32 length = GUINT32_TO_BE((guint32)strlen(text));
+
+			g_checksum_update(sum, (const guchar *)&length, sizeof(length));
+			g_checksum_update(sum, (const guchar *)text, -1);
+		}
+		g_checksum_update(sum, (const guchar *)"\xff\xff\xff\xff", 4);
+	}
 	char *key = g_strdup(g_checksum_get_string(sum));
 	g_checksum_free(sum);
 	return key;

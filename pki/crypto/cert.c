@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
+#include "pki/crypto/cert_rules.h"
 #include "pki/crypto/internal.h"
 #include "store/base/hex.h"
 #include "store/base/printable.h"
@@ -30,6 +31,8 @@ struct cert {
 	gboolean email_purpose, ca, self_issued, self_signed, inherited;
 	int path_length;
 	GStrv crl_urls, ocsp_urls, ca_issuer_urls;
+	X509 *original; /* of an inherited one: what its issuer signed; else NULL */
+	gpointer slots[CERT_SLOTS];
 };
 
 /* A text with a NUL inside is how one name is made to look like another: refused. */
@@ -313,7 +316,17 @@ cert_unref(struct cert *cert)
 {
 	if (cert == NULL || !g_atomic_int_dec_and_test(&cert->references))
 		return;
+	static const GDestroyNotify free_slot[CERT_SLOTS] = {
+		[CERT_SLOT_RULES] = cert_rules_free,
+		[CERT_SLOT_NAMES] = cert_names_free,
+		[CERT_SLOT_POINTS] = cert_points_free,
+		[CERT_SLOT_SIGNERS] = cert_signers_free,
+	};
+
+	for (int i = 0; i < CERT_SLOTS; i++)
+		g_clear_pointer(&cert->slots[i], free_slot[i]);
 	X509_free(cert->x509);
+	X509_free(cert->original);
 	g_bytes_unref(cert->der);
 	g_free(cert->thumbprint);
 	g_free(cert->sha256);
@@ -450,17 +463,41 @@ cert_kind(const struct cert *cert)
 	return cert->ca ? "intermediate" : "end user";
 }
 
+X509 *
+cert_signed_x509(const struct cert *cert)
+{
+	return cert->original != NULL ? cert->original : cert->x509;
+}
+
+gpointer *
+cert_slot_place(const struct cert *cert, enum cert_slot slot)
+{
+	return &((struct cert *)cert)->slots[slot];
+}
+
+gconstpointer
+cert_slot(const struct cert *cert, enum cert_slot slot, gpointer (*make)(const struct cert *),
+	  GDestroyNotify free_func)
+{
+	gpointer *place = cert_slot_place(cert, slot);
+	gpointer made, kept = g_atomic_pointer_get(place);
+
+	if (kept != NULL)
+		return kept;
+	made = make(cert);
+	if (g_atomic_pointer_compare_and_exchange(place, NULL, made))
+		return made;
+	free_func(made);
+	return g_atomic_pointer_get(place);
+}
+
 gboolean
 cert_is_issued_by(const struct cert *cert, const struct cert *issuer)
 {
-	EVP_PKEY *pkey = cert_pkey(issuer);
+	guint effort = 0;
 
-	if (pkey == NULL || strcmp(cert->issuer_key, issuer->subject_key) != 0)
-		return FALSE;
-	gboolean fits = X509_check_issued(issuer->x509, cert->x509) == X509_V_OK &&
-			X509_verify(cert->x509, pkey) == 1;
-	ERR_clear_error();
-	return fits;
+	return (issuer->key_usage & KEY_USAGE_CERT_SIGN) != 0 &&
+	       cert_is_signed_by(cert, issuer, &effort);
 }
 
 gboolean
@@ -515,7 +552,7 @@ cert_inherit_parameters(const struct cert *cert, const struct cert *issuer)
 	if (!cert_lacks_parameters(cert) || issuer_key == NULL ||
 	    issuer->key_kind != KEY_KIND_DSA ||
 	    strcmp(cert->issuer_key, issuer->subject_key) != 0 ||
-	    X509_verify(cert->x509, issuer_key) != 1) {
+	    X509_verify(cert_signed_x509(cert), issuer_key) != 1) {
 		ERR_clear_error();
 		return NULL;
 	}
@@ -526,6 +563,8 @@ cert_inherit_parameters(const struct cert *cert, const struct cert *issuer)
 		result = cert_new(g_steal_pointer(&copy), cert->der, NULL);
 	if (result != NULL) {
 		result->inherited = TRUE;
+		result->original = cert->x509;
+		(void)X509_up_ref(result->original);
 		g_free(result->spki_sha256);
 		result->spki_sha256 = g_strdup(cert->spki_sha256);
 	}

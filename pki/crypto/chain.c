@@ -1,36 +1,39 @@
 /*
- * chain - OpenSSL finds and checks the path; usages, strength and revocation are ours.
+ * chain - judges what chain_search finds: the certificate itself, policies, revocation; and puts
+ * the faults into the order of judgement.
  *
- * OpenSSL is told to go on after each fault, so that the report knows all of them and the
- * order of judgement is decided here and not by the order of OpenSSL's checks.
+ * OpenSSL verifies signatures and reads extensions; its own path builder takes the first issuer
+ * that it meets and never another, which is why the path is ours.
  */
 #include "pki/crypto/chain.h"
 
-#include <openssl/err.h>
-#include <openssl/x509_vfy.h>
 #include <string.h>
 
+#include "pki/crypto/cert_rules.h"
+#include "pki/crypto/chain_policy.h"
+#include "pki/crypto/chain_search.h"
 #include "pki/crypto/crl_check.h"
 #include "pki/crypto/internal.h"
 #include "store/base/clock.h"
 
-/* One run of OpenSSL's path building. */
-struct build {
-	struct cert *cert;
+struct judgement {
 	const struct chain_options *options;
-	GPtrArray *anchors;   /* struct cert; those that matter */
-	GPtrArray *untrusted; /* likewise */
-	GHashTable *by_x509;  /* X509 -> struct cert */
 	struct chain_report *report;
+	struct chain_search *search;
+	struct cert *cert;
+	GPtrArray *signers;       /* struct cert that may sign lists */
+	GHashTable *signer_paths; /* "signer anchor" thumbprints -> GPtrArray, or NULL for none */
 };
 
 static void
-set_fault(struct chain_report *report, enum chain_fault fault, char *sentence)
+set_fault(struct chain_report *report, enum chain_fault fault, char *sentence, const char *remedy)
 {
-	if (report->faults[fault] == NULL)
-		report->faults[fault] = sentence;
-	else
+	if (report->faults[fault] != NULL) {
 		g_free(sentence);
+		return;
+	}
+	report->faults[fault] = sentence;
+	report->remedies[fault] = remedy;
 }
 
 static struct chain_report *
@@ -72,345 +75,134 @@ chain_verdict_name(enum chain_verdict verdict)
 	return "invalid";
 }
 
-static const char *
-where_text(const struct build *build)
-{
-	return build->options->where != NULL ? build->options->where : "in the store";
-}
+/* ---- the certificate by itself ---- */
 
-static char *
-no_issuer_text(const struct build *build, const struct cert *cert)
+static void
+check_dates(const struct judgement *judgement)
 {
-	return g_strdup_printf("issuer '%s' is not %s", cert_issuer(cert), where_text(build));
-}
-
-static char *
-date_text(const struct cert *cert, gint64 at)
-{
+	const struct cert *cert = judgement->cert;
+	gint64 at = judgement->options->at;
 	gboolean early = at < cert_not_before(cert);
+	enum sentence sentence = early ? SENTENCE_TOO_EARLY : SENTENCE_EXPIRED;
+
+	if (!early && at <= cert_not_after(cert))
+		return;
 	g_autofree char *when = clock_format(early ? cert_not_before(cert) : cert_not_after(cert));
-
-	return early ? g_strdup_printf("'%s' is not valid before %s", cert_subject(cert), when)
-		     : g_strdup_printf("'%s' expired on %s", cert_subject(cert), when);
+	set_fault(judgement->report, CHAIN_FAULT_EXPIRED,
+		  sentence_make(sentence, cert_subject(cert), when, NULL),
+		  sentence_remedy(sentence));
 }
 
-/* A fault of OpenSSL's as one of ours: its class and its sentence (K2). */
 static void
-record_fault(struct build *build, int code, int depth, const struct cert *cert)
+check_extensions(const struct judgement *judgement)
 {
-	struct chain_report *report = build->report;
-	const char *subject = cert_subject(cert);
-	enum chain_fault fault = CHAIN_FAULT_PATH;
-	char *text = NULL;
+	const struct cert_rules *rules = cert_rules(judgement->cert);
+	const char *what = rules->broken != NULL ? rules->broken : rules->unknown_critical;
+	enum sentence sentence =
+	    rules->broken != NULL ? SENTENCE_BROKEN_EXTENSION : SENTENCE_UNKNOWN_CRITICAL;
 
-	switch (code) {
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-		text = no_issuer_text(build, cert);
-		break;
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-	case X509_V_ERR_CERT_UNTRUSTED:
-		if (report->faults[CHAIN_FAULT_PATH] == NULL)
-			text = no_issuer_text(build, cert);
-		break;
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-		text = g_strdup_printf("root '%s' is not %s", subject,
-				       build->options->where != NULL ? build->options->where
-								     : "in the root store");
-		break;
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-		fault = depth == 0 ? CHAIN_FAULT_EXPIRED : CHAIN_FAULT_PATH;
-		text = date_text(cert, build->options->at);
-		break;
-	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-	case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
-		text = g_strdup_printf("signature of '%s' does not fit its issuer '%s'", subject,
-				       cert_issuer(cert));
-		break;
-	case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
-		text = g_strdup_printf("the public key of '%s' cannot be read", subject);
-		break;
-	case X509_V_ERR_INVALID_CA:
-	case X509_V_ERR_INVALID_NON_CA:
-		text = g_strdup_printf("'%s' issued a certificate but is not a CA", subject);
-		break;
-	case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
-		text = g_strdup_printf("key usage of issuer '%s' lacks keyCertSign", subject);
-		break;
-	case X509_V_ERR_PATH_LENGTH_EXCEEDED:
-		text = g_strdup_printf("the path is longer than '%s' allows", subject);
-		break;
-	case X509_V_ERR_PERMITTED_VIOLATION:
-	case X509_V_ERR_EXCLUDED_VIOLATION:
-	case X509_V_ERR_SUBTREE_MINMAX:
-	case X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE:
-	case X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX:
-	case X509_V_ERR_UNSUPPORTED_NAME_SYNTAX:
-		text = g_strdup_printf("a name of '%s' breaks the name constraints of its issuers",
-				       subject);
-		break;
-	case X509_V_ERR_NO_EXPLICIT_POLICY:
-	case X509_V_ERR_INVALID_POLICY_EXTENSION:
-		text = g_strdup_printf("the path of '%s' has no acceptable policy",
-				       cert_subject(build->cert));
-		break;
-	case X509_V_ERR_CERT_CHAIN_TOO_LONG:
-		text = g_strdup_printf("the path of '%s' is longer than %d certificates",
-				       cert_subject(build->cert), CHAIN_DEPTH_MAX);
-		break;
-	case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
-		fault = depth == 0 ? CHAIN_FAULT_OTHER : CHAIN_FAULT_PATH;
-		text = g_strdup_printf("'%s' has a critical extension that is not known", subject);
-		break;
-	case X509_V_ERR_INVALID_EXTENSION:
-		fault = depth == 0 ? CHAIN_FAULT_OTHER : CHAIN_FAULT_PATH;
-		text = g_strdup_printf("'%s' has an extension that is broken", subject);
-		break;
-	default:
-		text = g_strdup_printf("'%s': %s", subject, X509_verify_cert_error_string(code));
-	}
-	if (text != NULL)
-		set_fault(report, fault, text);
+	if (what != NULL)
+		set_fault(judgement->report, CHAIN_FAULT_OTHER,
+			  sentence_make(sentence, cert_subject(judgement->cert), what, NULL),
+			  sentence_remedy(sentence));
 }
 
-/* Always goes on: see above. */
-static int
-on_fault(int ok, X509_STORE_CTX *context)
-{
-	struct build *build = X509_STORE_CTX_get_app_data(context);
-
-	if (ok == 1)
-		return 1;
-	X509 *x509 = X509_STORE_CTX_get_current_cert(context);
-	const struct cert *cert = x509 != NULL ? g_hash_table_lookup(build->by_x509, x509) : NULL;
-	int code = X509_STORE_CTX_get_error(context);
-	/* Checked when its key was completed; a later OpenSSL would encode the copy anew. */
-	if (code == X509_V_ERR_CERT_SIGNATURE_FAILURE && cert != NULL && cert_has_inherited(cert))
-		return 1;
-	record_fault(build, code, X509_STORE_CTX_get_error_depth(context),
-		     cert != NULL ? cert : build->cert);
-	return 1;
-}
-
-/* Splits the candidates into those that are anchors and the others. */
 static void
-split_candidates(struct build *build, GPtrArray *candidates)
+check_usage(const struct judgement *judgement)
 {
-	const struct chain_options *options = build->options;
+	const struct chain_options *options = judgement->options;
+	const struct cert *cert = judgement->cert;
+	const char *remedy = "";
+	char *fault = chain_usage_fault(cert, options->purpose, &remedy);
 
-	build->anchors = g_ptr_array_new();
-	build->untrusted = g_ptr_array_new();
-	build->by_x509 = g_hash_table_new(NULL, NULL);
-	for (guint i = 0; i < candidates->len; i++) {
-		struct cert *candidate = candidates->pdata[i];
-
-		g_ptr_array_add(cert_is_among(candidate, options->anchors) ? build->anchors
-									   : build->untrusted,
-				candidate);
-		g_hash_table_insert(build->by_x509, cert_x509(candidate), candidate);
+	if (fault == NULL && options->email != NULL && !cert_has_email(cert, options->email)) {
+		fault = sentence_make(SENTENCE_NOT_ADDRESS, mailaddr_key(options->email),
+				      cert_subject(cert), NULL);
+		remedy = sentence_remedy(SENTENCE_NOT_ADDRESS);
 	}
-	if (cert_is_among(build->cert, options->anchors) &&
-	    !cert_is_among(build->cert, build->anchors))
-		g_ptr_array_add(build->anchors, build->cert);
-	g_hash_table_insert(build->by_x509, cert_x509(build->cert), build->cert);
+	if (fault != NULL)
+		set_fault(judgement->report, CHAIN_FAULT_USAGE, fault, remedy);
 }
+
+static void
+check_strength(const struct judgement *judgement)
+{
+	const struct chain_options *options = judgement->options;
+	const char *remedy = "";
+	char *fault = cert_is_among(judgement->cert, options->anchors)
+			  ? chain_key_fault(judgement->cert, options->allow_legacy, &remedy)
+			  : chain_strength_fault(judgement->cert, options->allow_legacy, &remedy);
+
+	if (fault != NULL)
+		set_fault(judgement->report, CHAIN_FAULT_ALGORITHM, fault, remedy);
+}
+
+/* ---- revocation ---- */
 
 static gboolean
-set_parameters(X509_VERIFY_PARAM *parameters, const struct chain_options *options, GError **error)
+take_any(struct chain_search *search, GPtrArray *path, gpointer data)
 {
-	unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_POLICY_CHECK;
+	GPtrArray **taken = data;
 
-	flags |= options->explicit_policy ? X509_V_FLAG_EXPLICIT_POLICY : 0;
-	flags |= options->inhibit_policy_mapping ? X509_V_FLAG_INHIBIT_MAP : 0;
-	flags |= options->inhibit_any_policy ? X509_V_FLAG_INHIBIT_ANY : 0;
-	X509_VERIFY_PARAM_set_flags(parameters, flags);
-	X509_VERIFY_PARAM_set_time(parameters, (time_t)options->at);
-	X509_VERIFY_PARAM_set_depth(parameters, CHAIN_DEPTH_MAX);
-	X509_VERIFY_PARAM_set_auth_level(parameters, 0); /* chain_strength_fault decides */
-	static const char *const any[] = { "2.5.29.32.0", NULL };
-	const char *const *policies =
-	    options->policies != NULL && options->policies[0] != NULL ? options->policies : any;
-	for (gsize i = 0; policies[i] != NULL; i++) {
-		ASN1_OBJECT *policy = i < CHAIN_POLICIES_MAX ? OBJ_txt2obj(policies[i], 1) : NULL;
-
-		if (policy == NULL)
-			return fail_openssl_false(error, PS_ERROR_INVALID,
-						  "policy '%s' is not an OID", policies[i]);
-		X509_VERIFY_PARAM_add0_policy(parameters, policy);
-	}
+	(void)search;
+	*taken = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	for (guint i = 0; i < path->len; i++)
+		g_ptr_array_add(*taken, cert_ref(path->pdata[i]));
 	return TRUE;
 }
 
-static int
-compare_texts(gconstpointer a, gconstpointer b)
+static GPtrArray *
+find_signer_path(struct judgement *judgement, struct cert *signer, const struct cert *anchor)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	g_autoptr(GPtrArray) anchors = g_ptr_array_new();
+	GPtrArray *path = NULL;
+	struct chain_options options = {
+		.anchors = anchors,
+		.untrusted = judgement->options->untrusted,
+		.at = judgement->options->at,
+		.allow_legacy = judgement->options->allow_legacy,
+	};
+	const struct cert_rules *rules = cert_rules(signer);
+	g_autofree char *weak =
+	    chain_strength_fault(signer, judgement->options->allow_legacy, NULL);
+
+	if (cert_not_before(signer) > options.at || cert_not_after(signer) < options.at ||
+	    rules->broken != NULL || rules->unknown_critical != NULL || weak != NULL)
+		return NULL;
+	g_ptr_array_add(anchors, (gpointer)anchor);
+	CLEANUP(chain_search)
+	struct chain_search *search = chain_search_new(signer, &options, &judgement->report->work);
+	(void)chain_search_run(search, take_any, &path);
+	return path;
 }
 
-static GStrv
-user_policies(X509_STORE_CTX *context)
-{
-	const X509_POLICY_TREE *tree = X509_STORE_CTX_get0_policy_tree(context);
-	const STACK_OF(X509_POLICY_NODE) *nodes =
-	    tree != NULL ? X509_policy_tree_get0_user_policies(tree) : NULL;
-	GPtrArray *texts = g_ptr_array_new();
-
-	for (int i = 0; i < sk_X509_POLICY_NODE_num(nodes); i++) {
-		const X509_POLICY_NODE *node = sk_X509_POLICY_NODE_value(nodes, i);
-		g_ptr_array_add(texts, object_dotted(X509_policy_node_get0_policy(node)));
-	}
-	g_ptr_array_sort(texts, compare_texts);
-	g_ptr_array_add(texts, NULL);
-	return (GStrv)g_ptr_array_free(texts, FALSE);
-}
-
-static void
-take_path(struct build *build, X509_STORE_CTX *context)
-{
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(context);
-
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		struct cert *cert = g_hash_table_lookup(build->by_x509, sk_X509_value(chain, i));
-
-		if (cert != NULL)
-			g_ptr_array_add(build->report->path, cert_ref(cert));
-	}
-	if (build->report->path->len == 0)
-		g_ptr_array_add(build->report->path, cert_ref(build->cert));
-}
-
-static gboolean
-run_openssl(struct build *build, GError **error)
-{
-	g_autoptr(X509_STORE) store = X509_STORE_new();
-	g_autoptr(X509_STORE_CTX) context = X509_STORE_CTX_new();
-	STACK_OF(X509) *untrusted = sk_X509_new_null();
-	gboolean good = store != NULL && context != NULL && untrusted != NULL;
-
-	for (guint i = 0; good && i < build->anchors->len; i++)
-		good = X509_STORE_add_cert(store, cert_x509(build->anchors->pdata[i])) == 1;
-	for (guint i = 0; good && i < build->untrusted->len; i++)
-		good = sk_X509_push(untrusted, cert_x509(build->untrusted->pdata[i])) > 0;
-	good = good && X509_STORE_CTX_init(context, store, cert_x509(build->cert), untrusted) == 1;
-	if (!good)
-		fail_openssl_false(error, PS_ERROR_TEMPORARY, "cannot begin path validation");
-	good = good && set_parameters(X509_STORE_CTX_get0_param(context), build->options, error);
-	if (good) {
-		X509_STORE_CTX_set_app_data(context, build);
-		X509_STORE_CTX_set_verify_cb(context, on_fault);
-		int rc = X509_verify_cert(context);
-		take_path(build, context);
-		if (rc == 1)
-			build->report->policies =
-			    (g_strfreev(build->report->policies), user_policies(context));
-		else
-			record_fault(build, X509_STORE_CTX_get_error(context), 0, build->cert);
-	}
-	sk_X509_free(untrusted);
-	ERR_clear_error();
-	return good;
-}
-
-/* What OpenSSL leaves open: issuers without basicConstraints, and their extended usages. */
-static void
-check_issuers(struct build *build)
-{
-	GPtrArray *path = build->report->path;
-
-	for (guint i = 1; i + 1 < path->len; i++) {
-		const struct cert *issuer = path->pdata[i];
-
-		if (!cert_is_ca(issuer))
-			record_fault(build, X509_V_ERR_INVALID_CA, (int)i, issuer);
-		if (build->options->purpose != CHAIN_PURPOSE_ANY && !cert_has_email_purpose(issuer))
-			set_fault(build->report, CHAIN_FAULT_PATH,
-				  g_strdup_printf("extended key usage of issuer '%s' lacks "
-						  "emailProtection",
-						  cert_subject(issuer)));
-	}
-}
-
-static void
-check_strength(struct build *build)
-{
-	GPtrArray *path = build->report->path;
-	gboolean legacy = build->options->allow_legacy;
-
-	for (guint i = 0; i < path->len; i++) {
-		gboolean anchor = cert_is_among(path->pdata[i], build->options->anchors);
-		char *fault = anchor ? chain_key_fault(path->pdata[i], legacy)
-				     : chain_strength_fault(path->pdata[i], legacy);
-
-		if (fault != NULL)
-			set_fault(build->report, CHAIN_FAULT_ALGORITHM, fault);
-	}
-}
-
-static void
-check_usage(struct build *build)
-{
-	const struct chain_options *options = build->options;
-	char *fault = chain_usage_fault(build->cert, options->purpose);
-
-	if (fault == NULL && options->email != NULL && !cert_has_email(build->cert, options->email))
-		fault = g_strdup_printf("'%s' is not an address of '%s'",
-					mailaddr_key(options->email), cert_subject(build->cert));
-	if (fault != NULL)
-		set_fault(build->report, CHAIN_FAULT_USAGE, fault);
-}
-
-/* The path of a CRL's signer to the anchor of the path that is being judged. */
+/* The path of a list's signer to the anchor of the path that is being judged. */
 static GPtrArray *
 signer_path(struct cert *signer, const struct cert *anchor, gpointer data)
 {
-	const struct build *outer = data;
-	g_autoptr(GPtrArray) anchors = g_ptr_array_new();
-	struct chain_options options = {
-		.anchors = anchors,
-		.at = outer->options->at,
-		.allow_legacy = outer->options->allow_legacy,
-	};
-	GPtrArray *pools[] = { outer->options->untrusted, anchors };
+	struct judgement *judgement = data;
+	g_autofree char *key =
+	    g_strconcat(cert_thumbprint(signer), " ", cert_thumbprint(anchor), NULL);
+	gpointer known = NULL;
 
-	g_ptr_array_add(anchors, (gpointer)anchor);
-	g_autoptr(GPtrArray) candidates = chain_candidates(signer, pools, G_N_ELEMENTS(pools));
-	CLEANUP(chain_report) struct chain_report *report = report_new();
-	struct build build = { .cert = signer, .options = &options, .report = report };
-	split_candidates(&build, candidates);
-	gboolean good = run_openssl(&build, NULL);
-	check_issuers(&build);
-	g_ptr_array_unref(build.anchors);
-	g_ptr_array_unref(build.untrusted);
-	g_hash_table_unref(build.by_x509);
-	if (!good || report->faults[CHAIN_FAULT_PATH] != NULL ||
-	    report->faults[CHAIN_FAULT_EXPIRED] != NULL ||
-	    report->faults[CHAIN_FAULT_OTHER] != NULL)
-		return NULL;
-	return g_ptr_array_ref(report->path);
-}
-
-static char *
-revoked_text(const struct cert *cert, const struct crl_finding *finding)
-{
-	g_autofree char *when = clock_format(finding->revoked_at);
-
-	return g_strdup_printf("'%s' was revoked on %s (%s)", cert_subject(cert), when,
-			       crl_reason_name(finding->reason));
+	if (!g_hash_table_lookup_extended(judgement->signer_paths, key, NULL, &known)) {
+		known = find_signer_path(judgement, signer, anchor);
+		g_hash_table_insert(judgement->signer_paths, g_steal_pointer(&key), known);
+	}
+	return known != NULL ? g_ptr_array_ref(known) : NULL;
 }
 
 /* Certificates that may sign lists: all that are named as the issuer of one. */
 static GPtrArray *
-list_signers(const struct build *build)
+list_signers(const struct chain_options *options)
 {
-	GPtrArray *pools[] = { build->options->untrusted, build->options->anchors };
+	GPtrArray *pools[] = { options->untrusted, options->anchors };
 	g_autoptr(GHashTable) issuers = g_hash_table_new(g_str_hash, g_str_equal);
 	GPtrArray *signers = g_ptr_array_new();
 
-	for (guint i = 0; build->options->crls != NULL && i < build->options->crls->len; i++)
-		g_hash_table_add(issuers, (gpointer)crl_issuer_key(build->options->crls->pdata[i]));
-	for (gsize k = 0; k < G_N_ELEMENTS(pools); k++)
+	for (guint i = 0; options->crls != NULL && i < options->crls->len; i++)
+		g_hash_table_add(issuers, (gpointer)crl_issuer_key(options->crls->pdata[i]));
+	for (gsize k = 0; g_hash_table_size(issuers) > 0 && k < G_N_ELEMENTS(pools); k++)
 		for (guint i = 0; pools[k] != NULL && i < pools[k]->len; i++)
 			if (g_hash_table_contains(issuers, cert_subject_key(pools[k]->pdata[i])))
 				g_ptr_array_add(signers, pools[k]->pdata[i]);
@@ -425,110 +217,307 @@ is_required(const struct chain_options *options, const struct cert *issuer)
 		g_hash_table_contains(options->strict_issuers, cert_thumbprint(issuer)));
 }
 
+/* Of several answers the one that says revoked, else the newest that counts now. */
+static const struct chain_status *
+find_status(const struct chain_options *options, const struct cert *cert, const struct cert *issuer)
+{
+	const struct chain_status *best = NULL;
+
+	for (guint i = 0; options->statuses != NULL && i < options->statuses->len; i++) {
+		const struct chain_status *status = options->statuses->pdata[i];
+
+		if (strcmp(status->thumbprint, cert_thumbprint(cert)) != 0 ||
+		    strcmp(status->issuer_spki, cert_spki_sha256(issuer)) != 0 ||
+		    status->this_update > options->at)
+			continue;
+		if (status->kind == CHAIN_STATUS_REVOKED)
+			return status;
+		if (status->next_update >= options->at &&
+		    (best == NULL || best->this_update < status->this_update))
+			best = status;
+	}
+	return best;
+}
+
+/* One certificate of a path, by lists and answers together; *text is why it is not good. */
+static enum crl_answer
+ask(struct judgement *judgement, GPtrArray *path, guint index, gboolean complete, char **text,
+    const char **remedy)
+{
+	const struct chain_options *options = judgement->options;
+	const struct cert *cert = path->pdata[index], *issuer = path->pdata[index + 1];
+	const struct chain_status *status = find_status(options, cert, issuer);
+	struct crl_finding finding = { .valid_until = CLOCK_NEVER };
+	struct crl_check check = {
+		.crls = options->crls,
+		.signers = complete ? judgement->signers : NULL,
+		.at = options->at,
+		.grace = is_required(options, issuer) ? 0 : options->crl_grace,
+		.signer_path = signer_path,
+		.data = judgement,
+		.steps = &judgement->report->work.list_steps,
+	};
+	enum crl_answer answer = crl_check_cert(&check, path, index, &finding);
+	enum sentence sentence = SENTENCE_REVOKED;
+
+	*text = NULL;
+	if (answer != CRL_ANSWER_REVOKED && status != NULL &&
+	    status->kind == CHAIN_STATUS_REVOKED) {
+		answer = CRL_ANSWER_REVOKED;
+		sentence = SENTENCE_REVOKED_STATUS;
+		finding.revoked_at = status->revoked_at;
+		finding.reason = status->reason;
+		finding.list_issuer =
+		    status->responder != NULL ? status->responder : cert_issuer(cert);
+	} else if (answer == CRL_ANSWER_UNKNOWN && status != NULL &&
+		   status->kind == CHAIN_STATUS_GOOD && options->status_use != CHAIN_STATUS_OFF) {
+		answer = CRL_ANSWER_GOOD;
+		finding.valid_until = status->next_update;
+	}
+	if (answer == CRL_ANSWER_REVOKED) {
+		g_autofree char *when = clock_format(finding.revoked_at);
+		*text = sentence_make(sentence, cert_subject(cert), when,
+				      crl_reason_name(finding.reason), finding.list_issuer, NULL);
+		*remedy = sentence_remedy(sentence);
+	} else if (answer == CRL_ANSWER_UNKNOWN) {
+		*text = g_steal_pointer(&finding.why);
+		*remedy = finding.remedy;
+	} else {
+		judgement->report->valid_until =
+		    MIN(judgement->report->valid_until, finding.valid_until);
+	}
+	g_free(finding.why);
+	return answer;
+}
+
+/* All of a complete path. FALSE: it fails, and the search knows why. TRUE for a certificate that
+ * is revoked itself: the report says so. */
+static gboolean
+check_revocation(struct judgement *judgement, GPtrArray *path)
+{
+	gint64 before = judgement->report->valid_until;
+	gboolean unchecked = FALSE;
+
+	for (guint i = 0; i + 1 < path->len; i++) {
+		gboolean required = is_required(judgement->options, path->pdata[i + 1]);
+		const char *remedy = "";
+		char *text = NULL;
+		enum crl_answer answer = ask(judgement, path, i, TRUE, &text, &remedy);
+
+		if (answer == CRL_ANSWER_REVOKED && i == 0) {
+			/* No other path makes that undone. */
+			set_fault(judgement->report, CHAIN_FAULT_REVOKED, text, remedy);
+			break;
+		}
+		if (answer == CRL_ANSWER_REVOKED) {
+			chain_search_fail(judgement->search, CHAIN_RANK_REVOKED, path,
+					  CHAIN_FAULT_REVOKED, text, remedy);
+		} else if (answer == CRL_ANSWER_UNKNOWN && required) {
+			chain_search_fail(judgement->search, CHAIN_RANK_REVOCATION, path,
+					  CHAIN_FAULT_REVOCATION, text, remedy);
+		} else {
+			unchecked |= answer == CRL_ANSWER_UNKNOWN;
+			g_free(text);
+			continue;
+		}
+		judgement->report->valid_until = before;
+		return FALSE;
+	}
+	judgement->report->unchecked = unchecked;
+	return TRUE;
+}
+
 /*
  * Without a path to an anchor nothing can be found good; but a list signed by the very issuer
- * that signed the certificate says revoked all the same (T3).
+ * that signed the certificate says revoked all the same (T3), and for ever (T6).
  */
 static void
-check_revocation(struct build *build)
+check_issuers_lists(struct judgement *judgement)
 {
-	const struct chain_options *options = build->options;
-	struct chain_report *report = build->report;
-	gboolean complete = report->faults[CHAIN_FAULT_PATH] == NULL;
-	g_autoptr(GPtrArray) none = g_ptr_array_new();
+	const struct chain_attempt *best = chain_search_best(judgement->search);
+	g_autoptr(GPtrArray) issuers = chain_search_issuers(judgement->search);
+	gint64 before = judgement->report->valid_until;
 
-	if (options->revocation == CHAIN_REVOCATION_OFF)
-		return;
-	g_autoptr(GPtrArray) signers = list_signers(build);
-	struct crl_check check = {
-		.crls = options->crls != NULL ? options->crls : none,
-		.signers = complete ? signers : NULL,
-		.at = options->at,
-		.signer_path = signer_path,
-		.data = build,
-	};
-	for (guint i = 0; i + 1 < report->path->len; i++) {
-		struct crl_finding finding = { .valid_until = CLOCK_NEVER };
-		gboolean required = is_required(options, report->path->pdata[i + 1]);
+	for (guint i = 0; i < issuers->len + 1; i++) {
+		g_autoptr(GPtrArray) pair = g_ptr_array_new();
+		GPtrArray *path = i < issuers->len ? pair : best->path;
 
-		check.grace = required ? 0 : options->crl_grace;
-		switch (crl_check_cert(&check, report->path, i, &finding)) {
-		case CRL_ANSWER_REVOKED:
-			set_fault(report, CHAIN_FAULT_REVOKED,
-				  revoked_text(report->path->pdata[i], &finding));
-			break;
-		case CRL_ANSWER_UNKNOWN:
-			report->unchecked = TRUE;
-			if (required && complete)
-				set_fault(report, CHAIN_FAULT_REVOCATION,
-					  g_steal_pointer(&finding.why));
-			break;
-		case CRL_ANSWER_GOOD:
-			report->valid_until = MIN(report->valid_until, finding.valid_until);
-			break;
+		g_ptr_array_add(pair, judgement->cert);
+		if (i < issuers->len)
+			g_ptr_array_add(pair, issuers->pdata[i]);
+		for (guint k = 0; path != NULL && k + 1 < path->len; k++) {
+			const char *remedy = "";
+			char *text = NULL;
+
+			if (ask(judgement, path, k, FALSE, &text, &remedy) == CRL_ANSWER_REVOKED)
+				set_fault(judgement->report, CHAIN_FAULT_REVOKED,
+					  g_steal_pointer(&text), remedy);
+			g_free(text);
 		}
-		g_free(finding.why);
+	}
+	judgement->report->valid_until = before;
+	judgement->report->unchecked = TRUE;
+}
+
+/* A list that begins to count later may change any answer. */
+static void
+lower_to_lists(const struct judgement *judgement)
+{
+	const struct chain_options *options = judgement->options;
+
+	for (guint i = 0; options->crls != NULL && i < options->crls->len; i++) {
+		gint64 begins = crl_this_update(options->crls->pdata[i]);
+
+		if (begins > options->at)
+			judgement->report->valid_until =
+			    MIN(judgement->report->valid_until, begins - 1);
 	}
 }
 
-/* The moments at which a date of the path passes. */
+/* ---- paths ---- */
+
 static void
-set_valid_until(struct build *build)
+take_report_path(struct chain_report *report, GPtrArray *path)
 {
-	struct chain_report *report = build->report;
-	gint64 at = build->options->at;
+	g_ptr_array_set_size(report->path, 0);
+	for (guint i = 0; i < path->len; i++)
+		g_ptr_array_add(report->path, cert_ref(path->pdata[i]));
+}
 
-	for (guint i = 0; i < report->path->len; i++) {
-		const struct cert *cert = report->path->pdata[i];
+static gboolean
+judge_path(struct chain_search *search, GPtrArray *path, gpointer data)
+{
+	struct judgement *judgement = data;
+	const struct chain_options *options = judgement->options;
+	g_auto(GStrv) policies = NULL;
 
-		if (cert_not_before(cert) > at)
-			report->valid_until = MIN(report->valid_until, cert_not_before(cert));
-		else if (cert_not_after(cert) >= at)
-			report->valid_until = MIN(report->valid_until, cert_not_after(cert));
+	if (!chain_policies(path, options, &policies, &judgement->report->work.steps)) {
+		chain_search_fail(
+		    search, CHAIN_RANK_POLICY, path, CHAIN_FAULT_PATH,
+		    sentence_make(SENTENCE_POLICY, cert_subject(judgement->cert), NULL),
+		    sentence_remedy(SENTENCE_POLICY));
+		return FALSE;
 	}
+	if (options->revocation != CHAIN_REVOCATION_OFF && !check_revocation(judgement, path))
+		return FALSE;
+	take_report_path(judgement->report, path);
+	g_strfreev(judgement->report->policies);
+	judgement->report->policies = g_steal_pointer(&policies);
+	return TRUE;
+}
+
+/* No path was taken: the one that came farthest speaks. */
+static void
+take_best_attempt(struct judgement *judgement)
+{
+	const struct chain_attempt *best = chain_search_best(judgement->search);
+	struct chain_report *report = judgement->report;
+
+	if (best->path != NULL)
+		take_report_path(report, best->path);
+	else
+		g_ptr_array_add(report->path, cert_ref(judgement->cert));
+	if (best->rank == CHAIN_RANK_REVOKED || !report->work.exhausted)
+		set_fault(report, best->fault, g_strdup(best->text), best->remedy);
+	else
+		set_fault(report, CHAIN_FAULT_PATH,
+			  sentence_make(SENTENCE_TOO_MANY, cert_subject(judgement->cert), NULL),
+			  sentence_remedy(SENTENCE_TOO_MANY));
 }
 
 static void
-conclude(struct chain_report *report)
+conclude(const struct judgement *judgement)
 {
-	for (int i = 0; i < CHAIN_FAULTS; i++)
-		if (report->faults[i] != NULL) {
-			report->verdict = i == CHAIN_FAULT_REVOKED ? CHAIN_REVOKED : CHAIN_INVALID;
-			report->reason = g_strdup(report->faults[i]);
-			g_strfreev(report->policies);
-			report->policies = g_new0(char *, 1);
-			return;
-		}
+	struct chain_report *report = judgement->report;
+
 	report->verdict = CHAIN_VALID;
 	report->reason = g_strdup("");
+	for (int i = 0; i < CHAIN_FAULTS && report->verdict == CHAIN_VALID; i++) {
+		if (report->faults[i] == NULL)
+			continue;
+		report->verdict = i == CHAIN_FAULT_REVOKED ? CHAIN_REVOKED : CHAIN_INVALID;
+		g_free(report->reason);
+		report->reason = chain_fault_sentence(report, (enum chain_fault)i);
+		g_strfreev(report->policies);
+		report->policies = g_new0(char *, 1);
+		/* The commands on files have nothing that could be mended in a store. */
+		if (judgement->options->where != NULL) {
+			g_free(report->reason);
+			report->reason = g_strdup(report->faults[i]);
+		}
+	}
+}
+
+char *
+chain_fault_sentence(const struct chain_report *report, enum chain_fault fault)
+{
+	const char *remedy = report->remedies[fault];
+
+	return remedy != NULL && *remedy != '\0'
+		   ? g_strdup_printf("%s; %s", report->faults[fault], remedy)
+		   : g_strdup(report->faults[fault]);
+}
+
+static gboolean
+policies_are_oids(const struct chain_options *options, GError **error)
+{
+	for (gsize i = 0; options->policies != NULL && options->policies[i] != NULL; i++) {
+		g_autoptr(ASN1_OBJECT) policy =
+		    i < CHAIN_POLICIES_MAX ? OBJ_txt2obj(options->policies[i], 1) : NULL;
+
+		if (policy == NULL)
+			return fail_openssl_false(error, PS_ERROR_INVALID,
+						  "policy '%s' is not an OID",
+						  options->policies[i]);
+	}
+	return TRUE;
+}
+
+static void
+free_path(gpointer path)
+{
+	if (path != NULL)
+		g_ptr_array_unref(path);
 }
 
 struct chain_report *
-chain_check(struct cert *subject, const struct chain_options *options, GError **error)
+chain_check(struct cert *cert, const struct chain_options *options, GError **error)
 {
-	GPtrArray *pools[] = { options->untrusted, options->anchors };
-	g_autoptr(GPtrArray) candidates = chain_candidates(subject, pools, G_N_ELEMENTS(pools));
-	g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	if (!policies_are_oids(options, error))
+		return NULL;
 	CLEANUP(chain_report) struct chain_report *report = report_new();
+	CLEANUP(chain_search)
+	struct chain_search *search = chain_search_new(cert, options, &report->work);
+	g_autoptr(GPtrArray) signers = list_signers(options);
+	g_autoptr(GHashTable) signer_paths =
+	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_path);
+	struct judgement judgement = {
+		.options = options,
+		.report = report,
+		.search = search,
+		.cert = chain_search_cert(search),
+		.signers = signers,
+		.signer_paths = signer_paths,
+	};
 
-	g_ptr_array_add(all, cert_ref(subject));
-	for (guint i = 0; i < candidates->len; i++)
-		g_ptr_array_add(all, cert_ref(candidates->pdata[i]));
-	certs_inherit_parameters(all, options->anchors);
-	CLEANUP(cert) struct cert *cert = g_ptr_array_steal_index(all, 0);
-	struct build build = { .cert = cert, .options = options, .report = report };
-	split_candidates(&build, all);
-	gboolean good = run_openssl(&build, error);
-	if (good) {
-		check_issuers(&build);
-		check_strength(&build);
-		check_usage(&build);
-		check_revocation(&build);
-		set_valid_until(&build);
-		conclude(report);
+	check_dates(&judgement);
+	check_extensions(&judgement);
+	check_usage(&judgement);
+	check_strength(&judgement);
+	if (!chain_search_run(search, judge_path, &judgement)) {
+		take_best_attempt(&judgement);
+		if (options->revocation != CHAIN_REVOCATION_OFF)
+			check_issuers_lists(&judgement);
+		chain_search_dates(search, &report->valid_until);
+	} else {
+		for (guint i = 0; i < report->path->len; i++)
+			if (cert_not_after(report->path->pdata[i]) >= options->at)
+				report->valid_until = MIN(report->valid_until,
+							  cert_not_after(report->path->pdata[i]));
 	}
-	g_ptr_array_unref(build.anchors);
-	g_ptr_array_unref(build.untrusted);
-	g_hash_table_unref(build.by_x509);
-	return good ? g_steal_pointer(&report) : NULL;
+	if (cert_not_before(cert) > options->at)
+		report->valid_until = MIN(report->valid_until, cert_not_before(cert) - 1);
+	lower_to_lists(&judgement);
+	conclude(&judgement);
+	return g_steal_pointer(&report);
 }

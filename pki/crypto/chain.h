@@ -67,13 +67,16 @@ struct chain_work {
 	guint steps;
 	guint effort;
 	guint paths;
+	guint list_steps;   /* revocation lists that were held against a certificate */
 	gboolean exhausted; /* a limit ended the search: an answer of "invalid" says so */
 };
 
 struct chain_report {
 	enum chain_verdict verdict;
-	char *reason;               /* K2: a sentence that names the certificate; "" when valid */
-	char *faults[CHAIN_FAULTS]; /* a sentence for each fault found, else NULL */
+	/* K2: what is wrong, naming the certificate, and what would mend it; "" when valid. */
+	char *reason;
+	char *faults[CHAIN_FAULTS];         /* a sentence for each fault found, else NULL */
+	const char *remedies[CHAIN_FAULTS]; /* what would mend it; "" when nothing does */
 	GPtrArray *path; /* struct cert from the end certificate to the anchor, as far as found */
 	GStrv policies;  /* the user-constrained policy set, sorted; empty when there is none */
 	gint64 valid_until; /* the earliest moment at which the answer may change */
@@ -91,17 +94,20 @@ struct chain_report {
 struct chain_report *chain_check(struct cert *cert, const struct chain_options *options,
 				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void chain_report_free(struct chain_report *report);
+/* A fault that was found with what would mend it; the caller's to free. */
+char *chain_fault_sentence(const struct chain_report *report, enum chain_fault fault);
 const char *chain_verdict_name(enum chain_verdict verdict); /* "valid" … */
 
-/* Every certificate of the pools that can stand above this one on some path: named as issuer
- * and, where any of that name does, with a key that verifies. At most CHAIN_CANDIDATES_MAX. */
+/* Every certificate of the pools that can stand above this one on some path, nearest first: named
+ * as issuer and with a key that verifies. At most CHAIN_CANDIDATES_MAX. */
 GPtrArray *chain_candidates(const struct cert *cert, GPtrArray *const *pools, gsize count);
 
-/* K3, K4 and strength of the one certificate: NULL when it fits, else the sentence (owned). */
-char *chain_usage_fault(const struct cert *cert, enum chain_purpose purpose);
-char *chain_strength_fault(const struct cert *cert, gboolean allow_legacy);
+/* K3, K4 and strength of the one certificate: NULL when it fits, else the sentence (owned), and
+ * what would mend it (may be NULL). */
+char *chain_usage_fault(const struct cert *cert, enum chain_purpose purpose, const char **remedy);
+char *chain_strength_fault(const struct cert *cert, gboolean allow_legacy, const char **remedy);
 /* Of its key alone: nobody relies on the signature of an anchor. */
-char *chain_key_fault(const struct cert *cert, gboolean allow_legacy);
+char *chain_key_fault(const struct cert *cert, gboolean allow_legacy, const char **remedy);
 
 DEFINE_CLEANUP(chain_report, chain_report_free)
 

@@ -1,44 +1,36 @@
 /*
- * Which certificates of some pools may stand above one, before OpenSSL is asked for a path.
+ * Which certificates of some pools stand above one.
  */
 #include "pki/crypto/chain.h"
 
-#include <string.h>
-
+#include "pki/crypto/cert_rules.h"
 #include "pki/crypto/internal.h"
 
-/* Adds those of the pools named as the issuer of child: the ones whose key verifies it, or,
- * where none does, all of them, so that the report can say whose signature does not fit. */
 static void
-add_issuers(GPtrArray *found, const struct cert *child, GPtrArray *const *pools, gsize count)
+add_issuers(GPtrArray *found, const struct cert *child, GPtrArray *const *pools, gsize count,
+	    guint *effort)
 {
-	g_autoptr(GPtrArray) named = g_ptr_array_new();
-	gboolean verified = FALSE;
-
 	for (gsize k = 0; k < count; k++)
-		for (guint i = 0; pools[k] != NULL && i < pools[k]->len; i++)
-			if (strcmp(cert_subject_key(pools[k]->pdata[i]), cert_issuer_key(child)) ==
-			    0)
-				g_ptr_array_add(named, pools[k]->pdata[i]);
-	for (guint i = 0; i < named->len && found->len < CHAIN_CANDIDATES_MAX; i++)
-		if (cert_is_issued_by(child, named->pdata[i])) {
-			verified = TRUE;
-			if (!cert_is_among(named->pdata[i], found))
-				g_ptr_array_add(found, cert_ref(named->pdata[i]));
+		for (guint i = 0; pools[k] != NULL && i < pools[k]->len; i++) {
+			struct cert *issuer = pools[k]->pdata[i];
+
+			if (found->len >= CHAIN_CANDIDATES_MAX || *effort > CHAIN_EFFORT_MAX)
+				return;
+			if (cert_is_signed_by(child, issuer, effort) &&
+			    !cert_is_among(issuer, found))
+				g_ptr_array_add(found, cert_ref(issuer));
 		}
-	for (guint i = 0; !verified && i < named->len && found->len < CHAIN_CANDIDATES_MAX; i++)
-		if (!cert_is_among(named->pdata[i], found))
-			g_ptr_array_add(found, cert_ref(named->pdata[i]));
 }
 
 GPtrArray *
 chain_candidates(const struct cert *cert, GPtrArray *const *pools, gsize count)
 {
 	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	guint effort = 0;
 
-	add_issuers(found, cert, pools, count);
+	add_issuers(found, cert, pools, count, &effort);
 	for (guint i = 0; i < found->len; i++)
-		add_issuers(found, found->pdata[i], pools, count);
+		add_issuers(found, found->pdata[i], pools, count, &effort);
 	return found;
 }
 

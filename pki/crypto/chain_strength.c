@@ -8,51 +8,58 @@
 #include <openssl/x509.h>
 
 #include "pki/crypto/internal.h"
+#include "pki/crypto/sentences.h"
 
-char *
-chain_usage_fault(const struct cert *cert, enum chain_purpose purpose)
+static char *
+say(const char **remedy, enum sentence sentence, const char *first, const char *second)
 {
-	if (purpose == CHAIN_PURPOSE_ANY)
-		return NULL;
-	if (!cert_has_email_purpose(cert))
-		return g_strdup_printf("extended key usage of '%s' lacks emailProtection",
-				       cert_subject(cert));
-	if (purpose == CHAIN_PURPOSE_SIGN)
-		return cert_may_sign(cert)
-			   ? NULL
-			   : g_strdup_printf("key usage of '%s' lacks digitalSignature",
-					     cert_subject(cert));
-	if (cert_may_encrypt(cert))
-		return NULL;
-	if (cert_key_kind(cert) == KEY_KIND_RSA)
-		return g_strdup_printf("key usage of '%s' lacks keyEncipherment",
-				       cert_subject(cert));
-	if (cert_key_kind(cert) == KEY_KIND_EC)
-		return g_strdup_printf("key usage of '%s' lacks keyAgreement", cert_subject(cert));
-	return g_strdup_printf("the %s key of '%s' cannot encrypt", cert_key_text(cert),
-			       cert_subject(cert));
+	if (remedy != NULL)
+		*remedy = sentence_remedy(sentence);
+	return sentence_make(sentence, first, second, NULL);
 }
 
 char *
-chain_key_fault(const struct cert *cert, gboolean allow_legacy)
+chain_usage_fault(const struct cert *cert, enum chain_purpose purpose, const char **remedy)
+{
+	const char *subject = cert_subject(cert);
+
+	if (purpose == CHAIN_PURPOSE_ANY)
+		return NULL;
+	if (!cert_has_email_purpose(cert))
+		return say(remedy, SENTENCE_PURPOSE, subject, NULL);
+	if (purpose == CHAIN_PURPOSE_SIGN)
+		return cert_may_sign(cert) ? NULL
+					   : say(remedy, SENTENCE_NO_SIGNATURE, subject, NULL);
+	if (cert_may_encrypt(cert))
+		return NULL;
+	if (cert_key_kind(cert) == KEY_KIND_RSA)
+		return say(remedy, SENTENCE_NO_ENCIPHERMENT, subject, NULL);
+	if (cert_key_kind(cert) == KEY_KIND_EC)
+		return say(remedy, SENTENCE_NO_AGREEMENT, subject, NULL);
+	return say(remedy, SENTENCE_CANNOT_ENCRYPT, cert_key_text(cert), subject);
+}
+
+char *
+chain_key_fault(const struct cert *cert, gboolean allow_legacy, const char **remedy)
 {
 	unsigned int bits = cert_key_bits(cert);
 	const char *weakness = cert_pkey(cert) != NULL ? key_weakness_of(cert_pkey(cert)) : NULL;
 
-	if (weakness != NULL)
-		return g_strdup_printf("the %s key of '%s' %s", cert_key_text(cert),
-				       cert_subject(cert), weakness);
-	if (key_strength_allowed(cert_key_kind(cert), bits) ||
-	    cert_key_kind(cert) == KEY_KIND_OTHER || cert_pkey(cert) == NULL)
+	if (weakness != NULL) {
+		if (remedy != NULL)
+			*remedy = sentence_remedy(SENTENCE_KEY_WEAK);
+		return sentence_make(SENTENCE_KEY_WEAK, cert_key_text(cert), cert_subject(cert),
+				     weakness, NULL);
+	}
+	if (cert_key_kind(cert) == KEY_KIND_OTHER || cert_pkey(cert) == NULL ||
+	    key_strength_allowed(cert_key_kind(cert), bits) ||
+	    (allow_legacy && key_strength_legacy(cert_key_kind(cert), bits)))
 		return NULL;
-	if (allow_legacy && bits >= (cert_key_kind(cert) == KEY_KIND_EC ? 192u : 1024u))
-		return NULL;
-	return g_strdup_printf("the %s key of '%s' is too short", cert_key_text(cert),
-			       cert_subject(cert));
+	return say(remedy, SENTENCE_KEY_SHORT, cert_key_text(cert), cert_subject(cert));
 }
 
 static char *
-signature_fault(const struct cert *cert, gboolean allow_legacy)
+signature_fault(const struct cert *cert, gboolean allow_legacy, const char **remedy)
 {
 	int digest = NID_undef, key = NID_undef;
 
@@ -68,14 +75,13 @@ signature_fault(const struct cert *cert, gboolean allow_legacy)
 	if (standing == ALGORITHM_MODERN ||
 	    (standing == ALGORITHM_LEGACY && allow_legacy && algorithm != ALGORITHM_MD5))
 		return NULL;
-	return g_strdup_printf("'%s' is signed with %s, which is too weak", cert_subject(cert),
-			       OBJ_nid2sn(digest));
+	return say(remedy, SENTENCE_DIGEST_WEAK, cert_subject(cert), OBJ_nid2sn(digest));
 }
 
 char *
-chain_strength_fault(const struct cert *cert, gboolean allow_legacy)
+chain_strength_fault(const struct cert *cert, gboolean allow_legacy, const char **remedy)
 {
-	char *fault = chain_key_fault(cert, allow_legacy);
+	char *fault = chain_key_fault(cert, allow_legacy, remedy);
 
-	return fault != NULL ? fault : signature_fault(cert, allow_legacy);
+	return fault != NULL ? fault : signature_fault(cert, allow_legacy, remedy);
 }

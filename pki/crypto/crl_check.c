@@ -6,7 +6,9 @@
 #include <openssl/err.h>
 #include <string.h>
 
+#include "pki/crypto/cert_rules.h"
 #include "pki/crypto/internal.h"
+#include "pki/crypto/sentences.h"
 #include "store/base/clock.h"
 
 #define POINTS_MAX 32
@@ -74,8 +76,8 @@ read_point(const DIST_POINT *raw, const X509_NAME *issuer)
 }
 
 /* The points of the certificate, and behind them the implicit one (last step of 6.3.3). */
-static GPtrArray *
-read_points(const struct cert *cert)
+static gpointer
+points_new(const struct cert *cert)
 {
 	GPtrArray *all = g_ptr_array_new_with_free_func(point_free);
 	CRL_DIST_POINTS *raw =
@@ -91,6 +93,18 @@ read_points(const struct cert *cert)
 	g_ptr_array_add(all, implicit);
 	ERR_clear_error();
 	return all;
+}
+
+void
+cert_points_free(gpointer points)
+{
+	g_ptr_array_unref(points);
+}
+
+static const GPtrArray *
+points_of(const struct cert *cert)
+{
+	return cert_slot(cert, CERT_SLOT_POINTS, points_new, cert_points_free);
 }
 
 static gboolean
@@ -135,6 +149,12 @@ covers(const struct state *state, const struct crl *crl, const struct point *poi
 	    ((scope & CRL_SCOPE_ONLY_CA) != 0 && !cert_is_ca(state->cert)))
 		return FALSE;
 	return (scope & CRL_SCOPE_POINT) == 0 || names_meet(crl, point);
+}
+
+static gboolean
+is_too_much(const struct state *state)
+{
+	return state->check->steps != NULL && ++*state->check->steps > CRL_STEPS_MAX;
 }
 
 static gint64
@@ -188,7 +208,8 @@ is_believed(const struct state *state, const struct crl *crl)
 
 	if (state->issuer != NULL && crl_is_signed_by(crl, state->issuer))
 		return TRUE;
-	for (guint i = 0; check->signers != NULL && i < check->signers->len; i++) {
+	for (guint i = 0; check->signers != NULL && i < check->signers->len && !is_too_much(state);
+	     i++) {
 		struct cert *signer = check->signers->pdata[i];
 
 		if (!crl_is_signed_by(crl, signer))
@@ -230,7 +251,7 @@ find_delta(const struct state *state, const struct crl *base)
 {
 	const struct crl *best = NULL;
 
-	for (guint i = 0; i < state->check->crls->len; i++) {
+	for (guint i = 0; i < state->check->crls->len && !is_too_much(state); i++) {
 		const struct crl *delta = state->check->crls->pdata[i];
 
 		if (delta_fits(base, delta) && !crl_has_unknown_critical(delta) &&
@@ -276,6 +297,7 @@ use_list(struct state *state, const struct crl *crl, const struct point *point)
 		state->revoked = TRUE;
 		state->finding->revoked_at = item.revoked_at;
 		state->finding->reason = item.reason;
+		state->finding->list_issuer = crl_issuer(crl);
 		return;
 	}
 	gint64 until =
@@ -284,32 +306,67 @@ use_list(struct state *state, const struct crl *crl, const struct point *point)
 	state->covered |= current ? reasons : 0;
 }
 
-/* Why nothing could be found out: for the sentence. */
-static char *
-explain_unknown(const struct state *state)
+/* What is wrong with one list, the more telling the higher; COUNT when it is another's. */
+static enum sentence
+list_fault(const struct state *state, const GPtrArray *points, const struct crl *crl)
 {
-	const struct crl *expired = NULL;
-	gboolean any = FALSE;
+	gboolean covered = FALSE,
+		 named = strcmp(crl_issuer_key(crl), cert_issuer_key(state->cert)) == 0;
 
-	for (guint i = 0; i < state->check->crls->len; i++) {
-		const struct crl *crl = state->check->crls->pdata[i];
+	for (guint i = 0; i < points->len; i++) {
+		const struct point *point = points->pdata[i];
 
-		if (strcmp(crl_issuer_key(crl), cert_issuer_key(state->cert)) != 0)
+		named |= has_text(point->issuers, crl_issuer_key(crl));
+		covered |= covers(state, crl, point);
+	}
+	if (!named)
+		return SENTENCE_COUNT;
+	if (!covered || (crl_scope(crl) & CRL_SCOPE_DELTA) != 0)
+		return SENTENCE_CRL_SCOPE;
+	if (crl_this_update(crl) > state->check->at)
+		return SENTENCE_CRL_EARLY;
+	if (!is_current(state, crl))
+		return SENTENCE_CRL_EXPIRED;
+	if (crl_has_unknown_critical(crl))
+		return SENTENCE_CRL_CRITICAL;
+	return is_believed(state, crl) ? SENTENCE_CRL_SCOPE : SENTENCE_CRL_SIGNATURE;
+}
+
+/* Why nothing could be found out, by the list that comes nearest. */
+static void
+explain_unknown(const struct state *state, const GPtrArray *points)
+{
+	static const enum sentence order[] = {
+		SENTENCE_CRL_EXPIRED, SENTENCE_CRL_CRITICAL, SENTENCE_CRL_SIGNATURE,
+		SENTENCE_CRL_EARLY,   SENTENCE_CRL_SCOPE,
+	};
+	const struct crl *found[G_N_ELEMENTS(order)] = { NULL };
+	const GPtrArray *crls = state->check->crls;
+	struct crl_finding *finding = state->finding;
+
+	for (guint i = 0; crls != NULL && i < crls->len && !is_too_much(state); i++) {
+		const struct crl *crl = crls->pdata[i];
+		enum sentence fault = list_fault(state, points, crl);
+
+		for (gsize k = 0; k < G_N_ELEMENTS(order); k++)
+			if (order[k] == fault &&
+			    (found[k] == NULL || crl_next_update(found[k]) < crl_next_update(crl)))
+				found[k] = crl;
+	}
+	for (gsize k = 0; k < G_N_ELEMENTS(order); k++) {
+		if (found[k] == NULL)
 			continue;
-		any = TRUE;
-		if (crl_next_update(crl) < state->check->at &&
-		    (expired == NULL || crl_next_update(crl) > crl_next_update(expired)))
-			expired = crl;
+		gint64 when = order[k] == SENTENCE_CRL_EARLY ? crl_this_update(found[k])
+							     : crl_next_update(found[k]);
+		g_autofree char *text = when != CLOCK_NEVER ? clock_format(when) : g_strdup("");
+		finding->why = sentence_make(
+		    order[k], crl_issuer(found[k]),
+		    order[k] == SENTENCE_CRL_SCOPE ? cert_subject(state->cert) : text, NULL);
+		finding->remedy = sentence_remedy(order[k]);
+		return;
 	}
-	if (expired != NULL) {
-		g_autofree char *when = clock_format(crl_next_update(expired));
-		return g_strdup_printf("CRL of '%s' expired on %s", cert_issuer(state->cert), when);
-	}
-	if (any)
-		return g_strdup_printf("CRL of '%s' cannot be used: its signature, its scope or an "
-				       "extension does not fit",
-				       cert_issuer(state->cert));
-	return g_strdup_printf("CRL of '%s' is missing", cert_issuer(state->cert));
+	finding->why = sentence_make(SENTENCE_CRL_MISSING, cert_issuer(state->cert), NULL);
+	finding->remedy = sentence_remedy(SENTENCE_CRL_MISSING);
 }
 
 enum crl_answer
@@ -324,23 +381,24 @@ crl_check_cert(const struct crl_check *check, GPtrArray *path, guint index,
 		.anchor = path->pdata[path->len - 1],
 		.finding = finding,
 	};
-	g_autoptr(GPtrArray) points = read_points(state.cert);
+	const GPtrArray *points = points_of(state.cert);
+	const GPtrArray *crls = check->crls;
 
-	for (guint i = 0; i < points->len && !state.revoked; i++)
-		for (guint k = 0; k < check->crls->len && !state.revoked; k++)
-			use_list(&state, check->crls->pdata[k], points->pdata[i]);
+	for (guint i = 0; crls != NULL && i < points->len && !state.revoked; i++)
+		for (guint k = 0; k < crls->len && !state.revoked && !is_too_much(&state); k++)
+			use_list(&state, crls->pdata[k], points->pdata[i]);
 	if (state.revoked)
 		return CRL_ANSWER_REVOKED;
 	if (state.covered == reason_mask(NULL))
 		return CRL_ANSWER_GOOD;
-	finding->why = explain_unknown(&state);
+	explain_unknown(&state, points);
 	return CRL_ANSWER_UNKNOWN;
 }
 
 void
 crl_check_issuer_keys(const struct cert *cert, GHashTable *keys)
 {
-	g_autoptr(GPtrArray) points = read_points(cert);
+	const GPtrArray *points = points_of(cert);
 
 	g_hash_table_add(keys, g_strdup(cert_issuer_key(cert)));
 	for (guint i = 0; i < points->len; i++) {

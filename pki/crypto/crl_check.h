@@ -13,10 +13,12 @@
 #include "pki/crypto/cert.h"
 #include "pki/crypto/crl.h"
 
+#define CRL_STEPS_MAX 100000
+
 enum crl_answer { CRL_ANSWER_GOOD, CRL_ANSWER_REVOKED, CRL_ANSWER_UNKNOWN };
 
 struct crl_check {
-	GPtrArray *crls;    /* struct crl */
+	GPtrArray *crls;    /* struct crl, or NULL */
 	GPtrArray *signers; /* struct cert that may sign lists, besides the issuer */
 	gint64 at;
 	gint64 grace; /* seconds that a list counts past its nextUpdate */
@@ -24,6 +26,7 @@ struct crl_check {
 	 * (struct cert, signer first) or NULL; owned by the caller. */
 	GPtrArray *(*signer_path)(struct cert *signer, const struct cert *anchor, gpointer data);
 	gpointer data;
+	guint *steps;           /* grows; past CRL_STEPS_MAX all is unknown; NULL: no limit */
 	guint depth;            /* of signers of signers; callers leave it 0 */
 	GPtrArray *in_progress; /* signers being judged; callers leave it NULL */
 };
@@ -31,8 +34,10 @@ struct crl_check {
 struct crl_finding {
 	gint64 revoked_at;
 	enum crl_reason reason;
-	gint64 valid_until; /* the earliest nextUpdate (with grace) that the answer rests on */
-	char *why;          /* UNKNOWN: what is missing, for the reason; owned, may be NULL */
+	gint64 valid_until;      /* the earliest nextUpdate (with grace) that the answer rests on */
+	const char *list_issuer; /* REVOKED: whose list says so; borrowed from the list */
+	char *why;               /* UNKNOWN: what is missing, for the reason; owned, may be NULL */
+	const char *remedy;      /* what would mend that */
 };
 
 /* path: struct cert from an end certificate to its anchor; index: the one that is asked about. */

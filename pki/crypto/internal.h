@@ -46,6 +46,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ASN1_OBJECT, ASN1_OBJECT_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GENERAL_NAMES, GENERAL_NAMES_free)
 
 X509 *cert_x509(const struct cert *cert);
+X509 *cert_signed_x509(const struct cert *cert); /* as its issuer signed it */
 EVP_PKEY *key_pkey(const struct key *key);
 EVP_PKEY *cert_pkey(const struct cert *cert); /* public key; NULL when OpenSSL cannot read it */
 
@@ -88,6 +89,7 @@ char *number_hex(gconstpointer bytes, gsize length); /* without leading zeros, "
 char *digest_hex(const char *digest, gconstpointer bytes, gsize length);
 char *name_text(const X509_NAME *name);       /* printable, one line */
 char *name_key(const X509_NAME *name);        /* as cert_subject_key */
+GPtrArray *name_parts(const X509_NAME *name); /* a text for each RDN, equal as section 7.1 says */
 char *serial_hex(const ASN1_INTEGER *serial); /* as cert_serial_hex */
 char *object_dotted(const ASN1_OBJECT *object);
 gboolean asn1_seconds(const ASN1_TIME *time, gint64 *seconds); /* FALSE when it is none */

@@ -27,6 +27,9 @@ libpki_a_SOURCES += \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c %D%/cert_urls.c \
 	%D%/chain.c %D%/chain.h %D%/chain_status.h %D%/chain_candidates.c %D%/chain_strength.c \
 	%D%/cert_scan.c %D%/cert_scan.h %D%/cert_scan_internal.h %D%/cert_scan_name.c \
+	%D%/cert_rules.c %D%/cert_rules.h %D%/names.c %D%/names.h \
+	%D%/chain_policy.c %D%/chain_policy.h %D%/chain_search.c %D%/chain_search.h \
+	%D%/sentences.c %D%/sentences.def %D%/sentences.h \
 	%D%/crl.c %D%/crl.h %D%/crl_check.c %D%/crl_check.h \
 	%D%/crl_internal.h %D%/crl_read.c %D%/crl_show.c \
 	%D%/csr.c %D%/csr.h \

@@ -293,7 +293,7 @@ responder_fault(const struct cert *responder, const struct ocsp_question *questi
 		return g_strdup_printf("the certificate of responder '%s' has an extension that is "
 				       "not known",
 				       subject);
-	return chain_strength_fault(responder, FALSE);
+	return chain_strength_fault(responder, FALSE, NULL);
 }
 
 static gboolean

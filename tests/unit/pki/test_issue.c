@@ -114,7 +114,7 @@ test_signatures(void)
 		g_assert_cmpstr(algorithm_name(cert_signature_algorithm(cert)), ==,
 				rows[i].algorithm);
 		g_assert_true(cert_is_self_signed(cert));
-		g_assert_null(chain_strength_fault(cert, FALSE));
+		g_assert_null(chain_strength_fault(cert, FALSE, NULL));
 	}
 }
 
