@@ -20,6 +20,7 @@ extern const struct statement keys_held_statement;
 extern const struct statement crls_by_issuers_statement;
 extern const struct statement crls_revoked_statement;
 extern const struct statement ctl_by_thumbprints_statement;
+extern const struct statement ocsp_by_certs_statement;
 extern const struct statement preferences_by_scopes_statement;
 extern const struct statement selections_by_scopes_statement;
 

@@ -24,7 +24,8 @@ struct ocsp_row {
 	gint64 this_update, next_update;         /* CLOCK_NEVER when status is NONE */
 	gint64 revoked_at;                       /* of REVOKED */
 	gint reason;
-	char *url;       /* of the responder that was asked last */
+	char *url;       /* of the responder that was asked last, printable */
+	char *host;      /* its scheme, name and port */
 	gint64 answered; /* when the answer came; CLOCK_NEVER: never */
 	gint64 last_try; /* CLOCK_NEVER: never */
 	gint64 next_try; /* not before; it is also when the answer should be refreshed */
@@ -33,21 +34,27 @@ struct ocsp_row {
 	gint64 wanted;   /* when a judgement last asked for it */
 };
 
-enum ocsp_outcome { OCSP_STORED, OCSP_KEPT_REVOKED, OCSP_KEPT_NEWER };
+enum ocsp_outcome {
+	OCSP_STORED,
+	OCSP_KEPT_REVOKED, /* who was revoked stays so */
+	OCSP_KEPT_NEWER,   /* the store has a later answer */
+};
 
 /* Rows of certificates, by pairs of issuer_key and serial, in any order. */
 GPtrArray *ocsp_by_certs(struct db *db, const char *const *issuer_keys, const char *const *serials,
 			 gsize n, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Is there any row at all? Sites without OCSP never ask for more. */
 gboolean ocsp_present(struct db *db, gboolean *present, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* An answer: all of row but attempts, error and wanted, which is set to now when wanted is not
- * CLOCK_NEVER. Attempts start afresh. Appends CHANGE_OCSP when what it says has changed. */
+/* An answer: all of row but attempts, error and last_try; failures are forgotten. wanted
+ * CLOCK_NEVER: stays as it is. Appends CHANGE_OCSP. */
 gboolean ocsp_put_answer(struct tx *tx, const struct ocsp_row *row, enum ocsp_outcome *outcome,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* A failure of row's url: counts, keeps error and next_try; the answer stays. */
+/* A question that failed: counted, with url, host, error, next_try; the answer stays. Appends
+ * CHANGE_OCSP. */
 gboolean ocsp_put_failure(struct tx *tx, const struct ocsp_row *row,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Questions since, for limits: of all, and those to one host (scheme, name, port) that failed. */
+/* Certificates that were asked about since, for limits: all, and those whose last question failed
+ * at this host. */
 gboolean ocsp_count_since(struct db *db, gint64 since, const char *host, gint64 *asked,
 			  gint64 *failed, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Drops what nobody wanted since; who is revoked stays. */

@@ -60,6 +60,10 @@ tests_unit_store_test_certs_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 tests_unit_store_test_jobs_SOURCES = %D%/test_jobs.c
 tests_unit_store_test_jobs_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 
+check_PROGRAMS += tests/unit/store/test_ocsp_rows
+tests_unit_store_test_ocsp_rows_SOURCES = %D%/test_ocsp_rows.c
+tests_unit_store_test_ocsp_rows_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
 check_PROGRAMS += tests/unit/store/test_mailaddr
 tests_unit_store_test_mailaddr_SOURCES = %D%/test_mailaddr.c
 tests_unit_store_test_mailaddr_LDADD = $(STORE_LIBS)

@@ -38,6 +38,8 @@ static const char load[] =
     " SELECT md5('c' || n), '\\x30', 'CN=CA', md5('i' || n), now(), 'x', 1"
     " FROM generate_series(1, 20000) AS n;"
     "INSERT INTO crl_entry SELECT id, issuer_key, to_hex(id), now(), 0 FROM crl;"
+    "INSERT INTO ocsp (issuer_key, issuer_spki, serial, next_try)"
+    " SELECT md5('i' || n % 5), md5('k'), to_hex(n), now() FROM generate_series(1, 20000) AS n;"
     "ANALYZE";
 
 enum arguments { ONE_TEXT, TWO_TEXTS, ONE_ARRAY, TWO_ARRAYS };
@@ -59,6 +61,7 @@ static const struct lookup {
 	{ &crls_by_issuers_statement, ONE_ARRAY, "md5('i' || 7)", NULL },
 	{ &crls_revoked_statement, TWO_TEXTS, "md5('i' || 7)", "to_hex(7)" },
 	{ &ctl_by_thumbprints_statement, ONE_ARRAY, "md5('t' || 7) || md5('u' || 7)", NULL },
+	{ &ocsp_by_certs_statement, TWO_ARRAYS, "md5('i' || 2)", "to_hex(7)" },
 	{ &preferences_by_scopes_statement, TWO_ARRAYS, "'u:user7@example.com'",
 	  "'user7@example.com'" },
 	{ &selections_by_scopes_statement, ONE_ARRAY, "'u:user7@example.com'", NULL },
