@@ -5,6 +5,7 @@ include %D%/handlers/module.mk
 libpki_a_SOURCES += \
 	%D%/file_verify.c %D%/file_verify.h \
 	%D%/issuer_pool.c %D%/issuer_pool.h \
+	%D%/judge.c %D%/judge.h \
 	%D%/ocsp.h \
 	%D%/revocation.c %D%/revocation.h \
 	%D%/select.c %D%/select.h \

@@ -548,6 +548,13 @@ path_advice(const struct verdict *verdict, const struct cert *cert)
 	const struct cert *top =
 	    verdict->path->len > 0 ? verdict->path->pdata[verdict->path->len - 1] : cert;
 
+	if (!verdict->incomplete) {
+		const char *remedy = verdict->reason + strlen(verdict->finding);
+
+		return g_strdup_printf("%s, or add a CTL entry 'allow' for this certificate",
+				       *remedy != '\0' ? remedy + strlen("; ")
+						       : "get another certificate");
+	}
 	if (cert_is_self_signed(top))
 		return g_strdup_printf(
 		    "import the root '%s' into the root store, or add a CTL entry "
@@ -589,5 +596,5 @@ select_advice(const struct verdict *verdict, const struct cert *cert)
 			break;
 		}
 	}
-	return g_strdup_printf("it will not be used: %s; to mend it: %s", verdict->reason, advice);
+	return g_strdup_printf("it will not be used: %s; to mend it: %s", verdict->finding, advice);
 }

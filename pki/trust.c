@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "pki/crypto/chain.h"
+#include "pki/crypto/sentences.h"
 #include "pki/issuer_pool.h"
+#include "pki/judge.h"
 #include "pki/revocation.h"
 #include "store/base/error.h"
 #include "store/ctl.h"
@@ -90,6 +92,7 @@ verdict_unref(struct verdict *verdict)
 	if (verdict == NULL || !g_atomic_int_dec_and_test(&verdict->references))
 		return;
 	g_free(verdict->reason);
+	g_free(verdict->finding);
 	g_ptr_array_unref(verdict->path);
 	g_free(verdict->ctl_thumbprint);
 	g_free(verdict->ctl_subject);
@@ -157,6 +160,7 @@ struct judgement {
 	gint64 at;
 	enum trust_purpose purpose;
 	enum chain_revocation mode;
+	const struct trust_question *question; /* or NULL */
 };
 
 static void
@@ -288,60 +292,74 @@ verdict_new(void)
 	return verdict;
 }
 
-/* T4, first step. TRUE when a deny entry speaks. */
-static gboolean
-judge_denied(const struct judgement *judgement, struct verdict *verdict)
+static enum ctl_mark
+mark_of(const struct ctl_row *row)
 {
-	const struct ctl_row *own = find_ctl(judgement, judgement->cert);
-
-	if (own != NULL) {
-		verdict->ctl_thumbprint = g_strdup(own->thumbprint);
-		verdict->ctl_subject = g_strdup(cert_subject(judgement->cert));
-		verdict->ctl = own->kind == CTL_KIND_DENY ? CTL_MARK_DENY
-			       : own->allow_expired       ? CTL_MARK_ALLOW_EXPIRED
-							  : CTL_MARK_ALLOW;
-	}
-	if (own != NULL && own->kind == CTL_KIND_DENY) {
-		verdict->reason = g_strdup("denied by its CTL entry");
-		return TRUE;
-	}
-	CLEANUP(cert) struct cert *issuer = (struct cert *)find_denied_issuer(judgement);
-	if (issuer == NULL)
-		return FALSE;
-	g_free(verdict->ctl_thumbprint);
-	g_free(verdict->ctl_subject);
-	verdict->ctl = CTL_MARK_DENY_INHERITED;
-	verdict->ctl_thumbprint = g_strdup(cert_thumbprint(issuer));
-	verdict->ctl_subject = g_strdup(cert_subject(issuer));
-	verdict->reason =
-	    g_strdup_printf("denied by CTL entry on its issuer '%s'", cert_subject(issuer));
-	return TRUE;
+	if (row == NULL)
+		return CTL_MARK_NONE;
+	if (row->kind == CTL_KIND_DENY)
+		return CTL_MARK_DENY;
+	return row->allow_expired ? CTL_MARK_ALLOW_EXPIRED : CTL_MARK_ALLOW;
 }
 
-/* T4, the steps after denial; allow replaces path and unknown revocation alone. */
-static void
-judge_report(const struct chain_report *report, struct verdict *verdict)
+/* A search that hostile hints bring to its limit still knows the path that was taken. */
+static struct cert *
+find_denied(const struct judgement *judgement, const struct chain_report *report)
 {
-	gboolean allowed = verdict->ctl == CTL_MARK_ALLOW || verdict->ctl == CTL_MARK_ALLOW_EXPIRED;
+	struct cert *issuer = (struct cert *)find_denied_issuer(judgement);
 
+	for (guint i = 1; issuer == NULL && i < report->path->len; i++)
+		if (mark_of(find_ctl(judgement, report->path->pdata[i])) == CTL_MARK_DENY)
+			issuer = cert_ref(report->path->pdata[i]);
+	return issuer;
+}
+
+/* The order is judge.c's; here its answer gets names and sentences. */
+static void
+pronounce(const struct judgement *judgement, const struct chain_report *report,
+	  struct verdict *verdict)
+{
+	const struct ctl_row *own = find_ctl(judgement, judgement->cert);
+	CLEANUP(cert) struct cert *denied = find_denied(judgement, report);
+	struct judge_facts facts = { .own = mark_of(own), .issuer_denied = denied != NULL };
+
+	for (int i = 0; i < CHAIN_FAULTS; i++)
+		facts.faults[i] = report->faults[i] != NULL;
+	struct judge_answer answer = judge_facts(&facts);
+	const struct cert *marked =
+	    answer.mark == CTL_MARK_DENY_INHERITED ? denied : judgement->cert;
+	verdict->state = answer.state;
+	verdict->ctl = answer.mark;
+	verdict->fault = answer.fault;
+	verdict->by_ctl_allow = answer.by_ctl_allow;
 	verdict->unchecked = report->unchecked;
-	for (int fault = 0; fault < CHAIN_FAULTS; fault++) {
-		if (report->faults[fault] == NULL)
-			continue;
-		if (fault == CHAIN_FAULT_EXPIRED && verdict->ctl == CTL_MARK_ALLOW_EXPIRED)
-			continue;
-		if (allowed && (fault == CHAIN_FAULT_PATH || fault == CHAIN_FAULT_REVOCATION)) {
-			verdict->by_ctl_allow = TRUE;
-			continue;
-		}
-		verdict->state = fault == CHAIN_FAULT_REVOKED ? VERDICT_REVOKED : VERDICT_INVALID;
-		verdict->reason = g_strdup(report->faults[fault]);
-		verdict->fault = (enum chain_fault)fault;
-		verdict->by_ctl_allow = FALSE;
-		return;
+	verdict->incomplete = report->incomplete;
+	if (answer.mark != CTL_MARK_NONE) {
+		verdict->ctl_thumbprint = g_strdup(cert_thumbprint(marked));
+		verdict->ctl_subject = g_strdup(cert_subject(marked));
 	}
-	verdict->state = VERDICT_VALID;
-	verdict->reason = g_strdup("");
+	if (answer.mark == CTL_MARK_DENY || answer.mark == CTL_MARK_DENY_INHERITED) {
+		enum sentence sentence =
+		    answer.mark == CTL_MARK_DENY ? SENTENCE_DENIED : SENTENCE_DENIED_ISSUER;
+		verdict->finding = sentence_make(sentence, cert_subject(marked), NULL);
+		verdict->reason = sentence_with_remedy(sentence, cert_subject(marked), NULL);
+	} else if (answer.fault != CHAIN_FAULTS) {
+		verdict->finding = g_strdup(report->faults[answer.fault]);
+		verdict->reason = chain_fault_sentence(report, answer.fault);
+	} else {
+		verdict->finding = g_strdup("");
+		verdict->reason = g_strdup("");
+	}
+}
+
+static void
+take_question(struct chain_options *options, const struct trust_question *question)
+{
+	options->policies = question->policies;
+	options->explicit_policy = question->explicit_policy;
+	options->inhibit_policy_mapping = question->inhibit_policy_mapping;
+	options->inhibit_any_policy = question->inhibit_any_policy;
+	options->allow_legacy = question->allow_legacy;
 }
 
 static struct verdict *
@@ -358,6 +376,8 @@ judge(struct judgement *judgement, GError **error)
 		.strict_issuers = judgement->own,
 		.crl_grace = REVOCATION_GRACE_SECONDS,
 	};
+	if (judgement->question != NULL)
+		take_question(&options, judgement->question);
 	CLEANUP(chain_report)
 	struct chain_report *report = chain_check(judgement->cert, &options, error);
 
@@ -367,8 +387,7 @@ judge(struct judgement *judgement, GError **error)
 	for (guint i = 0; i < report->path->len; i++)
 		g_ptr_array_add(verdict->path, cert_ref(report->path->pdata[i]));
 	verdict->expires = report->valid_until;
-	if (!judge_denied(judgement, verdict))
-		judge_report(report, verdict);
+	pronounce(judgement, report, verdict);
 	return g_steal_pointer(&verdict);
 }
 
@@ -495,6 +514,26 @@ trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpos
 		return NULL;
 	return judge_now(trust, cert, purpose, mode, hints, at != 0 ? at : clock_now(trust->clock),
 			 error);
+}
+
+struct verdict *
+trust_ask(struct trust *trust, struct cert *cert, const struct trust_question *question,
+	  GError **error)
+{
+	struct judgement judgement = {
+		.trust = trust,
+		.cert = cert,
+		.at = question->at != 0 ? question->at : clock_now(trust->clock),
+		.purpose = question->purpose,
+		.mode = question->revocation,
+		.question = question,
+	};
+	struct verdict *verdict = NULL;
+
+	if (gather(&judgement, question->hints, error))
+		verdict = judge(&judgement, error);
+	judgement_clear(&judgement);
+	return verdict;
 }
 
 void

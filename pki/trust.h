@@ -44,7 +44,10 @@ enum ctl_mark {
 struct verdict {
 	gint references;
 	enum verdict_state state;
-	char *reason;    /* K2: a sentence a person can act on; "" when there is nothing */
+	/* K2: what is wrong, naming the certificate, list or entry, and what would mend it; "" when
+	 * there is nothing. What log, lists, `explain` and JSON show. */
+	char *reason;
+	char *finding;   /* the first half of it */
 	GPtrArray *path; /* struct cert, end certificate first; as far as found */
 	gint64 expires;  /* the earliest moment at which the answer may change */
 	enum ctl_mark ctl;
@@ -52,6 +55,7 @@ struct verdict {
 	char *ctl_subject;      /* whose entry it is, or NULL */
 	enum chain_fault fault; /* CHAIN_FAULTS when it is valid or denied */
 	gboolean unchecked;     /* revocation could not be checked, which is not fatal */
+	gboolean incomplete;    /* an issuer or the root is not in the store */
 	gboolean by_ctl_allow;  /* valid only because of an allow entry */
 };
 
@@ -73,6 +77,19 @@ struct verdict *trust_judge_at(struct trust *trust, struct cert *cert, enum trus
 struct verdict *trust_judge_with(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 				 enum chain_revocation revocation,
 				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* With everything that path validation can be asked; never remembered. */
+struct trust_question {
+	enum trust_purpose purpose;
+	enum chain_revocation revocation;
+	GPtrArray *hints;            /* struct cert, or NULL */
+	gint64 at;                   /* 0: now */
+	const char *const *policies; /* user-initial-policy-set; NULL is anyPolicy */
+	gboolean explicit_policy, inhibit_policy_mapping, inhibit_any_policy;
+	gboolean allow_legacy; /* SHA-1 and short keys, for old mail */
+};
+struct verdict *trust_ask(struct trust *trust, struct cert *cert,
+			  const struct trust_question *question,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The mode that a set of preferences asks for; NULL: the default, if-available. */
 enum chain_revocation trust_revocation(const struct preference_set *set,
 				       enum trust_purpose purpose);

@@ -496,8 +496,7 @@ cert_is_issued_by(const struct cert *cert, const struct cert *issuer)
 {
 	guint effort = 0;
 
-	return (issuer->key_usage & KEY_USAGE_CERT_SIGN) != 0 &&
-	       cert_is_signed_by(cert, issuer, &effort);
+	return cert_is_signed_by(cert, issuer, &effort);
 }
 
 gboolean

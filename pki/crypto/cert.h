@@ -84,8 +84,8 @@ GStrv cert_crl_urls(const struct cert *cert);             /* borrowed; http, htt
 GStrv cert_ocsp_urls(const struct cert *cert);            /* borrowed; http, https */
 GStrv cert_ca_issuer_urls(const struct cert *cert);       /* borrowed; as cert_crl_urls */
 
-/* Does issuer fit by name, key usage and signature? Key ids are hints (RFC 5280 4.2.1.1): a renewed
- * CA may have another. Dates and paths are chain's. */
+/* Named as the issuer, and its key verifies. Key ids are hints (RFC 5280 4.2.1.1): a renewed CA may
+ * have others. Whether it may issue, dates and paths are chain's questions. */
 gboolean cert_is_issued_by(const struct cert *cert, const struct cert *issuer);
 
 /* K1: everything there is to show, in order; a name that repeats is a list (many is set). */

@@ -417,6 +417,7 @@ take_best_attempt(struct judgement *judgement)
 		take_report_path(report, best->path);
 	else
 		g_ptr_array_add(report->path, cert_ref(judgement->cert));
+	report->incomplete = best->rank == CHAIN_RANK_NO_ISSUER;
 	if (best->rank == CHAIN_RANK_REVOKED || !report->work.exhausted)
 		set_fault(report, best->fault, g_strdup(best->text), best->remedy);
 	else

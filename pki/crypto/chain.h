@@ -88,6 +88,7 @@ struct chain_report {
 	/* Bit i: a status of path[i] would count now, whether one was given or not. 0 for a path
 	 * that does not lead to an anchor: nobody is asked about that. */
 	guint32 status_wanted;
+	gboolean incomplete; /* the path fails as an issuer or root is not there */
 	struct chain_work work;
 };
 
