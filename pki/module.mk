@@ -10,7 +10,7 @@ libpki_a_SOURCES += \
 	%D%/revocation.c %D%/revocation.h \
 	%D%/select.c %D%/select.h \
 	%D%/trust.c %D%/trust.h
-libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/import_bulk.h %D%/ca.h %D%/enroll.h
+libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/import_bulk.c %D%/import_bulk.h %D%/ca.h %D%/enroll.h
 libpki_a_SOURCES += \
 	%D%/cert_cache.c \
 	%D%/harvest.c %D%/harvest.h %D%/import.c \

@@ -63,6 +63,11 @@ struct cert_filter {
 /* FALSE in *is_new when it is already there (its row stays as it is). */
 gboolean certs_insert(struct tx *tx, const struct cert_row *row, gboolean *is_new,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Many at once, by COPY; is_new[i] as above, and FALSE for one that stands in rows before. The
+ * addresses of a row must be without repeats. INVALID also when somebody else inserts one of them
+ * at the same moment: then the transaction is run again. */
+gboolean certs_insert_many(struct tx *tx, struct cert_row *const *rows, gsize n, gboolean *is_new,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Tells caches of a row that came, left or changed; looks at thumbprint, subject_key, is_ca and
  * emails. The functions here do it themselves: for who writes rows in another way. */
 void certs_changed(struct tx *tx, const struct cert_row *row);

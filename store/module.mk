@@ -8,7 +8,7 @@ libstore_a_SOURCES += \
 	%D%/preferences.def %D%/preferences.h %D%/presets.h %D%/requests.h %D%/roots.h %D%/scopes.h \
 	%D%/sealed.h %D%/selections.h
 libstore_a_SOURCES += \
-	%D%/audit.c %D%/audit_internal.h %D%/audit_writer.c %D%/ca_defaults.c %D%/cas.c %D%/certs.c \
+	%D%/audit.c %D%/audit_internal.h %D%/audit_writer.c %D%/ca_defaults.c %D%/cas.c %D%/certs.c %D%/certs_bulk.c \
 	%D%/certs_internal.h %D%/certs_search.c \
 	%D%/crls.c %D%/ctl.c %D%/harvests.c %D%/harvests.h %D%/jobs.c %D%/keys.c %D%/lookups.h %D%/ocsp.c %D%/posts.c \
 	%D%/preference_internal.h %D%/preference_set.c %D%/preference_values.c %D%/preferences.c \

@@ -40,3 +40,4 @@ libpki_a_SOURCES += \
 	%D%/seal.c %D%/seal.h
 
 libpki_a_SOURCES += %D%/spool_cipher.c %D%/spool_cipher.h
+libpki_a_SOURCES += %D%/pem_cut.c %D%/pem_cut.h

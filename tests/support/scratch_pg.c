@@ -147,12 +147,19 @@ await_up(const struct scratch_pg *pg)
 	}
 }
 
+/* parent NULL: in memory where that is possible. */
 static char *
-make_folder(void)
+make_folder(const char *parent)
 {
 	char shared[] = "/dev/shm/postseal-test-XXXXXX";
-	char *folder =
-	    mkdtemp(shared) != NULL ? g_strdup(shared) : g_dir_make_tmp("postseal-XXXXXX", NULL);
+	char *folder = NULL;
+
+	if (parent != NULL)
+		folder = g_mkdtemp(g_build_filename(parent, "postseal-XXXXXX", NULL));
+	else if (mkdtemp(shared) != NULL)
+		folder = g_strdup(shared);
+	else
+		folder = g_dir_make_tmp("postseal-XXXXXX", NULL);
 
 	/* Another user's server has to pass through it. */
 	if (folder != NULL && chmod(folder, 0711) != 0)
@@ -225,13 +232,17 @@ migrate(const struct scratch_pg *pg)
 }
 
 static struct scratch_pg *
-start(gboolean migrated)
+start(gboolean migrated, const char *parent)
 {
 	g_autoptr(GError) error = NULL;
 	struct scratch_pg *pg = g_new0(struct scratch_pg, 1);
 
-	pg->folder = make_folder();
+	pg->folder = make_folder(parent);
+	if (pg->folder == NULL)
+		g_error("no folder for a scratch database: %s", g_strerror(errno));
 	pg->settings = make_settings(pg->folder);
+	if (parent != NULL)
+		set(pg->settings, "database_fsync", "on");
 	if (!start_keeper(pg))
 		g_error("fork: %s", g_strerror(errno));
 	if (!embedded_create(pg->settings, &error)) {
@@ -251,13 +262,19 @@ start(gboolean migrated)
 struct scratch_pg *
 scratch_pg_start(void)
 {
-	return start(TRUE);
+	return start(TRUE, NULL);
 }
 
 struct scratch_pg *
 scratch_pg_start_unmigrated(void)
 {
-	return start(FALSE);
+	return start(FALSE, NULL);
+}
+
+struct scratch_pg *
+scratch_pg_start_durable(const char *parent)
+{
+	return start(TRUE, parent);
 }
 
 void

@@ -25,6 +25,8 @@ struct scratch_pg;
 
 struct scratch_pg *scratch_pg_start(void); /* migrated; NULL when it cannot */
 struct scratch_pg *scratch_pg_start_unmigrated(void);
+/* Migrated, in a folder below this one and with fsync, as a server that is measured has to be. */
+struct scratch_pg *scratch_pg_start_durable(const char *parent);
 void scratch_pg_stop(struct scratch_pg *pg); /* NULL is fine */
 /* TRUE, and the test is marked as skipped, when there is no database: `if (..) return;` */
 gboolean scratch_pg_skip(struct scratch_pg *pg);
