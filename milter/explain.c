@@ -218,6 +218,7 @@ tell_candidate(GString *out, const struct candidate *candidate)
 {
 	g_autofree char *from = clock_format(cert_not_before(candidate->cert));
 	g_autofree char *until = clock_format(cert_not_after(candidate->cert));
+	g_autofree char *mark = verdict_mark(candidate->verdict);
 
 	g_string_append_c(out, '{');
 	describe_text_member(out, "thumbprint", cert_thumbprint(candidate->cert));
@@ -234,7 +235,8 @@ tell_candidate(GString *out, const struct candidate *candidate)
 	describe_text_member(out, "why", candidate->why);
 	describe_text_member(out, "verdict", verdict_state_name(candidate->verdict->state));
 	describe_text_member(out, "reason", candidate->verdict->reason);
-	describe_text_member(out, "ctl", ctl_mark_name(candidate->verdict->ctl));
+	describe_text_member(out, "ctl", mark);
+	describe_text_member(out, "ctl_entry", candidate->verdict->ctl_thumbprint);
 	g_string_append_c(out, '}');
 }
 

@@ -133,6 +133,14 @@ ctl_mark_name(enum ctl_mark mark)
 	return "";
 }
 
+char *
+verdict_mark(const struct verdict *verdict)
+{
+	if (verdict->ctl == CTL_MARK_DENY_INHERITED && verdict->ctl_subject != NULL)
+		return g_strdup_printf("denied through '%s'", verdict->ctl_subject);
+	return g_strdup(ctl_mark_name(verdict->ctl));
+}
+
 static enum chain_purpose
 chain_purpose_of(enum trust_purpose purpose)
 {

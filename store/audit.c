@@ -3,12 +3,15 @@
  */
 #include "store/audit.h"
 
+#include <string.h>
+
 #include "store/audit_internal.h"
 #include "store/base/clock.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 
 #define LIST_LIMIT 100
+#define OBJECT_MAX_BYTES 2000
 #define PARTITIONS_AHEAD 3
 #define DAY_SECONDS 86400
 
@@ -17,6 +20,27 @@ static const struct statement audit_admin_statement = {
 	"INSERT INTO audit_admin (actor, uid, came_from, operation, object, detail)"
 	" VALUES ($1, $2, $3, $4, $5, $6)",
 };
+
+/* An act on hundreds of objects: their names do not fit into an index, so the object is the first
+ * ones of them and the detail has them all. */
+static void
+add_object(struct params *params, const char *object, const char *detail)
+{
+	if (object == NULL || strlen(object) <= OBJECT_MAX_BYTES) {
+		params_text(params, object);
+		params_text(params, detail);
+		return;
+	}
+	const char *end = g_strrstr_len(object, OBJECT_MAX_BYTES, " ");
+	const char *valid_end;
+	g_utf8_validate(object, end != NULL ? end - object : OBJECT_MAX_BYTES, &valid_end);
+	g_autofree char *first = g_strndup(object, (gsize)(valid_end - object));
+	g_autofree char *cut = g_strconcat(first, " ...", NULL);
+	g_autofree char *all = g_strdup_printf("%s%s%s", detail != NULL ? detail : "",
+					       detail != NULL ? ": " : "", object);
+	params_text(params, cut);
+	params_text(params, all);
+}
 
 gboolean
 audit_admin(struct tx *tx, const struct actor *actor, const char *operation, const char *object,
@@ -31,8 +55,7 @@ audit_admin(struct tx *tx, const struct actor *actor, const char *operation, con
 		params_null(params);
 	params_text(params, actor->from);
 	params_text(params, operation);
-	params_text(params, object);
-	params_text(params, detail);
+	add_object(params, object, detail);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &audit_admin_statement, params, error);
 	return rows != NULL;
 }

@@ -99,6 +99,10 @@ GPtrArray *certs_by_spki(struct db *db, const char *spki_sha256,
 GPtrArray *certs_list(struct db *db, const struct cert_filter *filter,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gint64 certs_count(struct db *db, GError **error); /* -1 on failure */
+/* How many certificates name this CA (subject_key) as their issuer, directly or through other CA
+   certificates of the store. By names alone: whoever writes one counts. */
+gboolean certs_count_below(struct db *db, const char *subject_key, gint64 *count,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Parts of names are found by an index only where PostgreSQL's pg_trgm may be used: makes what
    can be made (as the owner of the tables), and says whether it is there. */
 gboolean certs_search_indexes(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -272,6 +272,28 @@ certs_list(struct db *db, const struct cert_filter *filter, GError **error)
 	return cert_rows_read(db_query(db, &listing, params, error));
 }
 
+static const struct statement certs_below_statement = {
+	"certs_below",
+	"WITH RECURSIVE above(key) AS (SELECT $1::text COLLATE \"C\" UNION SELECT c.subject_key"
+	" FROM certificate c JOIN above a ON c.issuer_key = a.key WHERE c.is_ca)"
+	" SELECT count(*) FROM certificate c JOIN above a ON c.issuer_key = a.key"
+	" WHERE c.subject_key <> c.issuer_key",
+};
+
+gboolean
+certs_count_below(struct db *db, const char *subject_key, gint64 *count, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, subject_key);
+	params_plan_anew(params);
+	CLEANUP(rows) struct rows *rows = db_query(db, &certs_below_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	*count = rows_int(rows, 0, 0);
+	return TRUE;
+}
+
 static const struct statement search_indexes_statement = {
 	"search_indexes",
 	"SELECT search_indexes()",

@@ -17,7 +17,8 @@ cert_text_verdict(json_t *object, const struct verdict *verdict)
 	json_object_set_new(object, "reason", answer_text(verdict->reason));
 	if (verdict->ctl == CTL_MARK_NONE)
 		return;
-	json_object_set_new(object, "ctl", json_string(ctl_mark_name(verdict->ctl)));
+	g_autofree char *mark = verdict_mark(verdict);
+	json_object_set_new(object, "ctl", answer_text(mark));
 	if (verdict->ctl_subject != NULL)
 		json_object_set_new(object, "ctl_through", answer_text(verdict->ctl_subject));
 	if (verdict->ctl_thumbprint != NULL)
@@ -58,6 +59,16 @@ add_verdict(struct call *call, json_t *object, GBytes *der)
 		(void)cert_text_judge(call, object, cert);
 }
 
+/* In the words of a verdict's mark. */
+static const char *
+own_mark(const struct cert_row *row)
+{
+	if (row->ctl == NULL)
+		return "";
+	return strcmp(row->ctl, "allow-expired") == 0 ? ctl_mark_name(CTL_MARK_ALLOW_EXPIRED)
+						      : row->ctl;
+}
+
 json_t *
 cert_text_row(struct call *call, const struct cert_row *row, GBytes *der)
 {
@@ -74,7 +85,8 @@ cert_text_row(struct call *call, const struct cert_row *row, GBytes *der)
 	json_object_set_new(object, "key", json_boolean(row->has_key));
 	json_object_set_new(object, "pending", json_boolean(row->pending));
 	json_object_set_new(object, "origin", answer_text(row->origin));
-	json_object_set_new(object, "ctl", json_string(row->ctl != NULL ? row->ctl : ""));
+	json_object_set_new(object, "came", answer_time(row->created));
+	json_object_set_new(object, "ctl", json_string(own_mark(row)));
 	if (der != NULL)
 		add_verdict(call, object, der);
 	return object;
@@ -139,43 +151,46 @@ cert_text_find_all(struct call *call, const char *argument, GError **error)
 
 		if (cert == NULL)
 			return NULL;
-		g_ptr_array_add(certs, cert);
+		if (cert_is_among(cert, certs))
+			cert_unref(cert);
+		else
+			g_ptr_array_add(certs, cert);
 	}
 	return g_steal_pointer(&certs);
 }
 
-static GBytes *
-write_format(GPtrArray *certs, const char *format, GError **error)
+/* DER holds one certificate: of several each gets a file of its own. */
+static json_t *
+der_files(GPtrArray *certs, const char *base)
 {
-	if (strcmp(format, "pkcs7") == 0)
-		return bundle_write_pkcs7(certs, FALSE, error);
-	if (strcmp(format, "pem") == 0)
-		return bundle_write_pem(certs, error);
-	if (certs->len > 1)
-		return fail(error, PS_ERROR_INVALID,
-			    "der holds one certificate, and these are %u: take pem or pkcs7",
-			    certs->len);
-	return g_bytes_ref(cert_der(g_ptr_array_index(certs, 0)));
+	json_t *files = json_array();
+
+	for (guint i = 0; i < certs->len; i++) {
+		struct cert *cert = g_ptr_array_index(certs, i);
+		g_autofree char *name = certs->len == 1
+					    ? g_strdup_printf("%s.cer", base)
+					    : g_strdup_printf("%.16s.cer", cert_thumbprint(cert));
+
+		json_array_append_new(files, answer_file(name, cert_der(cert)));
+	}
+	return json_pack("{s:o}", "files", files);
 }
 
 json_t *
 cert_text_file(GPtrArray *certs, const char *format, const char *base, GError **error)
 {
-	const char *extension = strcmp(format, "pkcs7") == 0 ? "p7b"
-				: strcmp(format, "der") == 0 ? "cer"
-							     : "pem";
+	gboolean is_pkcs7 = strcmp(format, "pkcs7") == 0;
+	g_autofree char *name = g_strdup_printf("%s.%s", base, is_pkcs7 ? "p7b" : "pem");
 
 	if (certs->len == 0)
 		return fail(error, PS_ERROR_NOT_FOUND, "there is nothing to export");
-	g_autoptr(GBytes) bytes = write_format(certs, format, error);
+	if (strcmp(format, "der") == 0)
+		return der_files(certs, base);
+	g_autoptr(GBytes) bytes =
+	    is_pkcs7 ? bundle_write_pkcs7(certs, FALSE, error) : bundle_write_pem(certs, error);
 	if (bytes == NULL)
 		return NULL;
-	g_autofree char *name = g_strdup_printf("%s.%s", base, extension);
-	json_t *answer = json_object();
-	json_t *files = json_array();
-	json_array_append_new(files, answer_file(name, bytes));
-	json_object_set_new(answer, "files", files);
-	return answer;
+	return json_pack("{s:[o]}", "files", answer_file(name, bytes));
 }
 
 /* Whatever is known of the path goes along: an incomplete chain is better than none. */

@@ -5,12 +5,19 @@
 #define ADMIN_API_CERT_TEXT_H
 
 #include "admin/api/call.h"
+#include "admin/api/paging.h"
 #include "pki/crypto/cert.h"
 #include "pki/trust.h"
 #include "store/certs.h"
 
-/* A row of a list (K8): with verdict and marks; judged with the certificate of der. */
+/* A row of a list (K8) with its marks; judged with the certificate of der, or not (NULL). */
 json_t *cert_text_row(struct call *call, const struct cert_row *row, GBytes *der);
+/* The filters of K8 as arguments: one field or free text, expired, with-key, pending. */
+gboolean cert_text_filter(const struct call *call, const struct page *page,
+			  struct cert_filter *filter, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* thumbprint -> DER (GBytes) of the rows of a page, in one query. */
+GHashTable *cert_text_ders(struct call *call, const GPtrArray *rows,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* All facts of K1 that the certificate itself has. */
 json_t *cert_text_facts(GPtrArray *facts);
 /* Adds verdict, reason, ctl to an object. */

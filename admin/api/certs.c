@@ -1,7 +1,8 @@
 /*
- * certs - the noun cert: list, show, import, export, delete (K1, K5 to K8).
+ * certs - the noun cert: list, import, export, delete (K5 to K8).
  */
 #include "admin/api/cert_text.h"
+#include "admin/api/cert_uses.h"
 #include "admin/api/change.h"
 #include "admin/api/handlers.h"
 #include "admin/api/importing.h"
@@ -12,15 +13,17 @@
 #include "milter/gateway.h"
 #include "pki/crypto/bundle.h"
 #include "pki/keyring.h"
-#include "pki/select.h"
 #include "store/base/error.h"
+#include "store/cas.h"
 #include "store/db/tx.h"
-#include "store/selections.h"
+
+#define USES_SHOWN 5 /* of them in a question */
 
 /* --- list --- */
 
-static void
-filter_by_field(const struct call *call, struct cert_filter *filter)
+/* One field, or free text over all of them. */
+static gboolean
+filter_by_field(const struct call *call, struct cert_filter *filter, GError **error)
 {
 	static const char *const fields[] = { "email", "subject", "issuer", "serial",
 					      "thumbprint" };
@@ -29,18 +32,27 @@ filter_by_field(const struct call *call, struct cert_filter *filter)
 	for (gsize i = 0; i < G_N_ELEMENTS(fields); i++) {
 		if (call_text(call, fields[i]) == NULL)
 			continue;
+		if (filter->text != NULL)
+			return fail_false(error, PS_ERROR_INVALID,
+					  "--%s: one field can be searched at a time, or TEXT in "
+					  "all of them",
+					  fields[i]);
 		filter->field = fields[i];
 		filter->text = call_text(call, fields[i]);
 	}
+	if (filter->text != NULL && *filter->text == '\0')
+		return fail_false(error, PS_ERROR_INVALID,
+				  "an empty text stands in all of them: leave it out");
+	return TRUE;
 }
 
-static void
-filter_of(const struct call *call, const struct page *page, struct cert_filter *filter)
+gboolean
+cert_text_filter(const struct call *call, const struct page *page, struct cert_filter *filter,
+		 GError **error)
 {
 	const char *expired = call_text(call, "expired");
 
 	memset(filter, 0, sizeof *filter);
-	filter_by_field(call, filter);
 	filter->now = clock_now(call->gateway->clock);
 	if (expired != NULL && strcmp(expired, "no") == 0)
 		filter->expired = CERT_EXPIRED_ONLY_UNEXPIRED;
@@ -50,11 +62,12 @@ filter_of(const struct call *call, const struct page *page, struct cert_filter *
 	filter->only_pending = call_flag(call, "pending");
 	filter->limit = page->limit;
 	filter->after = page->after;
+	return filter_by_field(call, filter, error);
 }
 
 /* thumbprint -> DER of a page, in one query. */
-static GHashTable *
-ders_of(struct call *call, const GPtrArray *rows, GError **error)
+GHashTable *
+cert_text_ders(struct call *call, const GPtrArray *rows, GError **error)
 {
 	g_autofree const char **names = g_new0(const char *, rows->len + 1);
 	GHashTable *ders =
@@ -80,133 +93,27 @@ ders_of(struct call *call, const GPtrArray *rows, GError **error)
 json_t *
 cert_list(struct call *call, GError **error)
 {
+	g_autoptr(GHashTable) ders = NULL;
 	struct cert_filter filter;
 	struct page page;
 	json_t *items;
 
-	if (!page_of(call, &page, error))
+	if (!page_of(call, &page, error) || !cert_text_filter(call, &page, &filter, error))
 		return NULL;
-	filter_of(call, &page, &filter);
 	g_autoptr(GPtrArray) rows = certs_list(call->gateway->db, &filter, error);
 	if (rows == NULL)
 		return NULL;
-	g_autoptr(GHashTable) ders = ders_of(call, rows, error);
-	if (ders == NULL)
+	if (!call_flag(call, "no-verdict") && (ders = cert_text_ders(call, rows, error)) == NULL)
 		return NULL;
 	items = json_array();
 	for (guint i = 0; i < rows->len; i++) {
 		const struct cert_row *row = g_ptr_array_index(rows, i);
+		GBytes *der = ders != NULL ? g_hash_table_lookup(ders, row->thumbprint) : NULL;
 
-		json_array_append_new(
-		    items, cert_text_row(call, row, g_hash_table_lookup(ders, row->thumbprint)));
+		json_array_append_new(items, cert_text_row(call, row, der));
 		page_seen(&page, row->id);
 	}
 	return page_answer(&page, items);
-}
-
-/* --- show --- */
-
-static void
-add_selections(struct call *call, json_t *object, const char *thumbprint)
-{
-	g_autoptr(GPtrArray) rows = selections_by_thumbprint(call->gateway->db, thumbprint, NULL);
-	json_t *array = json_array();
-
-	for (guint i = 0; rows != NULL && i < rows->len; i++) {
-		const struct selection_row *row = g_ptr_array_index(rows, i);
-		g_autofree char *scope = scope_text(row->scope);
-		g_autofree char *text =
-		    g_strdup_printf("%s for %s", selection_kind_name(row->kind), scope);
-
-		json_array_append_new(array, answer_text(text));
-	}
-	json_object_set_new(object, "selected", array);
-}
-
-static void
-add_origin(json_t *object, const struct cert_row *row)
-{
-	g_autofree char *origin = row->origin_detail != NULL && *row->origin_detail != '\0'
-				      ? g_strdup_printf("%s (%s)", row->origin, row->origin_detail)
-				      : g_strdup(row->origin);
-
-	json_object_set_new(object, "private_key", json_string(row->has_key ? "held" : "not held"));
-	json_object_set_new(object, "origin", answer_text(origin));
-	json_object_set_new(object, "came", answer_time(row->created));
-	if (row->request_id != 0)
-		json_object_set_new(object, "request", json_integer(row->request_id));
-	if (row->issued != 0)
-		json_object_set_new(object, "issued", answer_time(row->issued));
-	if (row->pending)
-		json_object_set_new(object, "pending", json_string("waits for an administrator"));
-}
-
-/* The verdict for each thing that it may be wanted for. */
-static void
-add_verdicts(struct call *call, json_t *object, struct cert *cert)
-{
-	static const struct {
-		enum trust_purpose purpose;
-		const char *name;
-	} purposes[] = {
-		{ TRUST_ENCRYPT, "to_encrypt" },
-		{ TRUST_SIGN, "to_sign" },
-		{ TRUST_VERIFY, "to_verify" },
-	};
-
-	if (!cert_text_judge(call, object, cert))
-		return;
-	for (gsize i = 0; i < G_N_ELEMENTS(purposes) && !cert_is_ca(cert); i++) {
-		struct verdict *verdict =
-		    trust_judge(call->gateway->trust, cert, purposes[i].purpose, NULL);
-		if (verdict == NULL)
-			continue;
-		g_autofree char *text =
-		    *verdict->reason != '\0'
-			? g_strdup_printf("%s: %s", verdict_state_name(verdict->state),
-					  verdict->reason)
-			: g_strdup(verdict_state_name(verdict->state));
-		json_object_set_new(object, purposes[i].name, answer_text(text));
-		verdict_unref(verdict);
-	}
-}
-
-static json_t *
-show_one(struct call *call, const char *name, GError **error)
-{
-	CLEANUP(cert) struct cert *cert = cert_text_find(call, name, error);
-
-	if (cert == NULL)
-		return NULL;
-	g_autoptr(GPtrArray) facts = cert_facts(cert);
-	json_t *object = cert_text_facts(facts);
-	CLEANUP(cert_row)
-	struct cert_row *row = certs_find(call->gateway->db, cert_thumbprint(cert), NULL);
-	if (row != NULL)
-		add_origin(object, row);
-	add_selections(call, object, cert_thumbprint(cert));
-	add_verdicts(call, object, cert);
-	return object;
-}
-
-json_t *
-cert_show(struct call *call, GError **error)
-{
-	g_auto(GStrv) names = call_list(call, "certs");
-	json_t *array = json_array();
-
-	for (char **name = names; *name != NULL; name++) {
-		json_t *object = show_one(call, *name, error);
-
-		if (object == NULL) {
-			json_decref(array);
-			return NULL;
-		}
-		json_array_append_new(array, object);
-	}
-	json_t *answer = json_object();
-	json_object_set_new(answer, "certificates", array);
-	return answer;
 }
 
 /* --- import, export --- */
@@ -218,7 +125,7 @@ cert_import(struct call *call, GError **error)
 	    call, call_flag(call, "roots") ? IMPORTING_WITH_ROOTS : IMPORTING_STORE, error);
 }
 
-/* The valid ones of an address: what a selection would use. */
+/* The valid ones of an address; with those of an earlier key, mail of then can be read. */
 static gboolean
 add_by_email(struct call *call, GPtrArray *certs, gboolean only_with_key, GError **error)
 {
@@ -234,13 +141,17 @@ add_by_email(struct call *call, GPtrArray *certs, gboolean only_with_key, GError
 		const struct cert_row *row = g_ptr_array_index(rows, i);
 		CLEANUP(cert) struct cert *cert = NULL;
 
-		if ((only_with_key && !row->has_key) ||
-		    row->not_after < clock_now(call->gateway->clock))
+		if (only_with_key && !row->has_key)
 			continue;
 		cert = cert_parse(row->der, error);
 		if (cert == NULL)
 			return FALSE;
-		g_ptr_array_add(certs, cert_ref(cert));
+		CLEANUP(verdict)
+		struct verdict *verdict = trust_judge(call->gateway->trust, cert, TRUST_ANY, error);
+		if (verdict == NULL)
+			return FALSE;
+		if (verdict->state == VERDICT_VALID && !cert_is_among(cert, certs))
+			g_ptr_array_add(certs, cert_ref(cert));
 	}
 	return TRUE;
 }
@@ -354,6 +265,45 @@ delete_certs(struct change *change, struct tx *tx, gpointer data, GError **error
 	return json_pack("{s:i}", "deleted", (int)certs->len);
 }
 
+/* What would be missing without it; NULL: nothing, and FALSE with *error: that is not known. */
+static gboolean
+what_needs(struct call *call, const struct cert *cert, char **text, GError **error)
+{
+	g_autoptr(GPtrArray) uses = cert_uses(call, cert, error);
+	g_autoptr(GPtrArray) cas = cas_list(call->gateway->db, error);
+	g_autoptr(GString) out = g_string_new(NULL);
+	gint64 issued = 0;
+
+	*text = NULL;
+	if (uses == NULL || cas == NULL)
+		return FALSE;
+	for (guint i = 0; i < uses->len; i++) {
+		g_autofree char *use = cert_use_text(g_ptr_array_index(uses, i));
+
+		if (i < USES_SHOWN)
+			g_string_append_printf(out, "%s%s", i > 0 ? "; " : "it is selected: ", use);
+	}
+	if (uses->len > USES_SHOWN)
+		g_string_append_printf(out, "; and %u more", uses->len - USES_SHOWN);
+	for (guint i = 0; i < cas->len; i++)
+		if (g_strcmp0(((const struct ca_row *)cas->pdata[i])->thumbprint,
+			      cert_thumbprint(cert)) == 0)
+			g_string_append_printf(out, "%sit is the certificate of the CA '%s' here",
+					       out->len > 0 ? "; " : "",
+					       ((const struct ca_row *)cas->pdata[i])->name);
+	if (cert_is_ca(cert) &&
+	    !certs_count_below(call->gateway->db, cert_subject_key(cert), &issued, error))
+		return FALSE;
+	if (issued > 0)
+		g_string_append_printf(out,
+				       "%s%" G_GINT64_FORMAT " certificates name it as issuer, "
+				       "directly or not",
+				       out->len > 0 ? "; " : "", issued);
+	if (out->len > 0)
+		*text = g_strdup(out->str);
+	return TRUE;
+}
+
 json_t *
 cert_delete(struct call *call, GError **error)
 {
@@ -363,14 +313,14 @@ cert_delete(struct call *call, GError **error)
 		return NULL;
 	for (guint i = 0; i < certs->len; i++) {
 		const struct cert *cert = g_ptr_array_index(certs, i);
-		g_autoptr(GPtrArray) selected =
-		    selections_by_thumbprint(call->gateway->db, cert_thumbprint(cert), error);
+		g_autofree char *need = NULL;
 
-		if (selected == NULL)
+		if (call_flag(call, "yes"))
+			break;
+		if (!what_needs(call, cert, &need, error))
 			return NULL;
-		if (selected->len > 0 &&
-		    !call_is_sure(call, &answer, "%s is selected for %u scopes", cert_subject(cert),
-				  selected->len))
+		if (need != NULL &&
+		    !call_is_sure(call, &answer, "%s: %s", cert_subject(cert), need))
 			return answer;
 	}
 	return change_run(call, delete_certs, certs, error);

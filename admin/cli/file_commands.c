@@ -25,10 +25,10 @@
 static gboolean
 looks_like_thumbprint(const char *text)
 {
-	g_autofree char *lower = g_ascii_strdown(text, -1);
-	gsize length = strlen(lower);
+	g_autofree char *digits = hex_from_spelling(text);
+	gsize length = digits != NULL ? strlen(digits) : 0;
 
-	return length >= THUMBPRINT_MIN_DIGITS && length <= THUMBPRINT_DIGITS && hex_is(lower);
+	return length >= THUMBPRINT_MIN_DIGITS && length <= THUMBPRINT_DIGITS;
 }
 
 gboolean

@@ -84,12 +84,15 @@ run_remote(const struct command_line *line)
 		}
 	}
 	CLEANUP(client) struct client *client = client_new(path, line->config_path);
-	run_call(client, line, &answer);
+	if (run_wants_all(line))
+		run_all(client, line, &answer);
+	else
+		run_call(client, line, &answer);
 	if (answer.problem != NULL)
 		complain(line->operation, answer.problem);
 	else if (answer.exit_status == CLIENT_EXIT_NOT_FOUND && line->format == OUTPUT_TABLE)
 		complain(line->operation, "nothing in the record fits");
-	else if (!run_print(line, answer.document, &problem)) {
+	else if (!run_wants_all(line) && !run_print(line, answer.document, &problem)) {
 		complain(line->operation, problem->message);
 		answer.exit_status = CLIENT_EXIT_FAILED;
 	}

@@ -8,268 +8,12 @@
 #include <unistd.h>
 
 #include "admin/api/json_memory.h"
+#include "admin/cli/output_cell.h"
+#include "admin/cli/output_list.h"
 #include "store/base/printable.h"
 #include "store/base/secret.h"
 
-#define CELL_MAX_BYTES 4096
 #define BAR_WIDTH 30
-#define COLUMN_GAP 2
-#define DIGEST_DIGITS 128 /* SHA-512 */
-#define DIGEST_SHOWN 16
-
-static const struct {
-	const char *word;
-	const char *colour;
-} coloured_words[] = {
-	{ "valid", "32" },   { "good", "32" },      { "ok", "32" },       { "new", "32" },
-	{ "done", "32" },    { "issued", "32" },    { "invalid", "31" },  { "revoked", "31" },
-	{ "bad", "31" },     { "failed", "31" },    { "rejected", "31" }, { "deny", "31" },
-	{ "unknown", "33" }, { "untrusted", "33" }, { "warning", "33" },  { "pending", "33" },
-	{ "partial", "33" }, { "mismatch", "33" },
-};
-
-/* --- cells --- */
-
-static char *cell_text(const json_t *value);
-
-static char *
-array_text(const json_t *array)
-{
-	GString *out = g_string_new(NULL);
-
-	for (gsize i = 0; i < json_array_size(array); i++) {
-		g_autofree char *item = cell_text(json_array_get(array, i));
-
-		g_string_append_printf(out, "%s%s", i > 0 ? ", " : "", item);
-	}
-	return g_string_free(out, FALSE);
-}
-
-/* Not yet printable. */
-static char *
-cell_text(const json_t *value)
-{
-	switch (json_typeof(value)) {
-	case JSON_STRING:
-		return g_strdup(json_string_value(value));
-	case JSON_INTEGER:
-		return g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	case JSON_REAL:
-		return g_strdup_printf("%.3f", json_real_value(value));
-	case JSON_TRUE:
-		return g_strdup("yes");
-	case JSON_FALSE:
-		return g_strdup("no");
-	case JSON_ARRAY:
-		return array_text(value);
-	case JSON_NULL:
-		return g_strdup("");
-	case JSON_OBJECT:
-		break;
-	}
-	if (json_object_size(value) == 0)
-		return g_strdup("none");
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-	char *copy = g_strdup(text);
-
-	json_memory_free(text);
-	return copy;
-}
-
-static char *
-item_cell(const json_t *item, const char *name)
-{
-	const json_t *value = json_object_get(item, name);
-
-	return value != NULL ? cell_text(value) : g_strdup("");
-}
-
-static void
-append_coloured(GString *out, const char *text, enum output_colour colour)
-{
-	if (colour == OUTPUT_COLOURED) {
-		for (gsize i = 0; i < G_N_ELEMENTS(coloured_words); i++) {
-			if (strcmp(coloured_words[i].word, text) == 0) {
-				g_string_append_printf(out, "\033[%sm%s\033[0m",
-						       coloured_words[i].colour, text);
-				return;
-			}
-		}
-	}
-	g_string_append(out, text);
-}
-
-static void
-append_blanks(GString *out, gsize count)
-{
-	for (gsize i = 0; i < count; i++)
-		g_string_append_c(out, ' ');
-}
-
-/* Columns that a character takes on a terminal, roughly. */
-static gsize
-text_width(const char *text)
-{
-	gsize width = 0;
-
-	for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p)) {
-		gunichar c = g_utf8_get_char(p);
-
-		width += g_unichar_iswide(c) ? 2 : g_unichar_iszerowidth(c) ? 0 : 1;
-	}
-	return width;
-}
-
-/* --- lists --- */
-
-struct column {
-	char *name;
-	gsize cut; /* at most so many bytes in a table; 0: all */
-	gsize width;
-};
-
-static GArray *
-columns_parse(const char *text)
-{
-	GArray *columns = g_array_new(FALSE, TRUE, sizeof(struct column));
-	g_auto(GStrv) words = g_strsplit(text, " ", -1);
-
-	for (char **word = words; *word != NULL; word++) {
-		g_auto(GStrv) parts = g_strsplit(*word, ":", 2);
-		struct column column = { .name = g_strdup(parts[0]) };
-
-		if (parts[1] != NULL)
-			column.cut = (gsize)g_ascii_strtoull(parts[1], NULL, 10);
-		g_array_append_val(columns, column);
-	}
-	return columns;
-}
-
-static void
-columns_free(GArray *columns)
-{
-	for (guint i = 0; i < columns->len; i++)
-		g_free(g_array_index(columns, struct column, i).name);
-	g_array_unref(columns);
-}
-
-static char *
-heading(const char *name)
-{
-	char *text = g_ascii_strup(name, -1);
-
-	return g_strdelimit(text, "_-", ' ');
-}
-
-/* Whole digests among other words make a table too wide: their first digits name them as well. */
-static void
-cut_digests(char *text)
-{
-	char *to = text;
-
-	for (const char *p = text; *p != '\0';) {
-		gsize run = 0;
-
-		while (g_ascii_isxdigit(p[run]))
-			run++;
-		gsize kept = run >= DIGEST_DIGITS ? DIGEST_SHOWN : MAX(run, 1);
-		memmove(to, p, kept);
-		to += kept;
-		p += MAX(run, 1);
-	}
-	*to = '\0';
-}
-
-static char *
-table_cell(const json_t *item, const struct column *column)
-{
-	g_autofree char *raw = item_cell(item, column->name);
-	char *safe = printable_cell(raw, CELL_MAX_BYTES);
-
-	if (column->cut > 0 && strlen(safe) > column->cut)
-		safe[column->cut] = '\0'; /* such columns are hex */
-	else
-		cut_digests(safe);
-	return safe;
-}
-
-static void
-append_row(GString *out, const GArray *columns, char **cells, enum output_colour colour)
-{
-	for (guint i = 0; i < columns->len; i++) {
-		const struct column *column = &g_array_index(columns, struct column, i);
-
-		append_coloured(out, cells[i], colour);
-		if (i + 1 < columns->len)
-			append_blanks(out, column->width - text_width(cells[i]) + COLUMN_GAP);
-	}
-	while (out->len > 0 && out->str[out->len - 1] == ' ')
-		g_string_truncate(out, out->len - 1);
-	g_string_append_c(out, '\n');
-}
-
-static char **
-row_cells(const json_t *item, const GArray *columns)
-{
-	char **cells = g_new0(char *, columns->len + 1);
-
-	for (guint i = 0; i < columns->len; i++) {
-		const struct column *column = &g_array_index(columns, struct column, i);
-
-		cells[i] = item != NULL ? table_cell(item, column) : heading(column->name);
-	}
-	return cells;
-}
-
-static char *
-table_text(const char *column_names, const json_t *items, enum output_colour colour)
-{
-	GString *out = g_string_new(NULL);
-	GArray *columns = columns_parse(column_names);
-	g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
-
-	g_ptr_array_add(rows, row_cells(NULL, columns));
-	for (gsize i = 0; i < json_array_size(items); i++)
-		g_ptr_array_add(rows, row_cells(json_array_get(items, i), columns));
-	for (guint r = 0; r < rows->len; r++) {
-		char **cells = g_ptr_array_index(rows, r);
-
-		for (guint i = 0; i < columns->len; i++) {
-			struct column *column = &g_array_index(columns, struct column, i);
-
-			column->width = MAX(column->width, text_width(cells[i]));
-		}
-	}
-	for (guint r = 0; r < rows->len; r++)
-		append_row(out, columns, g_ptr_array_index(rows, r),
-			   r == 0 ? OUTPUT_PLAIN : colour);
-	columns_free(columns);
-	return g_string_free(out, FALSE);
-}
-
-static char *
-csv_text(const char *column_names, const json_t *items)
-{
-	GString *out = g_string_new(NULL);
-	GArray *columns = columns_parse(column_names);
-
-	for (guint i = 0; i < columns->len; i++)
-		g_string_append_printf(out, "%s%s", i > 0 ? "," : "",
-				       g_array_index(columns, struct column, i).name);
-	g_string_append(out, "\r\n");
-	for (gsize r = 0; r < json_array_size(items); r++) {
-		for (guint i = 0; i < columns->len; i++) {
-			const struct column *column = &g_array_index(columns, struct column, i);
-			g_autofree char *raw = item_cell(json_array_get(items, r), column->name);
-			g_autofree char *cell = printable_csv(raw);
-
-			g_string_append_printf(out, "%s%s", i > 0 ? "," : "", cell);
-		}
-		g_string_append(out, "\r\n");
-	}
-	columns_free(columns);
-	return g_string_free(out, FALSE);
-}
 
 /* --- documents --- */
 
@@ -302,7 +46,7 @@ append_line(GString *out, const char *line, gsize indent)
 {
 	g_autofree char *safe = printable_cell(line, CELL_MAX_BYTES);
 
-	append_blanks(out, indent);
+	output_cell_blanks(out, indent);
 	g_string_append_printf(out, "%s\n", safe);
 }
 
@@ -319,7 +63,7 @@ append_lines(GString *out, const json_t *value, gsize indent)
 		return;
 	}
 	for (gsize i = 0; i < json_array_size(value); i++) {
-		g_autofree char *item = cell_text(json_array_get(value, i));
+		g_autofree char *item = output_cell_text(json_array_get(value, i));
 
 		append_line(out, item, indent);
 	}
@@ -335,7 +79,7 @@ append_pair(GString *out, const char *name, const json_t *value, gsize indent, g
 	g_autofree char *label = g_strdup(name);
 
 	g_strdelimit(label, "_", ' ');
-	append_blanks(out, indent);
+	output_cell_blanks(out, indent);
 	if (is_nested(value)) {
 		g_string_append_printf(out, "%s:\n", label);
 		append_document(out, value, indent + 2, colour);
@@ -346,11 +90,11 @@ append_pair(GString *out, const char *name, const json_t *value, gsize indent, g
 		append_lines(out, value, indent + 2);
 		return;
 	}
-	g_autofree char *raw = cell_text(value);
+	g_autofree char *raw = output_cell_text(value);
 	g_autofree char *safe = printable_cell(raw, CELL_MAX_BYTES);
 	g_string_append_printf(out, "%s:", label);
-	append_blanks(out, *safe != '\0' ? width - text_width(label) + 1 : 0);
-	append_coloured(out, safe, colour);
+	output_cell_blanks(out, *safe != '\0' ? width - output_cell_width(label) + 1 : 0);
+	output_cell_coloured(out, safe, colour);
 	g_string_append_c(out, '\n');
 }
 
@@ -370,15 +114,15 @@ append_document(GString *out, const json_t *document, gsize indent, enum output_
 		return;
 	}
 	if (!json_is_object(document)) {
-		g_autofree char *raw = cell_text(document);
+		g_autofree char *raw = output_cell_text(document);
 		g_autofree char *safe = printable_cell(raw, CELL_MAX_BYTES);
 
-		append_blanks(out, indent);
+		output_cell_blanks(out, indent);
 		g_string_append_printf(out, "%s\n", safe);
 		return;
 	}
 	json_object_foreach((json_t *)document, name, value) if (!is_nested(value)) width =
-	    MAX(width, text_width(name));
+	    MAX(width, output_cell_width(name));
 	json_object_foreach((json_t *)document, name, value)
 	    append_pair(out, name, value, indent, width, colour);
 }
@@ -398,12 +142,12 @@ append_remarks(GString *out, const json_t *answer, enum output_colour colour)
 			continue;
 		g_string_append_c(out, '\n');
 		if (!json_is_array(value)) {
-			append_pair(out, name, value, 0, text_width(name), colour);
+			append_pair(out, name, value, 0, output_cell_width(name), colour);
 			continue;
 		}
 		g_string_append_printf(out, "%s:\n", name);
 		for (gsize i = 0; i < json_array_size(value); i++) {
-			g_autofree char *raw = cell_text(json_array_get(value, i));
+			g_autofree char *raw = output_cell_text(json_array_get(value, i));
 			g_autofree char *safe = printable_cell(raw, CELL_MAX_BYTES);
 
 			g_string_append_printf(out, "  %zu. %s\n", i + 1, safe);
@@ -412,10 +156,16 @@ append_remarks(GString *out, const json_t *answer, enum output_colour colour)
 }
 
 static char *
-list_text(const char *columns, const json_t *answer, enum output_colour colour)
+list_text(const char *columns, const json_t *answer, enum output_format format,
+	  enum output_colour colour)
 {
-	g_autofree char *table = table_text(columns, json_object_get(answer, "items"), colour);
-	GString *out = g_string_new(table);
+	CLEANUP(output_list)
+	struct output_list *list = output_list_new(columns, format, colour);
+	GString *out = g_string_new(NULL);
+
+	output_list_page(list, json_object_get(answer, "items"), out);
+	if (format == OUTPUT_CSV)
+		return g_string_free(out, FALSE);
 
 	append_remarks(out, answer, colour);
 	return g_string_free(out, FALSE);
@@ -447,8 +197,7 @@ output_text(const char *columns, const json_t *answer, enum output_format format
 		return g_str_has_suffix(text, "\n") ? g_strdup(text)
 						    : g_strconcat(text, "\n", NULL);
 	if (*columns != '\0' && json_is_array(items))
-		return format == OUTPUT_CSV ? csv_text(columns, items)
-					    : list_text(columns, answer, colour);
+		return list_text(columns, answer, format, colour);
 	GString *out = g_string_new(NULL);
 	append_document(out, answer, 0, colour);
 	return g_string_free(out, FALSE);

@@ -12,6 +12,7 @@
 #include "admin/api/arguments.h"
 #include "admin/cli/explain_text.h"
 #include "admin/cli/output.h"
+#include "admin/cli/output_list.h"
 #include "admin/cli/upload.h"
 #include "store/base/error.h"
 #include "store/base/printable.h"
@@ -19,6 +20,8 @@
 /* Below the daemon's limit on requests, base64 included. */
 #define PIECE_MAX_BYTES (16 * 1024 * 1024)
 #define PIECE_FILES_MAX 500
+/* Large enough to be quick, small enough for an answer within seconds. */
+#define PAGE_ROWS 500
 
 /* --- arguments --- */
 
@@ -280,6 +283,73 @@ run_call(struct client *client, const struct command_line *line, struct client_a
 		call_with_files(client, line, files, arguments, answer);
 	else
 		call_once(client, line, arguments, answer);
+	json_decref(arguments);
+}
+
+/* --- lists of any length --- */
+
+gboolean
+run_wants_all(const struct command_line *line)
+{
+	return operation_argument(line->operation, "after") != NULL &&
+	       operation_argument(line->operation, "all") != NULL && command_line_flag(line, "all");
+}
+
+static gboolean
+print_text(GString *text)
+{
+	gboolean printed = fputs(text->str, stdout) >= 0 && fflush(stdout) == 0;
+
+	g_string_truncate(text, 0);
+	return printed;
+}
+
+/* One page; FALSE when it was the last one or something failed. */
+static gboolean
+next_page(struct client *client, const struct command_line *line, json_t *arguments,
+	  struct output_list *list, struct client_answer *answer)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	client_call(client, line->operation, arguments, answer);
+	if (answer->problem != NULL)
+		return FALSE;
+	const char *next = json_string_value(json_object_get(answer->document, "next"));
+	output_list_page(list, json_object_get(answer->document, "items"), text);
+	if (next != NULL)
+		json_object_set_new(arguments, "after", json_string(next));
+	else
+		output_list_end(list, text);
+	if (!print_text(text)) {
+		answer->problem = g_strdup_printf("standard output: %s", g_strerror(errno));
+		answer->exit_status = CLIENT_EXIT_FAILED;
+		return FALSE;
+	}
+	if (next == NULL)
+		return FALSE;
+	client_answer_clear(answer);
+	return TRUE;
+}
+
+void
+run_all(struct client *client, const struct command_line *line, struct client_answer *answer)
+{
+	g_autoptr(GError) problem = NULL;
+	json_t *arguments = plain_arguments(line, &problem);
+	CLEANUP(output_list)
+	struct output_list *list =
+	    output_list_new(line->operation->columns, line->format, output_colour_of(stdout));
+
+	memset(answer, 0, sizeof *answer);
+	if (arguments == NULL) {
+		fail_run(answer, problem);
+		return;
+	}
+	json_object_del(arguments, "all");
+	if (json_object_get(arguments, "limit") == NULL)
+		json_object_set_new(arguments, "limit", json_integer(PAGE_ROWS));
+	while (next_page(client, line, arguments, list, answer)) {
+	}
 	json_decref(arguments);
 }
 

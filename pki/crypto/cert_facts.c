@@ -121,6 +121,28 @@ validation_level(const char *oid)
 	static const char *const types[] = { "mailbox", "organization", "sponsor", "individual" };
 	static const char *const generations[] = { "legacy", "multipurpose", "strict" };
 
+	/* Others by name: CA/Browser Forum; ETSI EN 319 411-1 section 5.3, 411-2 section 5.3. */
+	static const struct {
+		const char *oid, *text;
+	} others[] = {
+		{ "2.23.140.1.1", "extended validation (web server)" },
+		{ "2.23.140.1.2.1", "domain validated (web server)" },
+		{ "2.23.140.1.2.2", "organization validated (web server)" },
+		{ "2.23.140.1.2.3", "individual validated (web server)" },
+		{ "0.4.0.2042.1.1", "normalised (NCP)" },
+		{ "0.4.0.2042.1.2", "normalised, key in a secure device (NCP+)" },
+		{ "0.4.0.2042.1.3", "lightweight (LCP)" },
+		{ "0.4.0.194112.1.0", "qualified, natural person (QCP-n)" },
+		{ "0.4.0.194112.1.1", "qualified, legal person (QCP-l)" },
+		{ "0.4.0.194112.1.2",
+		  "qualified, natural person, key in a qualified device (QCP-n-qscd)" },
+		{ "0.4.0.194112.1.3",
+		  "qualified, legal person, key in a qualified device (QCP-l-qscd)" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+		if (strcmp(others[i].oid, oid) == 0)
+			return g_strdup(others[i].text);
 	if (!g_str_has_prefix(oid, "2.23.140.1.5.") || strlen(oid) != 16 || oid[14] != '.')
 		return NULL;
 	int type = oid[13] - '1', generation = oid[15] - '1';
@@ -141,7 +163,7 @@ add_policies(GPtrArray *facts, X509 *x509)
 
 		fact_add_many(facts, "policy", oid);
 		if (level != NULL)
-			fact_add(facts, "validation-level", level);
+			fact_add_many(facts, "validation-level", level);
 	}
 	sk_POLICYINFO_pop_free(policies, POLICYINFO_free);
 }

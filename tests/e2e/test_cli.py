@@ -13,47 +13,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from commands import Cli, file_with, openssl  # noqa: E402
 from harness import INSIDE, PARTNER, Failed, Site, Tap, program, wait_until  # noqa: E402
 
 ALICE, BOB = f"alice@{INSIDE}", f"bob@{PARTNER}"
-
-
-class Cli:
-    """Commands of one site, with what they must answer."""
-
-    def __init__(self, site, tap):
-        self.site, self.tap = site, tap
-
-    def run(self, *args, stdin=None, user=None, fds=(), env=None):
-        extra = {}
-        if user:
-            record = pwd.getpwnam(user)
-            extra = {"user": record.pw_uid, "group": record.pw_gid, "extra_groups": []}
-        return subprocess.run([program("postseal"), "-c", self.site.config, *args], capture_output=True, text=True,
-                              input=stdin, timeout=180, pass_fds=fds, env=env, **extra)
-
-    def expect(self, status, *args, error=None, output=None, name=None, **how):
-        done = self.run(*args, **how)
-        good = done.returncode == status
-        good = good and (error is None or (error in done.stderr and done.stderr.count("\n") == 1))
-        good = good and (output is None or output in done.stdout)
-        self.tap.ok(good, name or f"{' '.join(args)[:70]}: {status}",
-                    f"exit {done.returncode}\nstdout: {done.stdout[-800:]}\nstderr: {done.stderr[-800:]}")
-        return done
-
-    def json(self, *args):
-        return json.loads(self.run(*args, "--json").stdout)
-
-
-def file_with(site, name, content, mode=0o600):
-    path = os.path.join(site.folder, name)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as f:
-        f.write(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def openssl(*args, stdin=None):
-    return subprocess.run(["openssl", *args], input=stdin, capture_output=True, check=True).stdout
 
 
 # -- the nouns ------------------------------------------------------------------------------
@@ -100,7 +63,8 @@ def test_delete_and_import_again(cli):
     one = cli.json("cert", "list", "--email", f"carol@{INSIDE}")["items"][0]
     spki = cli.json("cert", "show", one["thumbprint"])["certificates"][0]["spki_sha256"]
     cli.expect(1, "key", "delete", spki, error="can never be read again; add --yes")
-    cli.expect(0, "cert", "delete", one["thumbprint"])
+    cli.expect(1, "cert", "delete", one["thumbprint"], error=f"encrypt for carol@{INSIDE} (automatic)")
+    cli.expect(0, "cert", "delete", one["thumbprint"], "--yes")
     cli.expect(0, "key", "delete", spki)
     cli.expect(5, "key", "show", spki)
     folder = os.path.join(site.folder, "many")

@@ -265,6 +265,40 @@ test_admin(void)
 	g_assert_cmpuint(older->len, ==, 1);
 }
 
+static gboolean
+many_tx(struct tx *tx, gpointer data, GError **error)
+{
+	static const struct actor root = { "root", 0, "socket" };
+
+	return audit_admin(tx, &root, "cert import", data, "40 new", error);
+}
+
+/* Random digits: what can be compressed would have fitted. */
+static void
+test_many_objects(void)
+{
+	g_autoptr(GString) names = g_string_new("first");
+	g_autoptr(GError) error = NULL;
+
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *db = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+	for (guint i = 0; i < 40; i++) {
+		g_autofree char *number = g_strdup_printf("%u", i);
+		g_autofree char *digits =
+		    g_compute_checksum_for_string(G_CHECKSUM_SHA512, number, -1);
+		g_string_append_printf(names, " %s", digits);
+	}
+	g_assert_true(db_transaction(db, many_tx, names->str, &error));
+	g_assert_no_error(error);
+	g_autoptr(GPtrArray) rows = audit_admin_list(db, NULL, 0, 0, &error);
+	const struct audit_admin_row *row = g_ptr_array_index(rows, 0);
+	g_assert_true(g_str_has_prefix(row->object, "first ") &&
+		      g_str_has_suffix(row->object, " ..."));
+	g_assert_nonnull(strstr(row->detail, names->str));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -277,6 +311,7 @@ main(int argc, char **argv)
 	g_test_add_func("/audit/the end writes what waits", test_stop_writes);
 	g_test_add_func("/audit/days come and go whole", test_days);
 	g_test_add_func("/audit/acts of administrators", test_admin);
+	g_test_add_func("/audit/an act on many objects", test_many_objects);
 	int status = g_test_run();
 	scratch_pg_stop(pg);
 	return status;
