@@ -35,3 +35,6 @@ tests_unit_pki_test_judge_SOURCES = %D%/test_judge.c
 tests_unit_pki_test_judge_LDADD = $(PKI_LIBS)
 tests_unit_pki_test_sentences_SOURCES = %D%/test_sentences.c
 tests_unit_pki_test_sentences_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_pkits
+tests_unit_pki_test_pkits_SOURCES = %D%/test_pkits.c $(STORE_FIXTURE)
+tests_unit_pki_test_pkits_LDADD = $(TEST_LIBS) $(PKI_LIBS)
