@@ -23,6 +23,7 @@ struct judgement {
 	struct cert *cert;
 	GPtrArray *signers;       /* struct cert that may sign lists */
 	GHashTable *signer_paths; /* "signer anchor" thumbprints -> GPtrArray, or NULL for none */
+	GPtrArray *asked;         /* struct asked, one a complete path */
 };
 
 static void
@@ -54,6 +55,7 @@ chain_report_free(struct chain_report *report)
 	if (report == NULL)
 		return;
 	g_free(report->reason);
+	g_free(report->revocation);
 	for (int i = 0; i < CHAIN_FAULTS; i++)
 		g_free(report->faults[i]);
 	g_ptr_array_unref(report->path);
@@ -217,40 +219,80 @@ is_required(const struct chain_options *options, const struct cert *issuer)
 		g_hash_table_contains(options->strict_issuers, cert_thumbprint(issuer)));
 }
 
-/* Of several answers the one that says revoked, else the newest that counts now. */
-static const struct chain_status *
-find_status(const struct chain_options *options, const struct cert *cert, const struct cert *issuer)
+/* What was found on the way along one complete path. */
+struct asked {
+	GPtrArray *path;
+	guint32 wanted;
+	char *source;
+};
+
+static void
+asked_free(gpointer data)
 {
-	const struct chain_status *best = NULL;
+	struct asked *asked = data;
 
-	for (guint i = 0; options->statuses != NULL && i < options->statuses->len; i++) {
-		const struct chain_status *status = options->statuses->pdata[i];
-
-		if (strcmp(status->thumbprint, cert_thumbprint(cert)) != 0 ||
-		    strcmp(status->issuer_spki, cert_spki_sha256(issuer)) != 0 ||
-		    status->this_update > options->at)
-			continue;
-		if (status->kind == CHAIN_STATUS_REVOKED)
-			return status;
-		if (status->next_update >= options->at &&
-		    (best == NULL || best->this_update < status->this_update))
-			best = status;
-	}
-	return best;
+	g_ptr_array_unref(asked->path);
+	g_free(asked->source);
+	g_free(asked);
 }
 
-/* One certificate of a path, by lists and answers together; *text is why it is not good. */
+/* Lists that are in date say good: a grace is none of OCSP's. */
+static gboolean
+is_listed(const struct crl_check *check, enum crl_answer answer, const struct crl_finding *finding)
+{
+	return answer == CRL_ANSWER_GOOD && (finding->valid_until == CLOCK_NEVER ||
+					     finding->valid_until - check->grace >= check->at);
+}
+
+static char *
+list_source(const struct crl *list)
+{
+	g_autofree char *when = clock_format(crl_this_update(list));
+
+	return g_strdup_printf("CRL of '%s' of %s", crl_issuer(list), when);
+}
+
+/* Weighs what a responder says against what lists say: revoked by either is revoked. TRUE: it is
+ * the responder that speaks. */
+static gboolean
+weigh_status(const struct chain_options *options, const struct chain_status_finding *status,
+	     enum crl_answer *answer, struct crl_finding *finding)
+{
+	if (!status->counts || *answer == CRL_ANSWER_REVOKED)
+		return FALSE;
+	switch (status->status->kind) {
+	case CHAIN_STATUS_REVOKED:
+		*answer = CRL_ANSWER_REVOKED;
+		finding->revoked_at = status->status->revoked_at;
+		finding->reason = status->status->reason;
+		finding->list_issuer = status->status->responder;
+		return TRUE;
+	case CHAIN_STATUS_GOOD:
+		if (*answer == CRL_ANSWER_GOOD && options->status_use != CHAIN_STATUS_PREFER)
+			return FALSE;
+		*answer = CRL_ANSWER_GOOD;
+		finding->valid_until = MIN(finding->valid_until, status->status->next_update);
+		return TRUE;
+	case CHAIN_STATUS_UNKNOWN:
+	case CHAIN_STATUS_NONE:
+		break;
+	}
+	return FALSE;
+}
+
+/* One certificate of a path, by lists and answers together; *text is why it is not good. asked
+ * NULL: the path does not lead to an anchor. */
 static enum crl_answer
-ask(struct judgement *judgement, GPtrArray *path, guint index, gboolean complete, char **text,
+ask(struct judgement *judgement, GPtrArray *path, guint index, struct asked *asked, char **text,
     const char **remedy)
 {
 	const struct chain_options *options = judgement->options;
 	const struct cert *cert = path->pdata[index], *issuer = path->pdata[index + 1];
-	const struct chain_status *status = find_status(options, cert, issuer);
+	struct chain_status_finding status = chain_status_find(options, cert, issuer);
 	struct crl_finding finding = { .valid_until = CLOCK_NEVER };
 	struct crl_check check = {
 		.crls = options->crls,
-		.signers = complete ? judgement->signers : NULL,
+		.signers = asked != NULL ? judgement->signers : NULL,
 		.at = options->at,
 		.grace = is_required(options, issuer) ? 0 : options->crl_grace,
 		.signer_path = signer_path,
@@ -258,36 +300,43 @@ ask(struct judgement *judgement, GPtrArray *path, guint index, gboolean complete
 		.steps = &judgement->report->work.list_steps,
 	};
 	enum crl_answer answer = crl_check_cert(&check, path, index, &finding);
-	enum sentence sentence = SENTENCE_REVOKED;
+	gboolean listed = is_listed(&check, answer, &finding);
 
 	*text = NULL;
-	if (answer != CRL_ANSWER_REVOKED && status != NULL &&
-	    status->kind == CHAIN_STATUS_REVOKED) {
-		answer = CRL_ANSWER_REVOKED;
-		sentence = SENTENCE_REVOKED_STATUS;
-		finding.revoked_at = status->revoked_at;
-		finding.reason = status->reason;
-		finding.list_issuer =
-		    status->responder != NULL ? status->responder : cert_issuer(cert);
-	} else if (answer == CRL_ANSWER_UNKNOWN && status != NULL &&
-		   status->kind == CHAIN_STATUS_GOOD && options->status_use != CHAIN_STATUS_OFF) {
-		answer = CRL_ANSWER_GOOD;
-		finding.valid_until = status->next_update;
-	}
+	if (asked != NULL && answer != CRL_ANSWER_REVOKED &&
+	    chain_status_wanted(options, cert, &status, listed))
+		asked->wanted |= (guint32)1 << index;
+	gboolean by_status = weigh_status(options, &status, &answer, &finding);
 	if (answer == CRL_ANSWER_REVOKED) {
+		enum sentence sentence = by_status ? SENTENCE_REVOKED_STATUS : SENTENCE_REVOKED;
 		g_autofree char *when = clock_format(finding.revoked_at);
 		*text = sentence_make(sentence, cert_subject(cert), when,
-				      crl_reason_name(finding.reason), finding.list_issuer, NULL);
+				      crl_reason_name(finding.reason),
+				      finding.list_issuer != NULL ? finding.list_issuer : "", NULL);
 		*remedy = sentence_remedy(sentence);
 	} else if (answer == CRL_ANSWER_UNKNOWN) {
-		*text = g_steal_pointer(&finding.why);
+		*text = chain_status_explain(options, cert, &status, g_steal_pointer(&finding.why));
 		*remedy = finding.remedy;
 	} else {
 		judgement->report->valid_until =
 		    MIN(judgement->report->valid_until, finding.valid_until);
 	}
+	if (asked != NULL && index == 0 && (by_status || finding.list != NULL))
+		asked->source =
+		    by_status ? chain_status_source(status.status) : list_source(finding.list);
 	g_free(finding.why);
 	return answer;
+}
+
+/* What comes above one that ended the look: would be asked about all the same. */
+static void
+want_rest(const struct judgement *judgement, struct asked *asked, guint from)
+{
+	const struct chain_status_finding none = { NULL, FALSE };
+
+	for (guint i = from; i + 1 < asked->path->len; i++)
+		if (chain_status_wanted(judgement->options, asked->path->pdata[i], &none, FALSE))
+			asked->wanted |= (guint32)1 << i;
 }
 
 /* All of a complete path. FALSE: it fails, and the search knows why. TRUE for a certificate that
@@ -297,12 +346,15 @@ check_revocation(struct judgement *judgement, GPtrArray *path)
 {
 	gint64 before = judgement->report->valid_until;
 	gboolean unchecked = FALSE;
+	struct asked *asked = g_new0(struct asked, 1);
 
+	asked->path = g_ptr_array_copy(path, NULL, NULL);
+	g_ptr_array_add(judgement->asked, asked);
 	for (guint i = 0; i + 1 < path->len; i++) {
 		gboolean required = is_required(judgement->options, path->pdata[i + 1]);
 		const char *remedy = "";
 		char *text = NULL;
-		enum crl_answer answer = ask(judgement, path, i, TRUE, &text, &remedy);
+		enum crl_answer answer = ask(judgement, path, i, asked, &text, &remedy);
 
 		if (answer == CRL_ANSWER_REVOKED && i == 0) {
 			/* No other path makes that undone. */
@@ -313,6 +365,7 @@ check_revocation(struct judgement *judgement, GPtrArray *path)
 			chain_search_fail(judgement->search, CHAIN_RANK_REVOKED, path,
 					  CHAIN_FAULT_REVOKED, text, remedy);
 		} else if (answer == CRL_ANSWER_UNKNOWN && required) {
+			want_rest(judgement, asked, i + 1);
 			chain_search_fail(judgement->search, CHAIN_RANK_REVOCATION, path,
 					  CHAIN_FAULT_REVOCATION, text, remedy);
 		} else {
@@ -349,7 +402,7 @@ check_issuers_lists(struct judgement *judgement)
 			const char *remedy = "";
 			char *text = NULL;
 
-			if (ask(judgement, path, k, FALSE, &text, &remedy) == CRL_ANSWER_REVOKED)
+			if (ask(judgement, path, k, NULL, &text, &remedy) == CRL_ANSWER_REVOKED)
 				set_fault(judgement->report, CHAIN_FAULT_REVOKED,
 					  g_steal_pointer(&text), remedy);
 			g_free(text);
@@ -382,6 +435,26 @@ take_report_path(struct chain_report *report, GPtrArray *path)
 	g_ptr_array_set_size(report->path, 0);
 	for (guint i = 0; i < path->len; i++)
 		g_ptr_array_add(report->path, cert_ref(path->pdata[i]));
+}
+
+/* What was noted of the path that the report shows. */
+static void
+take_asked(struct judgement *judgement)
+{
+	struct chain_report *report = judgement->report;
+
+	for (guint i = 0; i < judgement->asked->len; i++) {
+		struct asked *asked = judgement->asked->pdata[i];
+		gboolean same = asked->path->len == report->path->len;
+
+		for (guint k = 0; same && k < asked->path->len; k++)
+			same = asked->path->pdata[k] == report->path->pdata[k];
+		if (!same)
+			continue;
+		report->status_wanted = asked->wanted;
+		g_free(report->revocation);
+		report->revocation = g_steal_pointer(&asked->source);
+	}
 }
 
 static gboolean
@@ -492,6 +565,7 @@ chain_check(struct cert *cert, const struct chain_options *options, GError **err
 	g_autoptr(GPtrArray) signers = list_signers(options);
 	g_autoptr(GHashTable) signer_paths =
 	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_path);
+	g_autoptr(GPtrArray) all_asked = g_ptr_array_new_with_free_func(asked_free);
 	struct judgement judgement = {
 		.options = options,
 		.report = report,
@@ -499,6 +573,7 @@ chain_check(struct cert *cert, const struct chain_options *options, GError **err
 		.cert = chain_search_cert(search),
 		.signers = signers,
 		.signer_paths = signer_paths,
+		.asked = all_asked,
 	};
 
 	check_dates(&judgement);
@@ -519,6 +594,7 @@ chain_check(struct cert *cert, const struct chain_options *options, GError **err
 	if (cert_not_before(cert) > options->at)
 		report->valid_until = MIN(report->valid_until, cert_not_before(cert) - 1);
 	lower_to_lists(&judgement);
+	take_asked(&judgement);
 	conclude(&judgement);
 	return g_steal_pointer(&report);
 }

@@ -298,11 +298,13 @@ use_list(struct state *state, const struct crl *crl, const struct point *point)
 		state->finding->revoked_at = item.revoked_at;
 		state->finding->reason = item.reason;
 		state->finding->list_issuer = crl_issuer(crl);
+		state->finding->list = crl;
 		return;
 	}
 	gint64 until =
 	    plus_grace(crl_next_update(delta != NULL ? delta : crl), state->check->grace);
 	state->finding->valid_until = MIN(state->finding->valid_until, until);
+	state->finding->list = crl;
 	state->covered |= current ? reasons : 0;
 }
 

@@ -35,6 +35,7 @@ struct crl_finding {
 	gint64 revoked_at;
 	enum crl_reason reason;
 	gint64 valid_until;      /* the earliest nextUpdate (with grace) that the answer rests on */
+	const struct crl *list;  /* GOOD, REVOKED: one that says so; borrowed */
 	const char *list_issuer; /* REVOKED: whose list says so; borrowed from the list */
 	char *why;               /* UNKNOWN: what is missing, for the reason; owned, may be NULL */
 	const char *remedy;      /* what would mend that */
