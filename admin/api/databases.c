@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/api/serving.h"
 #include "admin/api/temporary_server.h"
 #include "milter/message/spool.h"
 #include "pki/crypto/cms_decrypt.h"
@@ -353,6 +354,8 @@ restore_with(struct call *call, const struct settings *settings, GError **error)
 	gint64 checked = 0;
 
 	if (plain == NULL)
+		return NULL;
+	if (!serving_nobody(settings, error))
 		return NULL;
 	reader = spool_reader_new(plain, 0, spool_size(plain));
 	if (!dump_restore(settings, spool_reader_source(reader), error) ||

@@ -5,11 +5,11 @@ libadmin_a_SOURCES += \
 	%D%/json_memory.c %D%/json_memory.h %D%/local_operation.c %D%/local_operation.h \
 	%D%/paging.c %D%/paging.h %D%/scope_argument.c %D%/scope_argument.h \
 	%D%/cert_show.c %D%/cert_text.c %D%/cert_text.h %D%/cert_uses.c %D%/cert_uses.h %D%/importing.c %D%/importing.h \
-	%D%/authorities.c %D%/certs.c %D%/configs.c %D%/databases.c \
+	%D%/authorities.c %D%/certs.c %D%/configs.c %D%/database_move.c %D%/databases.c \
 	%D%/doctor.c %D%/doctor.h %D%/doctor_files.c %D%/doctor_mta.c %D%/doctor_store.c \
 	%D%/explains.c %D%/keys.c %D%/milter_status.c %D%/milter_status.h \
 	%D%/preference_sets.c %D%/records.c %D%/requests.c %D%/revocation_lists.c \
-	%D%/roots.c %D%/rotation.c %D%/selects.c %D%/selftest.c %D%/setting_up.c \
+	%D%/roots.c %D%/rotation.c %D%/selects.c %D%/selftest.c %D%/serving.c %D%/serving.h %D%/setting_up.c \
 	%D%/status.c %D%/temporary_server.c %D%/temporary_server.h %D%/trust_list.c
 
 # Manual pages and completion are printed from the table of operations at build time.

@@ -381,7 +381,12 @@ def test_backup(cli):
     cli.expect(1, "db", "restore", file_with(site, "flipped.cms", bytes(data)), "--password-file", secret, "--yes", error="cannot be opened",
                name="one flipped bit: nothing is restored")
     cli.expect(0, "domain", "list", output="later.example")
+    cli.expect(4, "db", "restore", backup, "--password-file", secret, "--yes", error="stop postseald", name="nothing is restored under running programs")
+    site.filter.stop()
+    site.daemon.stop()
     cli.expect(0, "db", "restore", backup, "--password-file", secret, "--yes", output="restored")
+    site.start_daemon()
+    site.start_filter()
     cli.tap.ok("later.example" not in cli.run("domain", "list").stdout, "what came after the backup is gone")
     cli.tap.case("and all certificates are there", wait_until, "the same list",
                  lambda: [c["thumbprint"] for c in cli.json("cert", "list")["items"]] == [c["thumbprint"] for c in before["items"]])
@@ -389,12 +394,16 @@ def test_backup(cli):
     kept = open(key).read()
     other = os.path.join(site.folder, "other.key")
     subprocess.run([program("postseal"), "-c", site.config, "db", "restore", "/nonexistent", "--password-file", secret, "--yes"], capture_output=True)
+    site.filter.stop()
+    site.daemon.stop()
     with open(key, "w") as f:
         f.write("1 " + "A" * 43 + "=\n")
     cli.expect(1, "db", "restore", backup, "--password-file", secret, "--yes", error="master key", name="under another master key: a clear line")
     with open(key, "w") as f:
         f.write(kept)
     del other
+    site.start_daemon()
+    site.start_filter()
     cli.expect(0, "doctor", "--no-mta", output="all open", name="with the right one all open again")
 
 

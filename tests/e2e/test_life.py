@@ -3,8 +3,10 @@
 import glob
 import os
 import re
+import shutil
 import signal
 import smtplib
+import subprocess
 import sys
 import threading
 import time
@@ -172,6 +174,61 @@ def backup(site):
         os.rename(key + ".kept", key)
 
 
+class Outside:
+    """A PostgreSQL of the site's own, on a unix socket, with a login that owns one database."""
+
+    def __init__(self, folder):
+        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.folder = os.path.join(folder, "outside")
+        os.makedirs(self.folder)
+        shutil.chown(self.folder, "postgres")
+        self.data = os.path.join(self.folder, "data")
+        self.command("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--locale=C.UTF-8")
+        self.command("pg_ctl", "-D", self.data, "-w", "-l", os.path.join(self.folder, "log"), "-o",
+                     f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off", "start")
+        self.sql("postgres", "CREATE ROLE gateway LOGIN CREATEROLE")
+        self.sql("postgres", "CREATE DATABASE mail OWNER gateway")
+        self.sql("mail", "ALTER SCHEMA public OWNER TO gateway")
+        self.conninfo = f"host={self.folder} user=gateway dbname=mail"
+
+    def command(self, name, *args):
+        subprocess.run(["runuser", "-u", "postgres", "--", os.path.join(self.bin, name), *args], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+
+    def sql(self, database, text):
+        self.command("psql", "-h", self.folder, "-v", "ON_ERROR_STOP=1", "-qc", text, database)
+
+    def stop(self):
+        self.command("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+
+
+def move(site):
+    """To an outside PostgreSQL: not while anybody is at work, then with everything; mail goes on from there."""
+    outside = Outside(site.folder)
+    site.start_daemon()
+    site.start_filter()
+    try:
+        done = site.cli("db", "move", outside.conninfo, "--yes", check=False)
+        require(done.returncode == 4 and "stop postseald" in done.stderr, f"exit {done.returncode}: {done.stderr}")
+        site.filter.stop()
+        site.daemon.stop()
+        done = site.cli("db", "move", outside.conninfo + " password=secret", check=False)
+        require(done.returncode in (1, 2) and "passfile" in done.stderr, f"exit {done.returncode}: {done.stderr}")
+        site.cli("db", "move", outside.conninfo)
+        done = site.cli("db", "move", outside.conninfo, check=False)
+        require(done.returncode != 0 and "replaced" in done.stderr + done.stdout, "data were replaced without a question")
+        site.settings["database"] = outside.conninfo
+        site.write_config()
+        site.database.stop()
+        site.start_daemon()
+        site.start_filter()
+        require(b"multipart/signed" in site.exchange(ALICE, BOB, simple(2000)), "not signed after the move")
+        site.filter.stop()
+        site.daemon.stop()
+    finally:
+        outside.stop()
+
+
 def main():
     tap = Tap()
     with Site({"log_level": "info"}) as site:
@@ -186,6 +243,7 @@ def main():
         tap.case("reload keeps connections and refuses a broken file", reload, site)
         tap.case("a new master key while mail flows, interrupted", rotate, site)
         tap.case("backup and restore, and another master key", backup, site)
+        tap.case("from the embedded database to an outside one", move, site)
     tap.done()
 
 
