@@ -94,6 +94,7 @@ open_pki(struct gateway *gateway, GError **error)
 		return FALSE;
 	gateway->trust = trust_new(gateway->db, gateway->changelog, gateway->clock,
 				   gateway->preferences, settings->cache_grace);
+	trust_set_crl_memory(gateway->trust, (gsize)settings->crl_memory);
 	gateway->select =
 	    select_new(gateway->db, gateway->changelog, gateway->clock, gateway->trust,
 		       gateway->preferences, *settings->recipient_delimiter, settings->cache_grace);
@@ -134,6 +135,8 @@ gateway_reload(struct gateway *gateway, struct settings *settings, GError **erro
 	g_mutex_lock(&gateway->reloading);
 	installed =
 	    keyring_reload(gateway->keyring, error) && config_install(gateway, settings, error);
+	if (installed)
+		trust_set_crl_memory(gateway->trust, (gsize)gateway_settings(gateway)->crl_memory);
 	g_mutex_unlock(&gateway->reloading);
 	if (!installed)
 		settings_unref(settings);

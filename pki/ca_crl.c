@@ -13,6 +13,7 @@
 #include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/crls.h"
 #include "store/db/tx.h"
 
 /* The root's list speaks of one intermediate; it may live longer. */
@@ -133,6 +134,9 @@ ca_make_crl(struct keyring *keyring, struct db *db, struct clock *clock, const c
 	signer.key = key;
 	g_autoptr(GBytes) der = ca_crl_make(db, clock, &signer, number, revocations, tx, error);
 	if (der == NULL || !root_crl(keyring, db, clock, ca, number, tx, error))
+		return NULL;
+	/* Whoever starts anew has been told what drops out, and means it. */
+	if (options->anew && !crls_forget_past(tx, cert_subject_key(cert), ca->spki_sha256, error))
 		return NULL;
 	/* Made again after two thirds, so that a daemon that was away for days is in time. */
 	if (!cas_set_crl_next(tx, ca->id, clock_now(clock) + signer.days * 86400 * 2 / 3, error))

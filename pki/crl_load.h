@@ -20,7 +20,11 @@
 
 #include "store/base/cleanup.h"
 
+/* So far past its thisUpdate our clock may be behind that of a CA: a list counts all the same. */
+#define CRL_EARLY_SECONDS (2 * 24 * 3600)
+
 struct cert;
+struct changelog;
 struct crl;
 struct crl_loader;
 struct db;
@@ -35,16 +39,18 @@ enum crl_load_outcome {
 };
 const char *crl_load_outcome_name(enum crl_load_outcome outcome);
 
-struct crl_loader *crl_loader_new(struct db *db);
+/* changelog (or NULL): keeps what was read of roots and CA certificates from load to load. */
+struct crl_loader *crl_loader_new(struct db *db, struct changelog *changelog);
 void crl_loader_free(struct crl_loader *loader);
 
-/* DER or PEM. source: URL, file name, "ca" (shown). *reason: a sentence for all but IN_FORCE, "" or
- * why; owned by the caller. */
+/* DER or PEM. source: URL or file name (shown). *reason: why it is not in force, a sentence, owned
+ * by the caller; "" when there is nothing to say. */
 gboolean crl_load(struct crl_loader *loader, GBytes *bytes, const char *source,
 		  enum crl_load_outcome *outcome, char **reason,
 		  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The same of a parsed list, within a transaction; issuer: a CA certificate that may have signed
- * it and need not be in the store yet, or NULL. */
+/* The same of a parsed list (with its DER), within a transaction; issuer: the certificate of our
+ * own CA that has just signed it, or NULL: who signed is looked for in the store, as far as it is
+ * committed. */
 gboolean crl_load_in(struct crl_loader *loader, struct tx *tx, const struct crl *crl,
 		     const struct cert *issuer, const char *source, enum crl_load_outcome *outcome,
 		     char **reason, GError **error) G_GNUC_WARN_UNUSED_RESULT;

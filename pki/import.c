@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "pki/crl_load.h"
 #include "pki/crypto/bundle.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/crl.h"
@@ -12,7 +13,6 @@
 #include "pki/keyring.h"
 #include "store/base/error.h"
 #include "store/base/printable.h"
-#include "store/crls.h"
 #include "store/db/tx.h"
 #include "store/keys.h"
 #include "store/roots.h"
@@ -158,108 +158,20 @@ import_root(struct tx *tx, const struct cert *cert, const char *source, gboolean
 	return roots_insert(tx, &row, is_new, error);
 }
 
-/* Among certificates with the CRL issuer's name: the one whose key signed it. */
-static gboolean
-signer_among(const struct crl *crl, GPtrArray *ders)
-{
-	for (guint i = 0; i < ders->len; i++) {
-		CLEANUP(cert) struct cert *cert = cert_parse(g_ptr_array_index(ders, i), NULL);
-		if (cert != NULL && crl_is_signed_by(crl, cert))
-			return TRUE;
-	}
-	return FALSE;
-}
-
-static gboolean
-signer_in_stores(struct db *db, const struct crl *crl, gboolean *found, GError **error)
-{
-	g_autoptr(GPtrArray) ders = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-	g_autoptr(GPtrArray) certs = certs_by_subject(db, crl_issuer_key(crl), NULL, error);
-	g_autoptr(GPtrArray) roots = certs != NULL ? roots_all(db, error) : NULL;
-
-	if (roots == NULL)
-		return FALSE;
-	for (guint i = 0; i < certs->len; i++) {
-		const struct cert_row *row = g_ptr_array_index(certs, i);
-		g_ptr_array_add(ders, g_bytes_ref(row->der));
-	}
-	for (guint i = 0; i < roots->len; i++) {
-		const struct root_row *row = g_ptr_array_index(roots, i);
-		if (strcmp(row->subject_key, crl_issuer_key(crl)) == 0)
-			g_ptr_array_add(ders, g_bytes_ref(row->der));
-	}
-	*found = signer_among(crl, ders);
-	return TRUE;
-}
-
-static gboolean
-collect_entry(const struct crl_item *entry, gpointer data)
-{
-	struct revoked_row *row = g_new0(struct revoked_row, 1);
-
-	row->serial = g_strdup(entry->serial_hex);
-	row->issuer_key = g_strdup(entry->issuer_key);
-	row->revoked_at = entry->revoked_at;
-	row->reason = (gint)entry->reason;
-	g_ptr_array_add(data, row);
-	return TRUE;
-}
-
-/* It is trusted from here on: the signature is checked once, when it comes in. */
-static gboolean
-crl_store(struct tx *tx, const struct crl *crl, const char *source, enum crl_outcome *outcome,
-	  GError **error)
-{
-	g_autoptr(GPtrArray) entries =
-	    g_ptr_array_new_with_free_func((GDestroyNotify)revoked_row_free);
-	struct crl_row row = {
-		.thumbprint = (char *)crl_thumbprint(crl),
-		.der = crl_der(crl),
-		.issuer = (char *)crl_issuer(crl),
-		.issuer_key = (char *)crl_issuer_key(crl),
-		.aki = (char *)crl_aki(crl),
-		.number = (char *)crl_number(crl),
-		.base_number = (char *)crl_base_number(crl),
-		.this_update = crl_this_update(crl),
-		.next_update = crl_next_update(crl),
-		.scope = (char *)crl_scope_digest(crl),
-		.source = (char *)source,
-	};
-
-	crl_foreach(crl, collect_entry, entries);
-	return crls_insert(tx, &row, entries, outcome, error);
-}
-
-static gboolean
-crl_acceptable(struct db *db, const struct crl *crl, const struct cert *issuer, GError **error)
-{
-	gboolean found = FALSE;
-
-	if (crl_has_unknown_critical(crl))
-		return fail_false(error, PS_ERROR_INVALID,
-				  "the CRL of '%s' has a critical extension that is not known",
-				  crl_issuer(crl));
-	if (issuer != NULL && crl_is_signed_by(crl, issuer))
-		return TRUE;
-	if (!signer_in_stores(db, crl, &found, error))
-		return FALSE;
-	if (!found)
-		return fail_false(error, PS_ERROR_INVALID,
-				  "no certificate of '%s' in the stores fits the CRL's signature; "
-				  "import the issuer first",
-				  crl_issuer(crl));
-	return TRUE;
-}
-
 gboolean
 import_crl(struct db *db, struct tx *tx, const struct crl *crl, const struct cert *issuer,
 	   const char *source, gboolean *is_new, GError **error)
 {
-	enum crl_outcome outcome;
+	CLEANUP(crl_loader) struct crl_loader *loader = crl_loader_new(db, NULL);
+	g_autofree char *reason = NULL;
+	enum crl_load_outcome outcome;
 
-	if (!crl_acceptable(db, crl, issuer, error) || !crl_store(tx, crl, source, &outcome, error))
+	if (!crl_load_in(loader, tx, crl, issuer, source, &outcome, &reason, error))
 		return FALSE;
-	*is_new = outcome == CRL_STORED;
+	if (outcome == CRL_LOAD_KEPT)
+		return fail_false(error, PS_ERROR_INVALID, "the CRL of '%s' has no effect: %s",
+				  crl_issuer(crl), reason);
+	*is_new = outcome == CRL_LOAD_IN_FORCE;
 	return TRUE;
 }
 
@@ -267,6 +179,7 @@ import_crl(struct db *db, struct tx *tx, const struct crl *crl, const struct cer
 struct piece {
 	struct db *db;
 	struct keyring *keyring;
+	struct crl_loader *loader;
 	const struct bundle *bundle;
 	const struct import_options *options;
 	guint from, to; /* of certificates, then keys, then CRLs, counted through */
@@ -310,36 +223,24 @@ piece_key(struct piece *piece, struct tx *tx, const struct key *key, GError **er
 	return TRUE;
 }
 
-/* What is wrong with this one list is said of it; only the database's failure ends the import. */
+/* Whatever is wrong with it, the list is kept and shown; the loader says so. */
 static gboolean
 piece_crl(struct piece *piece, struct tx *tx, const struct crl *crl, GError **error)
 {
 	struct import_item *item =
 	    item_add(piece->items, IMPORT_CRL, crl_thumbprint(crl), crl_issuer(crl));
-	const struct bundle *bundle = piece->bundle;
-	const struct cert *issuer = NULL;
-	g_autoptr(GError) why = NULL;
-	enum crl_outcome outcome;
+	const char *name = piece->options->name;
+	g_autofree char *source = name != NULL ? printable(name) : NULL;
+	g_autofree char *reason = NULL;
+	enum crl_load_outcome outcome;
 
-	for (guint i = 0; i < bundle->certs->len && issuer == NULL; i++) {
-		const struct cert *cert = g_ptr_array_index(bundle->certs, i);
-		if (cert_is_ca(cert) && strcmp(cert_subject_key(cert), crl_issuer_key(crl)) == 0 &&
-		    crl_is_signed_by(crl, cert))
-			issuer = cert;
-	}
-	if (!crl_acceptable(piece->db, crl, issuer, &why)) {
-		if (!g_error_matches(why, PS_ERROR, PS_ERROR_INVALID)) {
-			g_propagate_error(error, g_steal_pointer(&why));
-			return FALSE;
-		}
-		item->note = g_strdup(why->message);
-		return TRUE;
-	}
-	if (!crl_store(tx, crl, piece->options->name, &outcome, error))
+	if (!crl_load_in(piece->loader, tx, crl, NULL, source, &outcome, &reason, error))
 		return FALSE;
-	item_stored(item, outcome == CRL_STORED);
-	if (outcome == CRL_OLDER)
-		item->note = g_strdup("the store has a newer one");
+	item_stored(item, outcome == CRL_LOAD_IN_FORCE || outcome == CRL_LOAD_KEPT);
+	if (outcome == CRL_LOAD_KEPT)
+		item->note = g_strdup_printf("kept without effect: %s", reason);
+	else if (*reason != '\0')
+		item->note = g_strdup(reason);
 	return TRUE;
 }
 
@@ -444,6 +345,20 @@ note_keys(struct db *db, const struct bundle *bundle, struct import_report *repo
 	return TRUE;
 }
 
+/* Lists that came before their issuer may count from now on. */
+static gboolean
+has_new_issuers(const struct import_report *report)
+{
+	for (guint i = 0; i < report->items->len; i++) {
+		const struct import_item *item = g_ptr_array_index(report->items, i);
+
+		if (item->outcome == IMPORT_NEW &&
+		    (item->kind == IMPORT_CA || item->kind == IMPORT_ROOT))
+			return TRUE;
+	}
+	return FALSE;
+}
+
 struct import_report *
 import_bytes(struct db *db, struct keyring *keyring, GBytes *bytes,
 	     const struct import_options *options, GError **error)
@@ -456,20 +371,28 @@ import_bytes(struct db *db, struct keyring *keyring, GBytes *bytes,
 	CLEANUP(import_report) struct import_report *report = g_new0(struct import_report, 1);
 	report->items = g_ptr_array_new_with_free_func(import_item_free);
 	g_autoptr(GPtrArray) items = g_ptr_array_new_with_free_func(import_item_free);
-	guint n = bundle->certs->len + bundle->keys->len + bundle->crls->len;
-	for (guint from = 0; from < n; from += OBJECTS_AT_ONCE) {
+	CLEANUP(crl_loader) struct crl_loader *loader = crl_loader_new(db, NULL);
+	guint objects = bundle->certs->len + bundle->keys->len;
+	guint n = objects + bundle->crls->len, to;
+	for (guint from = 0; from < n; from = to) {
+		/* Lists one by one, when the certificates that they need can be seen by everybody.
+		 */
+		to = from < objects ? MIN(from + OBJECTS_AT_ONCE, objects) : from + 1;
 		struct piece piece = {
 			.db = db,
 			.keyring = keyring,
+			.loader = loader,
 			.bundle = bundle,
 			.options = options,
 			.from = from,
-			.to = MIN(from + OBJECTS_AT_ONCE, n),
+			.to = to,
 			.items = items,
 		};
 		if (!run_piece(&piece, report, error))
 			return NULL;
 	}
+	if (has_new_issuers(report) && !crl_reexamine(loader, NULL, &to, error))
+		return NULL;
 	if (!note_keys(db, bundle, report, error))
 		return NULL;
 	for (guint i = 0; i < bundle->rejected->len; i++) {

@@ -62,8 +62,8 @@ gboolean import_cert(struct tx *tx, const struct cert *cert, const struct import
 		     gboolean *is_new, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean import_root(struct tx *tx, const struct cert *cert, const char *source, gboolean *is_new,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* After its signature was checked against issuer, which may be NULL: then candidates of the
-   stores are tried, and INVALID says that none fits. */
+/* A list of our own CA, whose certificate issuer is; NULL: as crl_load_in, but INVALID where the
+   list would be kept without effect. */
 gboolean import_crl(struct db *db, struct tx *tx, const struct crl *crl, const struct cert *issuer,
 		    const char *source, gboolean *is_new, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

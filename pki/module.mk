@@ -3,6 +3,7 @@ include %D%/net/module.mk
 include %D%/handlers/module.mk
 
 libpki_a_SOURCES += \
+	%D%/crl_load.c %D%/crl_load.h %D%/crl_status.c %D%/crl_status.h \
 	%D%/file_verify.c %D%/file_verify.h \
 	%D%/issuer_pool.c %D%/issuer_pool.h \
 	%D%/judge.c %D%/judge.h \

@@ -68,6 +68,12 @@ trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
 }
 
 void
+trust_set_crl_memory(struct trust *trust, gsize bytes_max)
+{
+	revocation_set_memory(trust->revocation, bytes_max);
+}
+
+void
 trust_free(struct trust *trust)
 {
 	if (trust == NULL)

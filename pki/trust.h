@@ -64,6 +64,8 @@ struct verdict {
 struct trust *trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
 			struct preference_cache *preferences, gint64 cache_grace);
 void trust_free(struct trust *trust);
+/* What parsed revocation lists may take (setting crl_memory). */
+void trust_set_crl_memory(struct trust *trust, gsize bytes_max);
 /* Never NULL without *error set. Unref the verdict. */
 struct verdict *trust_judge(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;

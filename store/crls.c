@@ -1,7 +1,9 @@
 /*
- * crls - SQL and mapping of revocation lists and their entries.
+ * crls - SQL and mapping of revocation lists; crl_entries.c has what stands on them.
  */
 #include "store/crls.h"
+
+#include <string.h>
 
 #include "store/base/clock.h"
 #include "store/base/error.h"
@@ -9,11 +11,47 @@
 #include "store/db/tx.h"
 #include "store/lookups.h"
 
-/* Entries go in by pieces of this many rows a statement. */
-#define ENTRIES_AT_ONCE 5000
 #define CRL_COLUMNS(der)                                                                           \
-	"SELECT id, thumbprint, " der ", issuer, issuer_key, aki, number, base_number,"            \
-	" this_update, next_update, scope, source, entries, created FROM crl"
+	"SELECT c.id, c.thumbprint, " der ", c.issuer, c.issuer_key, c.aki, c.number,"             \
+	" c.base_number, c.this_update, c.next_update, c.scope, c.source, c.entries, c.created,"   \
+	" c.state, c.note, c.signer, c.signer_key, c.line, c.size, c.scope_text,"                  \
+	" coalesce(l.past, 0) FROM crl c LEFT JOIN crl_line l ON l.id = c.line"
+#define NO_DER "NULL::bytea"
+#define DER_PIECE_BYTES (4 * 1024 * 1024)
+
+static const char *const state_names[CRL_STATES] = {
+	[CRL_STATE_USABLE] = "usable",
+	[CRL_STATE_UNCHECKED] = "unchecked",
+	[CRL_STATE_UNSUPPORTED] = "unsupported",
+	[CRL_STATE_NO_ISSUER] = "no-issuer",
+	[CRL_STATE_BAD_SIGNATURE] = "bad-signature",
+	[CRL_STATE_UNTRUSTED] = "untrusted",
+	[CRL_STATE_BACKWARDS] = "backwards",
+	[CRL_STATE_EXPIRED] = "expired",
+	[CRL_STATE_EARLY] = "early",
+};
+
+const char *
+crl_state_name(enum crl_state state)
+{
+	return state_names[state];
+}
+
+gboolean
+crl_row_in_force(const struct crl_row *row)
+{
+	return row->state == CRL_STATE_USABLE || row->state == CRL_STATE_UNCHECKED;
+}
+
+/* A state of a newer version has no effect here. */
+static enum crl_state
+state_of(const char *name)
+{
+	for (int state = 0; state < CRL_STATES; state++)
+		if (strcmp(state_names[state], name) == 0)
+			return (enum crl_state)state;
+	return CRL_STATE_NO_ISSUER;
+}
 
 void
 crl_row_free(struct crl_row *row)
@@ -29,18 +67,12 @@ crl_row_free(struct crl_row *row)
 	g_free(row->number);
 	g_free(row->base_number);
 	g_free(row->scope);
+	g_free(row->scope_text);
 	g_free(row->source);
+	g_free(row->note);
+	g_free(row->signer);
+	g_free(row->signer_key);
 	g_free(row);
-}
-
-void
-revoked_row_free(struct revoked_row *entry)
-{
-	if (entry == NULL)
-		return;
-	g_free(entry->serial);
-	g_free(entry->issuer_key);
-	g_free(entry);
 }
 
 static struct crl_row *
@@ -63,182 +95,15 @@ crl_row_read(const struct rows *rows, int r)
 	row->source = g_strdup(rows_text(rows, r, 11));
 	row->entries = rows_int(rows, r, 12);
 	row->created = rows_time(rows, r, 13);
+	row->state = state_of(rows_text(rows, r, 14));
+	row->note = g_strdup(rows_text(rows, r, 15));
+	row->signer = g_strdup(rows_text(rows, r, 16));
+	row->signer_key = g_strdup(rows_text(rows, r, 17));
+	row->line = rows_int(rows, r, 18);
+	row->size = rows_int(rows, r, 19);
+	row->scope_text = g_strdup(rows_text(rows, r, 20));
+	row->past = rows_int(rows, r, 21);
 	return row;
-}
-
-/* A delta and a complete list of one scope stand side by side. */
-#define SAME_SCOPE " issuer_key = $1 AND aki = $2 AND scope = $3 AND (base_number IS NOT NULL) = $4"
-static const struct statement crls_newer_statement = {
-	"crls_newer",
-	"SELECT thumbprint FROM crl WHERE" SAME_SCOPE " AND (this_update > $5 OR (this_update = $5"
-	" AND (length(number), number) >= (length($6::text), $6))) LIMIT 1",
-};
-static const struct statement crls_drop_older_statement = {
-	"crls_drop_older",
-	"DELETE FROM crl WHERE" SAME_SCOPE,
-};
-/* Two imports of one issuer's lists at the same time would both find no newer one. */
-static const struct statement crls_lock_statement = {
-	"crls_lock",
-	"SELECT pg_advisory_xact_lock(hashtextextended('crl ' || $1, 0))",
-};
-static const struct statement crls_present_statement = {
-	"crls_present",
-	"SELECT 1 FROM crl WHERE thumbprint = $1",
-};
-
-static struct params *
-scope_params(const struct crl_row *row)
-{
-	struct params *params = params_new();
-
-	params_text(params, row->issuer_key);
-	params_text(params, row->aki != NULL ? row->aki : "");
-	params_text(params, row->scope != NULL ? row->scope : "");
-	params_bool(params, row->base_number != NULL);
-	return params;
-}
-
-/* Sets *outcome to what there is to do; CRL_STORED: go on. */
-static gboolean
-look_around(struct tx *tx, const struct crl_row *row, enum crl_outcome *outcome, GError **error)
-{
-	struct params *params = params_new();
-	params_text(params, row->issuer_key);
-	CLEANUP(rows) struct rows *locked = tx_query(tx, &crls_lock_statement, params, error);
-	if (locked == NULL)
-		return FALSE;
-
-	params = params_new();
-	params_text(params, row->thumbprint);
-	CLEANUP(rows) struct rows *same = tx_query(tx, &crls_present_statement, params, error);
-	if (same == NULL)
-		return FALSE;
-	if (rows_count(same) > 0) {
-		*outcome = CRL_ALREADY_THERE;
-		return TRUE;
-	}
-
-	params = scope_params(row);
-	params_time(params, row->this_update);
-	params_text(params, row->number != NULL ? row->number : "");
-	CLEANUP(rows) struct rows *newer = tx_query(tx, &crls_newer_statement, params, error);
-	if (newer == NULL)
-		return FALSE;
-	*outcome = rows_count(newer) > 0 ? CRL_OLDER : CRL_STORED;
-	return TRUE;
-}
-
-static const struct statement crls_insert_statement = {
-	"crls_insert",
-	"INSERT INTO crl (thumbprint, der, issuer, issuer_key, aki, number, base_number,"
-	" this_update, next_update, scope, source, entries)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
-};
-
-static gboolean
-insert_list(struct tx *tx, const struct crl_row *row, gsize entries, gint64 *id, GError **error)
-{
-	struct params *params = params_new();
-
-	params_text(params, row->thumbprint);
-	params_bytes(params, row->der);
-	params_text(params, row->issuer);
-	params_text(params, row->issuer_key);
-	params_text(params, row->aki != NULL ? row->aki : "");
-	params_text(params, row->number);
-	params_text(params, row->base_number);
-	params_time(params, row->this_update);
-	params_time(params, row->next_update);
-	params_text(params, row->scope != NULL ? row->scope : "");
-	params_text(params, row->source != NULL ? row->source : "import");
-	params_int(params, (gint64)entries);
-	CLEANUP(rows) struct rows *rows = tx_query(tx, &crls_insert_statement, params, error);
-	if (rows == NULL)
-		return FALSE;
-	*id = rows_int(rows, 0, 0);
-	return TRUE;
-}
-
-static const struct statement crls_entries_insert_statement = {
-	"crls_entries_insert",
-	"INSERT INTO crl_entry (crl_id, issuer_key, serial, revoked_at, reason)"
-	" SELECT $1, e.i, e.s, to_timestamp(e.a), e.r"
-	" FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS e(i, s, a, r)"
-	" ON CONFLICT DO NOTHING",
-};
-
-static gboolean
-insert_entries(struct tx *tx, gint64 id, const struct crl_row *row, const GPtrArray *entries,
-	       GError **error)
-{
-	g_autofree const char **issuers = g_new(const char *, ENTRIES_AT_ONCE);
-	g_autofree const char **serials = g_new(const char *, ENTRIES_AT_ONCE);
-	g_autofree gint64 *dates = g_new(gint64, ENTRIES_AT_ONCE);
-	g_autofree gint64 *reasons = g_new(gint64, ENTRIES_AT_ONCE);
-
-	for (guint done = 0; done < entries->len;) {
-		gsize n = 0;
-		for (; n < ENTRIES_AT_ONCE && done < entries->len; n++, done++) {
-			const struct revoked_row *entry = g_ptr_array_index(entries, done);
-			issuers[n] =
-			    entry->issuer_key != NULL ? entry->issuer_key : row->issuer_key;
-			serials[n] = entry->serial;
-			dates[n] = entry->revoked_at;
-			reasons[n] = entry->reason;
-		}
-		struct params *params = params_new();
-		params_int(params, id);
-		params_text_array(params, issuers, n);
-		params_text_array(params, serials, n);
-		params_int_array(params, dates, n);
-		params_int_array(params, reasons, n);
-		CLEANUP(rows)
-		struct rows *rows = tx_query(tx, &crls_entries_insert_statement, params, error);
-		if (rows == NULL)
-			return FALSE;
-	}
-	return TRUE;
-}
-
-gboolean
-crls_insert(struct tx *tx, const struct crl_row *row, const GPtrArray *entries,
-	    enum crl_outcome *outcome, GError **error)
-{
-	gint64 id;
-
-	if (!look_around(tx, row, outcome, error))
-		return FALSE;
-	if (*outcome != CRL_STORED)
-		return TRUE;
-	CLEANUP(rows)
-	struct rows *dropped = tx_query(tx, &crls_drop_older_statement, scope_params(row), error);
-	if (dropped == NULL || !insert_list(tx, row, entries->len, &id, error) ||
-	    !insert_entries(tx, id, row, entries, error))
-		return FALSE;
-	tx_changed(tx, CHANGE_CRL, row->issuer_key);
-	return TRUE;
-}
-
-static const struct statement crls_delete_statement = {
-	"crls_delete",
-	"DELETE FROM crl WHERE thumbprint = $1 RETURNING issuer_key",
-};
-
-gboolean
-crls_delete(struct tx *tx, const char *thumbprint, GError **error)
-{
-	struct params *params = params_new();
-
-	params_text(params, thumbprint);
-	CLEANUP(rows) struct rows *rows = tx_query(tx, &crls_delete_statement, params, error);
-	if (rows == NULL)
-		return FALSE;
-	if (rows_count(rows) == 0)
-		return fail_false(error, PS_ERROR_NOT_FOUND, "CRL %.16s is not in the store",
-				  thumbprint);
-	tx_changed(tx, CHANGE_CRL, rows_text(rows, 0, 0));
-	return TRUE;
 }
 
 static GPtrArray *
@@ -253,9 +118,167 @@ crl_rows_read(struct rows *rows)
 	return found;
 }
 
+/* *row NULL: there is none. Takes the rows. */
+static gboolean
+first_row(struct rows *rows, struct crl_row **row)
+{
+	*row = rows != NULL && rows_count(rows) > 0 ? crl_row_read(rows, 0) : NULL;
+	rows_free(rows);
+	return rows != NULL;
+}
+
+/* --- writing --- */
+
+/* Two loads of one issuer's lists at the same time would both find no newer one. */
+static const struct statement crls_lock_statement = {
+	"crls_lock",
+	"SELECT pg_advisory_xact_lock(hashtextextended('crl ' || $1, 0))",
+};
+
+gboolean
+crls_lock(struct tx *tx, const char *issuer_key, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, issuer_key);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &crls_lock_statement, params, error);
+	return rows != NULL;
+}
+
+static const struct statement crls_present_statement = {
+	"crls_present",
+	CRL_COLUMNS(NO_DER) " WHERE c.thumbprint = $1",
+};
+
+gboolean
+crls_present(struct tx *tx, const char *thumbprint, struct crl_row **row, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, thumbprint);
+	return first_row(tx_query(tx, &crls_present_statement, params, error), row);
+}
+
+static const struct statement crls_line_statement = {
+	"crls_line",
+	"WITH made AS (INSERT INTO crl_line (issuer_key, signer_key, scope) VALUES ($1, $2, $3)"
+	" ON CONFLICT DO NOTHING RETURNING id) SELECT id FROM made UNION ALL"
+	" SELECT id FROM crl_line WHERE issuer_key = $1 AND signer_key = $2 AND scope = $3",
+};
+
+gboolean
+crls_line(struct tx *tx, struct crl_row *row, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, row->issuer_key);
+	params_text(params, row->signer_key);
+	params_text(params, row->scope != NULL ? row->scope : "");
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &crls_line_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	row->line = rows_int(rows, 0, 0);
+	return TRUE;
+}
+
+static const struct statement crls_current_statement = {
+	"crls_current",
+	CRL_COLUMNS(NO_DER) " WHERE c.line = $1 AND (c.base_number IS NOT NULL) = $2"
+			    " AND c.state = 'usable'",
+};
+
+gboolean
+crls_current(struct tx *tx, gint64 line, gboolean delta, struct crl_row **row, GError **error)
+{
+	struct params *params = params_new();
+
+	params_int(params, line);
+	params_bool(params, delta);
+	return first_row(tx_query(tx, &crls_current_statement, params, error), row);
+}
+
+static void
+line_param(struct params *params, gint64 line)
+{
+	if (line != 0)
+		params_int(params, line);
+	else
+		params_null(params);
+}
+
+static const struct statement crls_insert_statement = {
+	"crls_insert",
+	"INSERT INTO crl (thumbprint, der, issuer, issuer_key, aki, number, base_number,"
+	" this_update, next_update, scope, source, entries, state, note, signer, signer_key, line,"
+	" scope_text, size) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+	" $15, $16, $17, $18, $19) RETURNING id",
+};
+
+gboolean
+crls_insert(struct tx *tx, struct crl_row *row, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, row->thumbprint);
+	params_bytes(params, row->der);
+	params_text(params, row->issuer);
+	params_text(params, row->issuer_key);
+	params_text(params, row->aki != NULL ? row->aki : "");
+	params_text(params, row->number);
+	params_text(params, row->base_number);
+	params_time(params, row->this_update);
+	params_time(params, row->next_update);
+	params_text(params, row->scope != NULL ? row->scope : "");
+	params_text(params, row->source != NULL ? row->source : "import");
+	params_int(params, row->entries);
+	params_text(params, crl_state_name(row->state));
+	params_text(params, row->note != NULL ? row->note : "");
+	params_text(params, row->signer);
+	params_text(params, row->signer_key);
+	line_param(params, row->line);
+	params_text(params, row->scope_text != NULL ? row->scope_text : "");
+	params_int(params, (gint64)g_bytes_get_size(row->der));
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &crls_insert_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	row->id = rows_int(rows, 0, 0);
+	/* What nobody holds changes nothing. */
+	if (crl_row_in_force(row) || row->state == CRL_STATE_UNSUPPORTED)
+		tx_changed(tx, CHANGE_CRL, row->issuer_key);
+	return TRUE;
+}
+
+static const struct statement crls_update_statement = {
+	"crls_update",
+	"UPDATE crl SET state = $2, note = $3, signer = $4, signer_key = $5, line = $6,"
+	" entries = $7, scope_text = $8 WHERE id = $1",
+};
+
+gboolean
+crls_update(struct tx *tx, const struct crl_row *row, GError **error)
+{
+	struct params *params = params_new();
+
+	params_int(params, row->id);
+	params_text(params, crl_state_name(row->state));
+	params_text(params, row->note != NULL ? row->note : "");
+	params_text(params, row->signer);
+	params_text(params, row->signer_key);
+	line_param(params, row->line);
+	params_int(params, row->entries);
+	params_text(params, row->scope_text != NULL ? row->scope_text : "");
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &crls_update_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	tx_changed(tx, CHANGE_CRL, row->issuer_key);
+	return TRUE;
+}
+
+/* --- reading --- */
+
 static const struct statement crls_find_statement = {
 	"crls_find",
-	CRL_COLUMNS("der") " WHERE thumbprint >= $1 AND thumbprint < $1 || 'g' LIMIT 2",
+	CRL_COLUMNS("c.der") " WHERE c.thumbprint >= $1 AND c.thumbprint < $1 || 'g' LIMIT 2",
 };
 
 struct crl_row *
@@ -277,23 +300,77 @@ crls_find(struct db *db, const char *thumbprint, GError **error)
 	return g_ptr_array_steal_index(found, 0);
 }
 
-const struct statement crls_by_issuers_statement = {
-	"crls_by_issuers",
-	CRL_COLUMNS("der") " WHERE issuer_key = ANY ($1::text[]) ORDER BY this_update DESC, id",
+static const struct statement crls_piece_statement = {
+	"crls_piece",
+	"SELECT substring(der FROM $2::integer FOR $3::integer) FROM crl WHERE id = $1",
+};
+
+/* At once it would stand in memory twice: as libpq's answer and as ours. */
+GBytes *
+crls_der(struct db *db, const struct crl_row *row, GError **error)
+{
+	g_autoptr(GByteArray) all = g_byte_array_sized_new((guint)MAX(row->size, 1));
+
+	while (all->len < row->size) {
+		struct params *params = params_new();
+
+		params_int(params, row->id);
+		params_int(params, (gint64)all->len + 1);
+		params_int(params, DER_PIECE_BYTES);
+		CLEANUP(rows)
+		struct rows *rows = db_query(db, &crls_piece_statement, params, error);
+		if (rows == NULL)
+			return NULL;
+		g_autoptr(GBytes) piece = rows_count(rows) > 0 ? rows_bytes(rows, 0, 0) : NULL;
+		if (piece == NULL || g_bytes_get_size(piece) == 0)
+			return fail(error, PS_ERROR_NOT_FOUND, "CRL %.16s is not in the store",
+				    row->thumbprint);
+		g_byte_array_append(all, g_bytes_get_data(piece, NULL),
+				    (guint)g_bytes_get_size(piece));
+	}
+	return g_byte_array_free_to_bytes(g_steal_pointer(&all));
+}
+
+/* An unsupported one revokes what it names, and vouches for nothing: nodes hold it too. */
+#define HELD " c.state IN ('usable', 'unchecked', 'unsupported')"
+const struct statement crls_held_statement = {
+	"crls_held",
+	CRL_COLUMNS(NO_DER) " WHERE c.issuer_key = ANY ($1::text[]) AND" HELD
+			    " ORDER BY c.this_update DESC, c.id",
+};
+static const struct statement crls_held_all_statement = {
+	"crls_held_all",
+	CRL_COLUMNS(NO_DER) " WHERE" HELD " ORDER BY c.this_update DESC, c.id",
 };
 
 GPtrArray *
-crls_by_issuers(struct db *db, const char *const *issuer_keys, gsize n, GError **error)
+crls_held(struct db *db, const char *const *issuer_keys, gsize n, GError **error)
+{
+	if (issuer_keys == NULL)
+		return crl_rows_read(db_query(db, &crls_held_all_statement, NULL, error));
+	struct params *params = params_new();
+	params_text_array(params, issuer_keys, n);
+	return crl_rows_read(db_query(db, &crls_held_statement, params, error));
+}
+
+static const struct statement crls_not_in_force_statement = {
+	"crls_not_in_force",
+	CRL_COLUMNS(NO_DER) " WHERE c.state <> 'usable' AND ($1::text IS NULL OR c.issuer_key = $1)"
+			    " ORDER BY c.this_update, c.id",
+};
+
+GPtrArray *
+crls_not_in_force(struct db *db, const char *issuer_key, GError **error)
 {
 	struct params *params = params_new();
 
-	params_text_array(params, issuer_keys, n);
-	return crl_rows_read(db_query(db, &crls_by_issuers_statement, params, error));
+	params_text(params, issuer_key);
+	return crl_rows_read(db_query(db, &crls_not_in_force_statement, params, error));
 }
 
 static const struct statement crls_list_statement = {
 	"crls_list",
-	CRL_COLUMNS("NULL::bytea") " ORDER BY issuer, scope, this_update DESC, id",
+	CRL_COLUMNS(NO_DER) " ORDER BY c.issuer, c.scope, c.this_update DESC, c.id",
 };
 
 GPtrArray *
@@ -304,8 +381,9 @@ crls_list(struct db *db, GError **error)
 
 static const struct statement crls_newest_statement = {
 	"crls_newest",
-	CRL_COLUMNS("der") " WHERE issuer_key = $1 AND ($2::text IS NULL OR aki = $2)"
-			   " AND base_number IS NULL ORDER BY this_update DESC, id DESC LIMIT 1",
+	CRL_COLUMNS("c.der") " WHERE c.issuer_key = $1 AND ($2::text IS NULL OR c.aki = $2)"
+			     " AND c.base_number IS NULL AND c.state IN ('usable', 'unchecked')"
+			     " ORDER BY c.this_update DESC, c.id DESC LIMIT 1",
 };
 
 struct crl_row *
@@ -322,57 +400,4 @@ crls_newest(struct db *db, const char *issuer_key, const char *aki, GError **err
 	if (found->len == 0)
 		return fail(error, PS_ERROR_NOT_FOUND, "no CRL of this issuer is in the store");
 	return g_ptr_array_steal_index(found, 0);
-}
-
-static const struct statement crls_entries_statement = {
-	"crls_entries",
-	"SELECT serial, issuer_key, revoked_at, reason FROM crl_entry WHERE crl_id = $1"
-	" ORDER BY serial",
-};
-
-GPtrArray *
-crls_entries(struct db *db, gint64 crl_id, GError **error)
-{
-	struct params *params = params_new();
-
-	params_int(params, crl_id);
-	CLEANUP(rows) struct rows *rows = db_query(db, &crls_entries_statement, params, error);
-	if (rows == NULL)
-		return NULL;
-	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)revoked_row_free);
-	for (int r = 0; r < rows_count(rows); r++) {
-		struct revoked_row *entry = g_new0(struct revoked_row, 1);
-		entry->serial = g_strdup(rows_text(rows, r, 0));
-		entry->issuer_key = g_strdup(rows_text(rows, r, 1));
-		entry->revoked_at = rows_time(rows, r, 2);
-		entry->reason = (gint)rows_int(rows, r, 3);
-		g_ptr_array_add(found, entry);
-	}
-	return found;
-}
-
-const struct statement crls_revoked_statement = {
-	"crls_revoked",
-	"SELECT e.revoked_at, e.reason FROM crl_entry e WHERE e.issuer_key = $1 AND e.serial = $2"
-	" ORDER BY e.revoked_at LIMIT 1",
-};
-
-gboolean
-crls_revoked(struct db *db, const char *issuer_key, const char *serial, gboolean *found,
-	     struct revoked_row *entry, GError **error)
-{
-	struct params *params = params_new();
-
-	params_text(params, issuer_key);
-	params_text(params, serial);
-	CLEANUP(rows) struct rows *rows = db_query(db, &crls_revoked_statement, params, error);
-	if (rows == NULL)
-		return FALSE;
-	*found = rows_count(rows) > 0;
-	*entry = (struct revoked_row){ 0 };
-	if (*found) {
-		entry->revoked_at = rows_time(rows, 0, 0);
-		entry->reason = (gint)rows_int(rows, 0, 1);
-	}
-	return TRUE;
 }

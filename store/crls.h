@@ -1,8 +1,10 @@
 /*
- * crls - certificate revocation lists and their entries.
+ * crls - certificate revocation lists: those in force, and those kept without effect.
  *
- * A CRL's signature is checked when it comes in; afterwards its entries are looked up as rows by
- * (issuer, serial). A newer CRL of the same issuer and scope replaces the older one. Threads: any.
+ * pki/crl_load decides about a list, this module writes what was decided: within one transaction,
+ * under crls_lock of the issuer. A *line* is what lists follow each other in: issuer's name, key
+ * that signs, scope. A line has at most one complete list and one delta in force. Entries are
+ * rows of lists in force; nodes read the DER. Threads: any.
  */
 #ifndef STORE_CRLS_H
 #define STORE_CRLS_H
@@ -10,9 +12,23 @@
 #include <glib.h>
 
 #include "store/base/cleanup.h"
+#include "store/db/copy.h"
 
 struct db;
 struct tx;
+
+enum crl_state {
+	CRL_STATE_USABLE,        /* in force, as far as its dates go */
+	CRL_STATE_UNCHECKED,     /* of a version before: in force where its signature fits */
+	CRL_STATE_UNSUPPORTED,   /* a critical extension is not known */
+	CRL_STATE_NO_ISSUER,     /* nobody in the stores can have signed it */
+	CRL_STATE_BAD_SIGNATURE, /* who should have signed it did not */
+	CRL_STATE_UNTRUSTED,     /* its signer has no path to a root */
+	CRL_STATE_BACKWARDS,     /* of date and number one goes forward and one goes back */
+	CRL_STATE_EXPIRED,       /* newer than the one in force, but out of date when that is not */
+	CRL_STATE_EARLY,         /* dated too far in the future */
+};
+#define CRL_STATES 9
 
 struct crl_row {
 	gint64 id;                       /* set by the store */
@@ -23,38 +39,94 @@ struct crl_row {
 	char *number;                    /* hex as the certificate gives it, or NULL */
 	char *base_number;               /* of a delta CRL, else NULL */
 	gint64 this_update, next_update; /* next_update CLOCK_NEVER: none */
-	char *scope;    /* hex digest of the issuingDistributionPoint, "" when there is none */
-	char *source;   /* URL, file name or "ca" */
-	gint64 entries; /* count; set by the store */
-	gint64 created; /* set by the store */
+	char *scope;      /* hex digest of the issuingDistributionPoint, "" when there is none */
+	char *scope_text; /* what it speaks of, in words; "": everything */
+	char *source;     /* URL, file name or "ca" */
+	gint64 entries;   /* count */
+	gint64 created;   /* set by the store */
+	enum crl_state state;
+	char *note;       /* what the state came from, as a sentence; "" */
+	char *signer;     /* thumbprint of who verified it, or NULL */
+	char *signer_key; /* cert_spki_sha256 of it, or NULL */
+	gint64 line;      /* 0: none, its signature is not verified */
+	gint64 size;      /* of the DER */
+	gint64 past;      /* past revocations of its line; set by the store */
 };
 
 struct revoked_row {
 	char *serial;     /* hex as the certificate gives it */
 	char *issuer_key; /* NULL: the CRL's issuer (else an indirect CRL's entry) */
 	gint64 revoked_at;
-	gint reason; /* RFC 5280 5.3.1; 0: unspecified */
+	gint reason;   /* RFC 5280 5.3.1; 0: unspecified */
+	gboolean past; /* a list before said it, the one in force does not any more */
 };
 
-enum crl_outcome { CRL_STORED, CRL_ALREADY_THERE, CRL_OLDER };
+const char *crl_state_name(enum crl_state state);     /* as the column has it */
+gboolean crl_row_in_force(const struct crl_row *row); /* usable or unchecked */
 
-/* entries: struct revoked_row *. An older one than the store's is not stored (CRL_OLDER). */
-gboolean crls_insert(struct tx *tx, const struct crl_row *row, const GPtrArray *entries,
-		     enum crl_outcome *outcome, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* --- writing --- */
+gboolean crls_lock(struct tx *tx, const char *issuer_key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* *row NULL: not there. Without DER. */
+gboolean crls_present(struct tx *tx, const char *thumbprint, struct crl_row **row,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The line of issuer_key, signer_key and scope of the row, made where it is new: row->line. */
+gboolean crls_line(struct tx *tx, struct crl_row *row, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* What is in force in a line, complete or delta; *row NULL: nothing. Without DER. */
+gboolean crls_current(struct tx *tx, gint64 line, gboolean delta, struct crl_row **row,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Everything but entries; sets row->id. */
+gboolean crls_insert(struct tx *tx, struct crl_row *row, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Writes state, note, signer, signer_key, line, entries and scope_text of the row with this id. */
+gboolean crls_update(struct tx *tx, const struct crl_row *row,
+		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Entries: begin, one call each (serial: the octets of the INTEGER; issuer_key NULL: the list's),
+ * then copy_end. Best in the order of serials. */
+struct copy *crls_entries_begin(struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void crls_entries_add(struct copy *copy, gint64 crl_id, const guint8 *serial, gsize length,
+		      const char *issuer_key, gint64 revoked_at, gint reason);
+gboolean crls_entries_drop(struct tx *tx, gint64 crl_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A list leaves the line for a newer one: what it revoked (hold apart) and beside does not name
+ * becomes past revocations. beside: the list or lists now in force, at most two. */
+gboolean crls_retire(struct tx *tx, const struct crl_row *old, const gint64 *beside, gsize n,
+		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Of what is kept without effect only so much stays: the newest ones. */
+gboolean crls_prune(struct tx *tx, const struct crl_row *newest,
+		    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* With its entries; of a complete list the past revocations of its line go too. */
 gboolean crls_delete(struct tx *tx, const char *thumbprint,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Takes past revocations back: of our own CA's name and key, when an administrator starts anew. */
+gboolean crls_forget_past(struct tx *tx, const char *issuer_key, const char *signer_key,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* --- reading --- */
+/* With DER. A prefix of at least 8 digits is enough if it fits only one. */
 struct crl_row *crls_find(struct db *db, const char *thumbprint,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* With DER: all CRLs of these issuers (issuer_key). One query. */
-GPtrArray *crls_by_issuers(struct db *db, const char *const *issuer_keys, gsize n,
-			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The DER of a list, read in pieces; NULL and NOT_FOUND when it is gone. */
+GBytes *crls_der(struct db *db, const struct crl_row *row,
+		 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Without DER: the lists that nodes hold, of these issuers (issuer_key); NULL, 0: of all. One
+ * query. */
+GPtrArray *crls_held(struct db *db, const char *const *issuer_keys, gsize n,
+		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Without DER: all that are kept without effect, or unchecked; issuer_key NULL: of all. */
+GPtrArray *crls_not_in_force(struct db *db, const char *issuer_key,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *crls_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The newest CRL of an issuer and key (aki may be NULL); NOT_FOUND when there is none. */
+/* The newest complete CRL in force of an issuer and key (aki may be NULL); NOT_FOUND. */
 struct crl_row *crls_newest(struct db *db, const char *issuer_key, const char *aki,
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* All entries of one CRL; struct revoked_row *. */
-GPtrArray *crls_entries(struct db *db, gint64 crl_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Is it on any CRL of the store? *found FALSE when not; *entry's strings are not set. */
+/* One page of what a list in force says; struct revoked_row *, by serial. after: hex, or NULL. */
+GPtrArray *crls_entries(struct db *db, gint64 crl_id, const char *after, gint64 limit,
+			GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The entries of one serial (several of an indirect list), past ones too. */
+GPtrArray *crls_entries_of(struct db *db, const struct crl_row *row, const char *serial,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All past revocations of a line. */
+GPtrArray *crls_past(struct db *db, gint64 line, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Is it on any list in force of this issuer, or was it? *found FALSE when not; *entry's strings
+ * are not set. */
 gboolean crls_revoked(struct db *db, const char *issuer_key, const char *serial, gboolean *found,
 		      struct revoked_row *entry, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

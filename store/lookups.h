@@ -17,7 +17,7 @@ extern const struct statement certs_by_ski_statement;
 extern const struct statement certs_by_spki_statement;
 extern const struct statement keys_find_statement;
 extern const struct statement keys_held_statement;
-extern const struct statement crls_by_issuers_statement;
+extern const struct statement crls_held_statement;
 extern const struct statement crls_revoked_statement;
 extern const struct statement ctl_by_thumbprints_statement;
 extern const struct statement ocsp_by_certs_statement;

@@ -10,5 +10,6 @@ const struct job_runner job_runners[] = {
 	{ "housekeeping", DAY_SECONDS, JOB_LANE_WORK, job_housekeeping },
 	{ "work-requests", 60, JOB_LANE_WORK, job_work_requests },
 	{ "issue-crls", 600, JOB_LANE_WORK, job_issue_crls },
+	{ "check-crls", 60, JOB_LANE_WORK, job_check_crls },
 };
 const gsize job_runner_count = G_N_ELEMENTS(job_runners);

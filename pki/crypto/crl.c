@@ -51,8 +51,8 @@ pack_serial_hex(const char *hex, guint8 packed[CRL_SERIAL_BYTES])
 	return TRUE;
 }
 
-struct crl *
-crl_parse(GBytes *der, GError **error)
+static struct crl *
+parse(GBytes *der, GError **error)
 {
 	gsize length = g_bytes_get_size(der);
 
@@ -66,6 +66,7 @@ crl_parse(GBytes *der, GError **error)
 	crl->reasons = reason_mask(NULL);
 	crl->points = g_ptr_array_new_with_free_func(g_free);
 	crl->issuers = g_ptr_array_new_with_free_func(g_free);
+	crl->issuer_index = g_hash_table_new(g_str_hash, g_str_equal);
 	if (!crl_read(crl, error)) {
 		crl_unref(crl);
 		return NULL;
@@ -73,7 +74,29 @@ crl_parse(GBytes *der, GError **error)
 	g_ptr_array_add(crl->points, NULL);
 	if (crl->scope_digest == NULL)
 		crl->scope_digest = g_strdup("");
-	crl->thumbprint = digest_hex("SHA512", g_bytes_get_data(der, NULL), length);
+	return crl;
+}
+
+struct crl *
+crl_parse(GBytes *der, GError **error)
+{
+	return parse(der, error);
+}
+
+struct crl *
+crl_restore(GBytes *der, const char *thumbprint, const char *signer_key, GError **error)
+{
+	struct crl *crl = parse(der, error);
+
+	if (crl == NULL)
+		return NULL;
+	crl->thumbprint = g_strdup(thumbprint);
+	crl->signer_key = g_strdup(signer_key);
+	if (signer_key != NULL) {
+		g_clear_pointer(&crl->der, g_bytes_unref);
+		crl->tbs = crl->algorithm = crl->signature = crl->revoked =
+		    (struct der){ NULL, NULL };
+	}
 	return crl;
 }
 
@@ -89,8 +112,9 @@ crl_unref(struct crl *crl)
 {
 	if (crl == NULL || !g_atomic_int_dec_and_test(&crl->references))
 		return;
-	g_bytes_unref(crl->der);
+	g_clear_pointer(&crl->der, g_bytes_unref);
 	g_free(crl->thumbprint);
+	g_free(crl->signer_key);
 	g_free(crl->issuer);
 	g_free(crl->issuer_key);
 	g_free(crl->aki);
@@ -98,8 +122,10 @@ crl_unref(struct crl *crl)
 	g_free(crl->base_number);
 	g_free(crl->scope_digest);
 	g_ptr_array_unref(crl->points);
+	g_hash_table_unref(crl->issuer_index);
 	g_ptr_array_unref(crl->issuers);
 	g_free(crl->entries);
+	g_free(crl->past);
 	g_hash_table_unref(crl->signers);
 	g_mutex_clear(&crl->lock);
 	g_free(crl);
@@ -111,7 +137,7 @@ crl_unref(struct crl *crl)
 		return crl->member;                                                                \
 	}
 GETTER(GBytes *, der, der)
-GETTER(const char *, thumbprint, thumbprint)
+GETTER(const char *, signer_key, signer_key)
 GETTER(const char *, issuer, issuer)
 GETTER(const char *, issuer_key, issuer_key)
 GETTER(const char *, aki, aki)
@@ -126,10 +152,25 @@ GETTER(gboolean, has_unknown_critical, unknown_critical)
 GETTER(gsize, entry_count, count)
 #undef GETTER
 
+/* Made when it is first asked for: of a long list it costs as much as reading it. */
+const char *
+crl_thumbprint(const struct crl *crl)
+{
+	struct crl *memory = (struct crl *)crl;
+
+	g_mutex_lock(&memory->lock);
+	if (crl->thumbprint == NULL)
+		memory->thumbprint = digest_hex("SHA512", g_bytes_get_data(crl->der, NULL),
+						g_bytes_get_size(crl->der));
+	g_mutex_unlock(&memory->lock);
+	return crl->thumbprint;
+}
+
 gsize
 crl_memory(const struct crl *crl)
 {
-	return sizeof(*crl) + g_bytes_get_size(crl->der) + crl->count * sizeof(*crl->entries);
+	return sizeof(*crl) + (crl->der != NULL ? g_bytes_get_size(crl->der) : 0) +
+	       (crl->count + crl->past_count) * sizeof(*crl->entries) + crl->issuers->len * 128;
 }
 
 const char *const *
@@ -138,31 +179,61 @@ crl_points(const struct crl *crl)
 	return (const char *const *)crl->points->pdata;
 }
 
-static gboolean
-find_issuer(const struct crl *crl, const char *key, guint *index)
+int
+crl_number_compare(const char *a, const char *b)
 {
-	*index = 0;
-	if (key == NULL)
-		return TRUE;
-	for (; *index < crl->issuers->len; (*index)++)
-		if (strcmp(crl->issuers->pdata[*index], key) == 0)
-			return TRUE;
-	return FALSE;
+	gsize long_a = strlen(a), long_b = strlen(b);
+	int order = long_a != long_b ? (long_a < long_b ? -1 : 1) : strcmp(a, b);
+
+	return (order > 0) - (order < 0);
+}
+
+void
+crl_add_past(struct crl *crl, const struct crl_item *items, gsize count)
+{
+	gsize n = 0;
+
+	crl->past = g_new0(struct crl_packed, count);
+	for (gsize i = 0; i < count; i++) {
+		struct crl_packed *entry = &crl->past[n];
+		guint issuer = 0;
+
+		if (!pack_serial_hex(items[i].serial_hex, entry->serial) ||
+		    (items[i].issuer_key != NULL &&
+		     !crl_issuer_place(crl, items[i].issuer_key, &issuer)))
+			continue;
+		entry->issuer = (guint16)issuer;
+		entry->reason = (guint8)items[i].reason;
+		entry->revoked_at = (guint32)CLAMP(items[i].revoked_at, 0, G_MAXUINT32);
+		n++;
+	}
+	crl->past_count = n;
+	crl_sort_packed(crl->past, n);
+}
+
+static const struct crl_packed *
+find_packed(const struct crl_packed *entries, gsize count, const struct crl_packed *wanted)
+{
+	return count == 0 ? NULL
+			  : bsearch(wanted, entries, count, sizeof(*entries), crl_compare_packed);
 }
 
 gboolean
 crl_find(const struct crl *crl, const char *issuer_key, const char *serial, struct crl_item *entry)
 {
 	struct crl_packed wanted;
-	guint issuer;
+	gpointer issuer = NULL;
 
 	memset(&wanted, 0, sizeof(wanted));
-	if (crl->count == 0 || !pack_serial_hex(serial, wanted.serial) ||
-	    !find_issuer(crl, issuer_key, &issuer))
+	if (crl->count + crl->past_count == 0 || !pack_serial_hex(serial, wanted.serial) ||
+	    (issuer_key != NULL &&
+	     !g_hash_table_lookup_extended(crl->issuer_index, issuer_key, NULL, &issuer)))
 		return FALSE;
-	wanted.issuer = (guint16)issuer;
-	const struct crl_packed *found =
-	    bsearch(&wanted, crl->entries, crl->count, sizeof(*crl->entries), crl_compare_packed);
+	wanted.issuer = (guint16)GPOINTER_TO_UINT(issuer);
+	/* What was revoked once is so for ever, whatever this list calls it. */
+	const struct crl_packed *found = find_packed(crl->past, crl->past_count, &wanted);
+	if (found == NULL)
+		found = find_packed(crl->entries, crl->count, &wanted);
 	if (found == NULL)
 		return FALSE;
 	entry->serial_hex = NULL;
@@ -170,6 +241,67 @@ crl_find(const struct crl *crl, const char *issuer_key, const char *serial, stru
 	entry->revoked_at = found->revoked_at;
 	entry->reason = (enum crl_reason)found->reason;
 	return TRUE;
+}
+
+/* The octets of the shortest INTEGER within a packed serial. */
+static const guint8 *
+unpack_serial(const struct crl_packed *entry, gsize *length)
+{
+	const guint8 *p = entry->serial;
+
+	*length = CRL_SERIAL_BYTES;
+	while (*length > 1 && ((p[0] == 0 && p[1] < 0x80) || (p[0] == 0xff && p[1] >= 0x80))) {
+		p++;
+		(*length)--;
+	}
+	return p;
+}
+
+static gboolean
+visit_raw(const struct crl *crl,
+	  gboolean (*visit)(const guint8 *, gsize, const struct crl_item *, gpointer),
+	  gpointer data)
+{
+	struct der list = crl->revoked;
+	struct crl_raw raw = { .issuer = 0 };
+	gboolean go_on = TRUE;
+
+	/* A second pass changes nothing in crl: every issuer is known, every flag set already. */
+	while (go_on && crl_next_raw((struct crl *)crl, &list, &raw)) {
+		struct crl_item item = {
+			.issuer_key = raw.issuer != 0 ? crl->issuers->pdata[raw.issuer] : NULL,
+			.revoked_at = raw.revoked_at,
+			.reason = raw.reason,
+		};
+		go_on = visit(raw.serial.value, der_length(&raw.serial), &item, data);
+	}
+	return go_on;
+}
+
+void
+crl_foreach_octets(const struct crl *crl,
+		   gboolean (*visit)(const guint8 *, gsize, const struct crl_item *, gpointer),
+		   gpointer data)
+{
+	gboolean go_on = TRUE;
+
+	if (crl->long_serials) {
+		(void)visit_raw(crl, visit, data);
+		return;
+	}
+	for (gsize i = 0; go_on && i < crl->count; i++) {
+		const struct crl_packed *entry = &crl->entries[i];
+		struct crl_item item = {
+			.issuer_key =
+			    entry->issuer != 0 ? crl->issuers->pdata[entry->issuer] : NULL,
+			.revoked_at = entry->revoked_at,
+			.reason = (enum crl_reason)entry->reason,
+		};
+		gsize length;
+		const guint8 *serial = unpack_serial(entry, &length);
+
+		go_on = visit(serial, length, &item, data);
+	}
 }
 
 static char *
@@ -255,9 +387,13 @@ crl_is_signed_by(const struct crl *crl, const struct cert *issuer)
 {
 	EVP_PKEY *pkey = cert_pkey(issuer);
 
-	return pkey != NULL && (cert_key_usage(issuer) & KEY_USAGE_CRL_SIGN) != 0 &&
-	       strcmp(crl->issuer_key, cert_subject_key(issuer)) == 0 &&
-	       (crl->aki == NULL || cert_ski(issuer) == NULL ||
-		strcmp(crl->aki, cert_ski(issuer)) == 0) &&
-	       verify_once(crl, issuer, pkey);
+	if (pkey == NULL || (cert_key_usage(issuer) & KEY_USAGE_CRL_SIGN) == 0 ||
+	    strcmp(crl->issuer_key, cert_subject_key(issuer)) != 0 ||
+	    (crl->aki != NULL && cert_ski(issuer) != NULL &&
+	     strcmp(crl->aki, cert_ski(issuer)) != 0))
+		return FALSE;
+	/* The key is what signs: another certificate of it may speak for the list as well. */
+	if (crl->signer_key != NULL && strcmp(crl->signer_key, cert_spki_sha256(issuer)) == 0)
+		return TRUE;
+	return crl->der != NULL && verify_once(crl, issuer, pkey);
 }

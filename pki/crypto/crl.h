@@ -1,8 +1,9 @@
 /*
  * crl - one certificate revocation list as compact sorted entries; immutable and shared.
  *
- * Parsed by one pass over the DER with limits first (RFC 5280 section 5); about 28 bytes an
- * entry. The signature is checked by crl_is_signed_by, which callers do once and remember.
+ * Parsed by one pass over the DER with limits first (RFC 5280 section 5); 27 bytes an entry, and
+ * the DER unless the list is restored from the store. The signature is checked by
+ * crl_is_signed_by, which callers do once and remember.
  * Threads: any.
  */
 #ifndef PKI_CRYPTO_CRL_H
@@ -54,11 +55,17 @@ struct crl_item {
 };
 
 struct crl *crl_parse(GBytes *der, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A list of the store: its signature was checked when it came, with the key signer_key
+ * (cert_spki_sha256), and the DER is not kept. signer_key NULL: not checked yet; then it is kept.
+ */
+struct crl *crl_restore(GBytes *der, const char *thumbprint, const char *signer_key,
+			GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct crl *crl_ref(struct crl *crl);
 void crl_unref(struct crl *crl); /* NULL is fine */
 
-GBytes *crl_der(const struct crl *crl);            /* borrowed */
+GBytes *crl_der(const struct crl *crl);            /* borrowed; NULL when restored */
 const char *crl_thumbprint(const struct crl *crl); /* SHA-512 of the DER */
+const char *crl_signer_key(const struct crl *crl); /* what crl_restore was told, or NULL */
 const char *crl_issuer(const struct crl *crl);
 const char *crl_issuer_key(const struct crl *crl);  /* as cert_subject_key of who signed it */
 const char *crl_aki(const struct crl *crl);         /* hex, or NULL */
@@ -75,11 +82,24 @@ const char *const *crl_points(const struct crl *crl);
 gboolean crl_has_unknown_critical(const struct crl *crl); /* then it must not be used */
 gsize crl_entry_count(const struct crl *crl);
 gsize crl_memory(const struct crl *crl); /* bytes that it takes */
+/* What it speaks of, in words; "" when that is everything its issuer issued. Owned. */
+char *crl_scope_text(const struct crl *crl);
+/* Is this number (hex, as crl_number) less than (-1), equal to (0) or greater than (1) that? */
+int crl_number_compare(const char *a, const char *b);
+/* Revocations that lists before this one named: they count as if they stood on it. Before the
+ * list is shared, and once. issuer_key NULL: the list's own. */
+void crl_add_past(struct crl *crl, const struct crl_item *items, gsize count);
 /* FALSE when it is not listed. issuer_key NULL means the list's own issuer. serial_hex of
  * *entry is left NULL. Under 1 us. */
 gboolean crl_find(const struct crl *crl, const char *issuer_key, const char *serial_hex,
 		  struct crl_item *entry);
-/* In the order of the list; stops when visit says FALSE. */
+/* By serial where that is possible, else in the order of the list; serial: the octets of the
+ * INTEGER; issuer_key NULL: the list's own. Stops when visit says FALSE. For lists with DER. */
+void crl_foreach_octets(const struct crl *crl,
+			gboolean (*visit)(const guint8 *serial, gsize length,
+					  const struct crl_item *, gpointer),
+			gpointer data);
+/* In the order of the list; stops when visit says FALSE. For lists with DER. */
 void crl_foreach(const struct crl *crl, gboolean (*visit)(const struct crl_item *, gpointer),
 		 gpointer data);
 /* Key usage cRLSign, name and signature; the issuer's own path is the caller's question. */

@@ -20,12 +20,14 @@ struct crl_packed {
 
 struct crl {
 	gint references;
-	GBytes *der;
+	GBytes *der;    /* NULL: of the store, not kept; the views into it are then void */
 	struct der tbs; /* with its header, as it is signed */
 	struct der algorithm;
 	struct der signature;
 	struct der revoked;
-	char *thumbprint, *issuer, *issuer_key, *aki, *number, *base_number;
+	char *thumbprint; /* NULL: not made yet, under the lock */
+	char *signer_key; /* cert_spki_sha256 of who is known to have signed it, or NULL */
+	char *issuer, *issuer_key, *aki, *number, *base_number;
 	gint64 this_update, next_update;
 	unsigned int scope;
 	unsigned int reasons; /* mask of bits 1 to 8 of ReasonFlags that it speaks of */
@@ -33,9 +35,13 @@ struct crl {
 	GPtrArray *points;
 	gboolean unknown_critical;
 	enum algorithm signature_algorithm;
-	GPtrArray *issuers; /* keys of names; the first is the list's own */
+	GPtrArray *issuers;       /* keys of names; the first is the list's own */
+	GHashTable *issuer_index; /* key -> its place in issuers */
 	struct crl_packed *entries;
 	gsize count;
+	gboolean long_serials;   /* some do not fit into a packed one as they stand */
+	struct crl_packed *past; /* of lists before this one; sorted */
+	gsize past_count;
 	GMutex lock;
 	GHashTable *signers; /* thumbprint of who was asked about -> whether it signed */
 };
@@ -54,5 +60,8 @@ gboolean crl_read(struct crl *crl, GError **error);
 gboolean crl_next_raw(struct crl *crl, struct der *list, struct crl_raw *raw);
 void crl_pack_serial(const guint8 *bytes, gsize length, guint8 packed[CRL_SERIAL_BYTES]);
 int crl_compare_packed(const void *a, const void *b);
+void crl_sort_packed(struct crl_packed *entries, gsize count);
+/* The place of a name's key among the issuers; it is added. FALSE: there are too many. */
+gboolean crl_issuer_place(struct crl *crl, const char *key, guint *place);
 
 #endif

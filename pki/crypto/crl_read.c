@@ -111,6 +111,24 @@ next_extension(struct der *list, struct der_element *id, gboolean *critical, str
 	return TRUE;
 }
 
+gboolean
+crl_issuer_place(struct crl *crl, const char *key, guint *place)
+{
+	gpointer known;
+
+	if (g_hash_table_lookup_extended(crl->issuer_index, key, NULL, &known)) {
+		*place = GPOINTER_TO_UINT(known);
+		return TRUE;
+	}
+	if (crl->issuers->len >= ISSUERS_MAX)
+		return FALSE;
+	*place = crl->issuers->len;
+	g_ptr_array_add(crl->issuers, g_strdup(key));
+	g_hash_table_insert(crl->issuer_index, crl->issuers->pdata[*place],
+			    GUINT_TO_POINTER(*place));
+	return TRUE;
+}
+
 /* RFC 5280 section 5.3.3: who issued this and the following entries of an indirect list. */
 static gboolean
 read_entry_issuer(struct crl *crl, struct der contents, guint *issuer)
@@ -130,13 +148,7 @@ read_entry_issuer(struct crl *crl, struct der contents, guint *issuer)
 		if (parsed == NULL)
 			return FALSE;
 		g_autofree char *key = name_key(parsed);
-		for (*issuer = 0; *issuer < crl->issuers->len; (*issuer)++)
-			if (strcmp(crl->issuers->pdata[*issuer], key) == 0)
-				return TRUE;
-		if (crl->issuers->len >= ISSUERS_MAX)
-			return FALSE;
-		g_ptr_array_add(crl->issuers, g_steal_pointer(&key));
-		return TRUE;
+		return crl_issuer_place(crl, key, issuer);
 	}
 	return FALSE;
 }
@@ -194,6 +206,46 @@ broken:
 	return FALSE;
 }
 
+/*
+ * Serials are random for the most part: by their first two octets that are not all the same they
+ * fall into buckets of a few entries. What does not is left to qsort.
+ */
+void
+crl_sort_packed(struct crl_packed *entries, gsize count)
+{
+	enum { BUCKETS = 65536 };
+	gsize common = 0;
+
+	if (count < BUCKETS / 16) {
+		qsort(entries, count, sizeof(*entries), crl_compare_packed);
+		return;
+	}
+	while (common < CRL_SERIAL_BYTES - 2) {
+		gsize i = 1;
+		while (i < count && entries[i].serial[common] == entries[0].serial[common])
+			i++;
+		if (i < count)
+			break;
+		common++;
+	}
+	g_autofree guint32 *start = g_new0(guint32, BUCKETS + 1);
+	g_autofree struct crl_packed *moved = g_new(struct crl_packed, count);
+#define BUCKET(entry) ((guint)(entry).serial[common] << 8 | (entry).serial[common + 1])
+	for (gsize i = 0; i < count; i++)
+		start[BUCKET(entries[i]) + 1]++;
+	for (guint b = 0; b < BUCKETS; b++)
+		start[b + 1] += start[b];
+	g_autofree guint32 *next = g_memdup2(start, BUCKETS * sizeof(*start));
+	for (gsize i = 0; i < count; i++)
+		moved[next[BUCKET(entries[i])]++] = entries[i];
+#undef BUCKET
+	for (guint b = 0; b < BUCKETS; b++)
+		if (start[b + 1] - start[b] > 1)
+			qsort(moved + start[b], start[b + 1] - start[b], sizeof(*moved),
+			      crl_compare_packed);
+	memcpy(entries, moved, count * sizeof(*moved));
+}
+
 static gboolean
 read_entries(struct crl *crl, GError **error)
 {
@@ -212,6 +264,7 @@ read_entries(struct crl *crl, GError **error)
 		}
 		struct crl_packed *entry = &crl->entries[crl->count];
 		crl_pack_serial(raw.serial.value, der_length(&raw.serial), entry->serial);
+		crl->long_serials |= der_length(&raw.serial) > CRL_SERIAL_BYTES;
 		entry->issuer = (guint16)raw.issuer;
 		entry->reason = (guint8)raw.reason;
 		entry->revoked_at = (guint32)CLAMP(raw.revoked_at, 0, G_MAXUINT32);
@@ -222,7 +275,7 @@ read_entries(struct crl *crl, GError **error)
 		return fail_false(error, PS_ERROR_INVALID, "entry %zu of the CRL is broken",
 				  crl->count + 1);
 	if (!sorted)
-		qsort(crl->entries, crl->count, sizeof(*crl->entries), crl_compare_packed);
+		crl_sort_packed(crl->entries, crl->count);
 	if (crl->count < room)
 		crl->entries = g_realloc_n(crl->entries, crl->count, sizeof(*crl->entries));
 	return TRUE;
@@ -355,7 +408,8 @@ read_tbs(struct crl *crl, struct der tbs, GError **error)
 		return fail_false(error, PS_ERROR_INVALID, "the issuer of the CRL cannot be read");
 	crl->issuer = name_text(name);
 	crl->issuer_key = name_key(name);
-	g_ptr_array_add(crl->issuers, g_strdup(crl->issuer_key));
+	guint own;
+	(void)crl_issuer_place(crl, crl->issuer_key, &own);
 	if (!read_dates(crl, &tbs, error))
 		return FALSE;
 	crl->revoked = der_of(tbs.p, 0);

@@ -41,20 +41,43 @@ crl_reason_by_name(const char *name, enum crl_reason *reason)
 	return FALSE;
 }
 
+static const struct {
+	enum crl_scope bit;
+	const char *name;
+} scopes[] = {
+	{ CRL_SCOPE_ONLY_USER, "end user certificates only" },
+	{ CRL_SCOPE_ONLY_CA, "CA certificates only" },
+	{ CRL_SCOPE_ONLY_ATTRIBUTE, "attribute certificates only" },
+	{ CRL_SCOPE_INDIRECT, "indirect" },
+	{ CRL_SCOPE_SOME_REASONS, "some reasons only" },
+	{ CRL_SCOPE_DELTA, "delta" },
+};
+
+char *
+crl_scope_text(const struct crl *crl)
+{
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(scopes); i++)
+		if ((crl->scope & scopes[i].bit) != 0)
+			g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "",
+					       scopes[i].name);
+	for (guint i = 0; i + 1 < crl->points->len && text->len < 2000; i++) {
+		const char *point = crl->points->pdata[i];
+
+		/* A directory name is kept as a digest, which says nothing to anybody. */
+		if (!g_str_has_prefix(point, "DN:"))
+			g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", point);
+		else if (i == 0)
+			g_string_append_printf(text, "%sa part of its own",
+					       text->len > 0 ? ", " : "");
+	}
+	return g_strdup(text->str);
+}
+
 GPtrArray *
 crl_facts(const struct crl *crl)
 {
-	static const struct {
-		enum crl_scope bit;
-		const char *name;
-	} scopes[] = {
-		{ CRL_SCOPE_ONLY_USER, "end user certificates only" },
-		{ CRL_SCOPE_ONLY_CA, "CA certificates only" },
-		{ CRL_SCOPE_ONLY_ATTRIBUTE, "attribute certificates only" },
-		{ CRL_SCOPE_INDIRECT, "indirect" },
-		{ CRL_SCOPE_SOME_REASONS, "some reasons only" },
-		{ CRL_SCOPE_DELTA, "delta" },
-	};
 	GPtrArray *facts = g_ptr_array_new_with_free_func((GDestroyNotify)fact_free);
 	g_autofree char *this_update = clock_format(crl->this_update);
 	g_autofree char *next_update =
@@ -76,6 +99,6 @@ crl_facts(const struct crl *crl)
 	fact_add(facts, "signature-algorithm", algorithm_name(crl->signature_algorithm));
 	if (crl->unknown_critical)
 		fact_add(facts, "warning", "has a critical extension that is not known");
-	fact_add(facts, "thumbprint", crl->thumbprint);
+	fact_add(facts, "thumbprint", crl_thumbprint(crl));
 	return facts;
 }

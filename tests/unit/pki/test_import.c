@@ -213,11 +213,11 @@ test_crl(void)
 		return;
 	struct wares wares = make_wares(&f);
 	struct import_options options = { .name = "ca.crl" };
-	/* Without its issuer nobody can say whose it is. */
+	/* Without its issuer nobody can say whose it is: it is kept, and says so. */
 	CLEANUP(import_report) struct import_report *alone = import_some(&f, wares.crl, &options);
-	g_assert_cmpuint(alone->rejected, ==, 1);
+	g_assert_cmpuint(alone->added, ==, 1);
 	const struct import_item *item = g_ptr_array_index(alone->items, 0);
-	g_assert_nonnull(strstr(item->note, "import the issuer first"));
+	g_assert_nonnull(strstr(item->note, "kept without effect: no certificate of"));
 
 	g_autoptr(GPtrArray) certs = g_ptr_array_new();
 	g_ptr_array_add(certs, wares.ca.intermediate);
@@ -225,7 +225,22 @@ test_crl(void)
 	CLEANUP(import_report) struct import_report *ca = import_some(&f, issuer, &options);
 	g_assert_cmpuint(ca->added, ==, 1);
 	CLEANUP(import_report) struct import_report *list = import_some(&f, wares.crl, &options);
-	g_assert_cmpuint(list->added, ==, 1);
+	g_assert_cmpuint(list->present, ==, 1);
+	item = g_ptr_array_index(list->items, 0);
+	g_assert_nonnull(strstr(item->note, "is not trusted"));
+
+	/* With the root it is in force, without being brought again. */
+	struct import_options as_root = { .name = "root.pem", .as_roots = TRUE };
+	g_ptr_array_set_size(certs, 0);
+	g_ptr_array_add(certs, wares.ca.root);
+	g_autoptr(GBytes) root = bundle_write_pem(certs, &error);
+	CLEANUP(import_report) struct import_report *roots = import_some(&f, root, &as_root);
+	g_assert_cmpuint(roots->added, ==, 1);
+	CLEANUP(crl_row)
+	struct crl_row *row =
+	    crls_newest(f.db, cert_subject_key(wares.ca.intermediate), NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpint(row->state, ==, CRL_STATE_USABLE);
 	CLEANUP(import_report) struct import_report *again = import_some(&f, wares.crl, &options);
 	g_assert_cmpuint(again->present, ==, 1);
 	wares_clear(&wares);

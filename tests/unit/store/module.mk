@@ -76,6 +76,10 @@ check_PROGRAMS += tests/unit/store/test_copy
 tests_unit_store_test_copy_SOURCES = %D%/test_copy.c
 tests_unit_store_test_copy_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 
+check_PROGRAMS += tests/unit/store/test_crls
+tests_unit_store_test_crls_SOURCES = %D%/test_crls.c
+tests_unit_store_test_crls_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
 check_PROGRAMS += tests/unit/store/test_harvests
 tests_unit_store_test_harvests_SOURCES = %D%/test_harvests.c
 tests_unit_store_test_harvests_LDADD = $(TEST_LIBS) $(STORE_LIBS)

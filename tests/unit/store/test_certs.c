@@ -8,7 +8,6 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/certs.h"
-#include "store/crls.h"
 #include "store/ctl.h"
 #include "store/db/changelog.h"
 #include "store/db/tx.h"
@@ -65,9 +64,6 @@ struct act {
 	struct cert_row *cert;
 	const struct key_row *key;
 	const struct root_row *root;
-	const struct crl_row *crl;
-	const GPtrArray *entries;
-	enum crl_outcome outcome;
 	const struct ctl_row *ctl;
 	const struct selection_row *selection;
 	const char *text;
@@ -99,8 +95,6 @@ RUN(set_pending, certs_set_pending(tx, act->text, act->flag, error))
 RUN(put_key, keys_insert(tx, act->key, &act->flag, error))
 RUN(put_root, roots_insert(tx, act->root, &act->flag, error))
 RUN(drop_root, roots_delete(tx, act->text, error))
-RUN(put_crl, crls_insert(tx, act->crl, act->entries, &act->outcome, error))
-RUN(drop_crl, crls_delete(tx, act->text, error))
 RUN(put_ctl, ctl_put(tx, act->ctl, error))
 RUN(drop_ctl, ctl_remove(tx, act->text, error))
 RUN(put_selection, selections_add(tx, act->selection, error))
@@ -366,89 +360,6 @@ test_roots(void)
 	db_close(db);
 }
 
-static enum crl_outcome
-put_list(guint n, const char *number, gint64 this_update, const char *base, const char *scope,
-	 GPtrArray *entries)
-{
-	g_autofree char *thumbprint = thumb(n);
-	g_autoptr(GBytes) der = g_bytes_new("\x30", 1);
-	g_autoptr(GError) error = NULL;
-	struct crl_row row = { .thumbprint = thumbprint,
-			       .der = der,
-			       .issuer = (char *)"CN=CA",
-			       .issuer_key = (char *)"issuer",
-			       .aki = (char *)"aki",
-			       .number = (char *)number,
-			       .base_number = (char *)base,
-			       .this_update = this_update,
-			       .next_update = this_update + DAY,
-			       .scope = (char *)scope,
-			       .source = (char *)"http://x/" };
-	struct act act = { .run = put_crl, .crl = &row, .entries = entries };
-
-	g_assert_true(acts(&act, &error));
-	g_assert_no_error(error);
-	return act.outcome;
-}
-
-static void
-test_crls(void)
-{
-	g_autoptr(GPtrArray) none = g_ptr_array_new();
-	g_autoptr(GPtrArray) entries =
-	    g_ptr_array_new_with_free_func((GDestroyNotify)revoked_row_free);
-	g_autoptr(GError) error = NULL;
-	struct revoked_row entry;
-	gboolean found;
-
-	if (!up())
-		return;
-	for (guint i = 0; i < 12000; i++) { /* more than one statement's share */
-		struct revoked_row *row = g_new0(struct revoked_row, 1);
-		row->serial = g_strdup_printf("%x", 0x1000 + i);
-		row->issuer_key = i == 11999 ? g_strdup("indirect") : NULL;
-		row->revoked_at = NOW - i;
-		row->reason = (gint)(i % 6);
-		g_ptr_array_add(entries, row);
-	}
-	g_assert_cmpint(put_list(1, "5", NOW, NULL, "", entries), ==, CRL_STORED);
-	g_assert_cmpint(put_list(1, "5", NOW, NULL, "", entries), ==, CRL_ALREADY_THERE);
-	g_assert_cmpint(put_list(2, "4", NOW - DAY, NULL, "", none), ==, CRL_OLDER);
-	g_assert_cmpint(put_list(3, "4", NOW, NULL, "", none), ==, CRL_OLDER);
-	g_assert_cmpint(put_list(4, "6", NOW, "5", "", none), ==,
-			CRL_STORED); /* a delta beside it */
-	g_assert_cmpint(put_list(5, "1", NOW, NULL, "part", none), ==, CRL_STORED);
-	g_autoptr(GPtrArray) lists = crls_list(db, &error);
-	g_assert_cmpuint(lists->len, ==, 3);
-
-	g_assert_true(crls_revoked(db, "issuer", "1005", &found, &entry, &error) && found);
-	g_assert_cmpint(entry.revoked_at, ==, NOW - 5);
-	g_assert_cmpint(entry.reason, ==, 5);
-	g_assert_true(crls_revoked(db, "indirect", "3edf", &found, &entry, &error) && found);
-	g_assert_true(crls_revoked(db, "issuer", "3edf", &found, &entry, &error) && !found);
-	CLEANUP(crl_row) struct crl_row *newest = crls_newest(db, "issuer", "aki", &error);
-	g_autoptr(GPtrArray) rows = crls_entries(db, newest->id, &error);
-	g_assert_cmpint((gint64)rows->len, ==, newest->entries);
-	const char *issuers[] = { "issuer" };
-	g_autoptr(GPtrArray) by_issuer = crls_by_issuers(db, issuers, 1, &error);
-	g_assert_cmpuint(by_issuer->len, ==, 3);
-
-	/* A newer list takes the older one's place, with its entries. A longer number is larger. */
-	g_assert_cmpint(put_list(6, "10", NOW + 5, NULL, "", none), ==, CRL_STORED);
-	g_assert_true(crls_revoked(db, "issuer", "1005", &found, &entry, &error) && !found);
-	g_autofree char *sixth = thumb(6);
-	CLEANUP(crl_row) struct crl_row *there = crls_find(db, sixth, &error);
-	g_assert_cmpstr(there->number, ==, "10");
-	struct act act = { .run = drop_crl, .text = sixth };
-	g_assert_true(acts(&act, &error));
-	g_assert_false(acts(&act, &error));
-	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
-	g_clear_error(&error);
-	g_assert_null(crls_newest(db, "nobody", NULL, &error));
-	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
-	db_close(db);
-}
-
 static void
 test_ctl(void)
 {
@@ -673,7 +584,6 @@ main(int argc, char **argv)
 	g_test_add_func("/certs/lists, filters and pages", test_list);
 	g_test_add_func("/keys/rows", test_keys);
 	g_test_add_func("/roots/rows", test_roots);
-	g_test_add_func("/crls/newer replace older", test_crls);
 	g_test_add_func("/ctl/entries", test_ctl);
 	g_test_add_func("/selections/by hand", test_selections);
 	g_test_add_func("/changes/are heard by kind", test_heard);

@@ -34,10 +34,16 @@ static const char load[] =
     " SELECT key, 'aliases', replace(name, 'user', 'alias') FROM scope WHERE kind = 'user';"
     "INSERT INTO selection (scope, kind, thumbprint)"
     " SELECT key, 'encrypt', md5(key) FROM scope;"
-    "INSERT INTO crl (thumbprint, der, issuer, issuer_key, this_update, source, entries)"
-    " SELECT md5('c' || n), '\\x30', 'CN=CA', md5('i' || n), now(), 'x', 1"
-    " FROM generate_series(1, 20000) AS n;"
-    "INSERT INTO crl_entry SELECT id, issuer_key, to_hex(id), now(), 0 FROM crl;"
+    "INSERT INTO crl_line (issuer_key, signer_key, scope)"
+    " SELECT md5('i' || n), md5('k'), '' FROM generate_series(1, 20000) AS n;"
+    "INSERT INTO crl (thumbprint, der, issuer, issuer_key, this_update, source, entries, state, "
+    "line)"
+    " SELECT md5(issuer_key), '\\x30', 'CN=CA', issuer_key, now(), 'x', 1, 'usable', id"
+    " FROM crl_line;"
+    "INSERT INTO crl_past (line, serial, revoked_at, reason)"
+    " SELECT id, decode(lpad(to_hex(id), 8, '0'), 'hex'), now(), 0 FROM crl_line;"
+    "INSERT INTO crl_entry (crl_id, revoked_at, reason, serial)"
+    " SELECT id, now(), 0, decode(lpad(to_hex(id), 8, '0'), 'hex') FROM crl;"
     "INSERT INTO ocsp (issuer_key, issuer_spki, serial, next_try)"
     " SELECT md5('i' || n % 5), md5('k'), to_hex(n), now() FROM generate_series(1, 20000) AS n;"
     "ANALYZE";
@@ -58,8 +64,9 @@ static const struct lookup {
 	{ &certs_by_spki_statement, ONE_TEXT, "md5('k' || 7)", NULL },
 	{ &keys_find_statement, ONE_TEXT, "md5('k' || 7)", NULL },
 	{ &keys_held_statement, ONE_ARRAY, "md5('k' || 7)", NULL },
-	{ &crls_by_issuers_statement, ONE_ARRAY, "md5('i' || 7)", NULL },
-	{ &crls_revoked_statement, TWO_TEXTS, "md5('i' || 7)", "to_hex(7)" },
+	{ &crls_held_statement, ONE_ARRAY, "md5('i' || 7)", NULL },
+	{ &crls_revoked_statement, TWO_TEXTS, "md5('i' || 7)",
+	  "decode(lpad(to_hex(7), 8, '0'), 'hex')" },
 	{ &ctl_by_thumbprints_statement, ONE_ARRAY, "md5('t' || 7) || md5('u' || 7)", NULL },
 	{ &ocsp_by_certs_statement, TWO_ARRAYS, "md5('i' || 2)", "to_hex(7)" },
 	{ &preferences_by_scopes_statement, TWO_ARRAYS, "'u:user7@example.com'",
