@@ -61,6 +61,7 @@ is_processed(int nid)
 		NID_crl_distribution_points,
 		NID_authority_key_identifier,
 		NID_subject_key_identifier,
+		NID_id_pkix_OCSP_noCheck,
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(known); i++)
@@ -123,7 +124,10 @@ read_policies(struct cert_rules *rules, X509 *x509)
 			continue;
 		}
 		g_autofree char *oid = object_dotted(policy->policyid);
-		if (!has_text(rules->policies, oid))
+		/* RFC 5280 4.2.1.4: not more than once. */
+		if (has_text(rules->policies, oid))
+			set_broken(rules, NID_certificate_policies);
+		else
 			g_ptr_array_add(rules->policies, g_steal_pointer(&oid));
 	}
 	CERTIFICATEPOLICIES_free(all);

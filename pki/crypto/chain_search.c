@@ -282,9 +282,15 @@ fits_as_ca(struct chain_search *search, const struct node *issuer)
 {
 	const struct cert *cert = issuer->cert;
 	const struct cert_rules *rules = cert_rules(cert);
-	gboolean old_anchor = issuer->anchor && !rules->has_basic_constraints &&
-			      (strcmp(cert_kind(cert), "root") == 0 ||
-			       (cert_key_usage(cert) & KEY_USAGE_ABSENT) == 0);
+	gboolean old_anchor =
+	    issuer->anchor && !rules->has_basic_constraints && strcmp(cert_kind(cert), "root") == 0;
+
+	if (X509_NAME_entry_count(X509_get_subject_name(cert_x509(cert))) == 0) {
+		FAIL_AT(search, CHAIN_RANK_ISSUER, issuer, SENTENCE_NO_NAME,
+			cert_subject(
+			    ((struct node *)search->path->pdata[search->path->len - 1])->cert));
+		return FALSE;
+	}
 
 	if (!cert_is_ca(cert) && !old_anchor) {
 		FAIL_AT(search, CHAIN_RANK_ISSUER, issuer, SENTENCE_NOT_CA, cert_subject(cert));

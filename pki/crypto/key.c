@@ -61,8 +61,16 @@ key_weakness_of(const EVP_PKEY *pkey)
 	char group[64];
 	gsize length = 0;
 	const char *weakness = NULL;
+	int explicit_curve = 0;
 
-	if (kind == KEY_KIND_EC && EVP_PKEY_get_group_name(pkey, group, sizeof group, &length) != 1)
+	/* RFC 5480 section 2.1.1: named curves alone, also where the parameters are those of one.
+	 */
+	if (kind == KEY_KIND_EC)
+		(void)EVP_PKEY_get_int_param(pkey, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
+					     &explicit_curve);
+	if (kind == KEY_KIND_EC &&
+	    (explicit_curve != 0 ||
+	     EVP_PKEY_get_group_name(pkey, group, sizeof group, &length) != 1))
 		weakness = "has a curve without name";
 	else if ((kind == KEY_KIND_RSA || kind == KEY_KIND_RSA_PSS) &&
 		 (EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) != 1 || !BN_is_odd(e) ||
