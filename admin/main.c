@@ -182,6 +182,7 @@ start(struct program *program, GError **error)
 	const guint workers[JOB_LANES] = {
 		[JOB_LANE_WORK] = (guint)now->job_workers,
 		[JOB_LANE_NETWORK] = (guint)now->fetch_workers,
+		[JOB_LANE_MAIL] = (guint)now->directory_workers,
 	};
 	program->scheduler = scheduler_start(program->gateway, workers, error);
 	return program->scheduler != NULL;

@@ -5,6 +5,7 @@
 
 #include "milter/policy/origin.h"
 #include "milter/policy/triggers.h"
+#include "pki/directory_wait.h"
 #include "pki/keyring.h"
 #include "pki/select.h"
 #include "pki/trust.h"
@@ -92,6 +93,8 @@ open_pki(struct gateway *gateway, GError **error)
 	    daemon ? settings->master_key_file : settings->milter_master_key_file, 0, error);
 	if (gateway->keyring == NULL)
 		return FALSE;
+	gateway->directories = directory_wait_new(gateway->db, gateway->changelog, gateway->clock,
+						  settings->cache_grace);
 	gateway->trust = trust_new(gateway->db, gateway->changelog, gateway->clock,
 				   gateway->preferences, settings->cache_grace);
 	trust_set_crl_memory(gateway->trust, (gsize)settings->crl_memory);
@@ -150,6 +153,7 @@ gateway_close(struct gateway *gateway)
 		return;
 	select_free(gateway->select);
 	trust_free(gateway->trust);
+	directory_wait_free(gateway->directories);
 	keyring_free(gateway->keyring);
 	preference_cache_free(gateway->preferences);
 	changelog_stop(gateway->changelog);

@@ -16,6 +16,7 @@
 struct changelog;
 struct clock;
 struct db;
+struct directory_wait;
 struct keyring;
 struct origin_rules;
 struct preference_cache;
@@ -35,6 +36,7 @@ struct gateway {
 	struct trust *trust;
 	struct select *select;
 	struct keyring *keyring;
+	struct directory_wait *directories;
 	struct trigger_cache *triggers;
 	/* private */
 	struct gateway_config *config; /* the present one */

@@ -67,7 +67,7 @@ harvests_used(struct db *db, const char *const *thumbprints, gsize n, GError **e
 static const struct statement harvests_expire_statement = {
 	"harvests_expire",
 	"SELECT c.thumbprint FROM certificate c"
-	" WHERE c.origin = 'harvest' AND c.used IS NULL AND c.created < $1"
+	" WHERE c.origin IN ('harvest', 'directory') AND c.used IS NULL AND c.created < $1"
 	" AND NOT EXISTS (SELECT 1 FROM selection s WHERE s.thumbprint = c.thumbprint)"
 	" AND NOT EXISTS (SELECT 1 FROM ctl_entry t WHERE t.thumbprint = c.thumbprint)"
 	" AND NOT EXISTS (SELECT 1 FROM private_key k WHERE k.spki_sha256 = c.spki_sha256)"

@@ -307,3 +307,19 @@ jobs_ask(struct db *db, const char *kind, const char *key, const char *payload, 
 	CLEANUP(rows) struct rows *rows = db_write(db, &jobs_ask_statement, params, error);
 	return rows != NULL;
 }
+
+static const struct statement jobs_ask_all_statement = {
+	"jobs_ask_all",
+	"SELECT milter_job($1, k, NULL) FROM unnest($2::text[]) AS k",
+};
+
+gboolean
+jobs_ask_all(struct db *db, const char *kind, const char *const *keys, gsize n, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, kind);
+	params_text_array(params, keys, n);
+	CLEANUP(rows) struct rows *rows = db_write(db, &jobs_ask_all_statement, params, error);
+	return rows != NULL;
+}

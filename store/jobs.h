@@ -58,6 +58,9 @@ gboolean jobs_forget(struct tx *tx, gint64 older_than, GError **error) G_GNUC_WA
 /* The milter's way (a SECURITY DEFINER function): the kinds that a milter may ask for. */
 gboolean jobs_ask(struct db *db, const char *kind, const char *key, const char *payload,
 		  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same for several keys, without payload. */
+gboolean jobs_ask_all(struct db *db, const char *kind, const char *const *keys, gsize n,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 void job_row_free(struct job_row *row);
 DEFINE_CLEANUP(job_row, job_row_free)

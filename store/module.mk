@@ -14,3 +14,4 @@ libstore_a_SOURCES += \
 	%D%/preference_internal.h %D%/preference_set.c %D%/preference_values.c %D%/preferences.c \
 	%D%/presets.c %D%/requests.c %D%/roots.c %D%/scopes.c %D%/sealed.c %D%/selections.c
 libstore_a_SOURCES += %D%/cache.c %D%/cache.h
+libstore_a_SOURCES += %D%/directories.c %D%/directories.h

@@ -1,5 +1,5 @@
 /*
- * sealed - one view over the sealed columns of three tables.
+ * sealed - one view over the sealed columns of four tables.
  */
 #include "store/sealed.h"
 
@@ -66,9 +66,23 @@ static const struct sealed_table {
 	  { "sealed_page_handler",
 	    "SELECT " HANDLER_ROW ", sealed, generation FROM handler_setting"
 	    " WHERE sealed IS NOT NULL AND " HANDLER_ROW " > $1 ORDER BY 1 LIMIT $2" } },
+	{ "directory_server",
+	  { "sealed_take_directory",
+	    "SELECT name, sealed, generation FROM directory_server"
+	    " WHERE generation <> $1 ORDER BY 1 LIMIT $2 FOR UPDATE SKIP LOCKED" },
+	  { "sealed_replace_directory", "UPDATE directory_server SET sealed = $2, generation = $3"
+					" WHERE name = $1 AND sealed IS NOT NULL" },
+	  { "sealed_count_directory",
+	    "SELECT count(*) FROM directory_server WHERE generation <> $1" },
+	  { "sealed_find_directory", "SELECT name, sealed, generation FROM directory_server"
+				     " WHERE name = $1 AND sealed IS NOT NULL" },
+	  { "sealed_page_directory",
+	    "SELECT name, sealed, generation FROM directory_server"
+	    " WHERE sealed IS NOT NULL AND name > $1 ORDER BY 1 LIMIT $2" } },
 };
 
-const char *const sealed_tables[] = { "private_key", "preference", "handler_setting", NULL };
+const char *const sealed_tables[] = { "private_key", "preference", "handler_setting",
+				      "directory_server", NULL };
 
 static const struct sealed_table *
 table_find(const char *name, GError **error)

@@ -3,7 +3,8 @@
  * secrets of handlers. For the module that seals (pki/keyring) and for rotation.
  *
  * table and row name the place a value is sealed for: ("private_key", SPKI digest),
- * ("preference", "scope key/name"), ("handler_setting", "handler/config/name"). Threads: any.
+ * ("preference", "scope key/name"), ("handler_setting", "handler/config/name"),
+ * ("directory_server", name). Threads: any.
  */
 #ifndef STORE_SEALED_H
 #define STORE_SEALED_H

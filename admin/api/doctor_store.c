@@ -4,6 +4,7 @@
 #include "admin/api/doctor.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/api/cert_text.h"
 #include "milter/gateway.h"
@@ -11,10 +12,12 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/cas.h"
+#include "store/certs.h"
 #include "store/config/settings.h"
 #include "store/db/db.h"
 #include "store/db/embedded.h"
 #include "store/db/migrate.h"
+#include "store/directories.h"
 #include "store/jobs.h"
 #include "store/preferences.h"
 #include "store/roots.h"
@@ -22,6 +25,7 @@
 
 #define SOON_SECONDS (30 * 86400)
 #define SCOPES_MAX 1000
+#define PENDING_MAX 100
 
 void
 doctor_check_database(struct doctor *doctor)
@@ -201,6 +205,51 @@ check_jobs(struct doctor *doctor)
 	}
 }
 
+/* What came by itself and waits (S1). */
+static void
+check_pending(struct doctor *doctor)
+{
+	const struct cert_filter filter = {
+		.only_pending = TRUE,
+		.now = clock_now(doctor->gateway->clock),
+		.limit = PENDING_MAX,
+	};
+	g_autoptr(GPtrArray) rows = certs_list(doctor->gateway->db, &filter, NULL);
+
+	if (rows != NULL && rows->len > 0)
+		doctor_add(doctor, FINDING_WARNING, "certificates",
+			   "see 'postseal cert list --pending', then 'cert accept' or 'cert refuse'",
+			   "%u%s with a new key for a known address wait for you", rows->len,
+			   rows->len == PENDING_MAX ? " or more" : "");
+}
+
+static void
+check_directories(struct doctor *doctor)
+{
+	g_autoptr(GPtrArray) rows = directories_all(doctor->gateway->db, NULL);
+
+	for (guint i = 0; rows != NULL && i < rows->len; i++) {
+		const struct directory_row *row = g_ptr_array_index(rows, i);
+		g_autofree char *remedy = NULL;
+
+		if (row->ca_file != NULL && access(row->ca_file, R_OK) != 0) {
+			doctor_add(doctor, FINDING_BAD, "directory",
+				   "put it there, on every daemon's host",
+				   "'%s': its CA file '%s' cannot be read", row->name, row->ca_file);
+			continue;
+		}
+		if (row->failures == 0) {
+			doctor_add(doctor, FINDING_OK, "directory", NULL, "'%s' is in order",
+				   row->name);
+			continue;
+		}
+		remedy = g_strdup_printf("try it: postseal directory test ADDR --name %s", row->name);
+		doctor_add(doctor, row->open_until != 0 ? FINDING_BAD : FINDING_WARNING,
+			   "directory", remedy, "'%s' failed %d times in a row: %s", row->name,
+			   row->failures, row->last_error);
+	}
+}
+
 void
 doctor_check_pki(struct doctor *doctor)
 {
@@ -212,6 +261,8 @@ doctor_check_pki(struct doctor *doctor)
 	check_roots(doctor);
 	check_cas(doctor);
 	check_selections(doctor);
+	check_pending(doctor);
+	check_directories(doctor);
 	check_jobs(doctor);
 	doctor->call->gateway = before;
 }

@@ -11,13 +11,14 @@ libadmin_a_SOURCES += \
 	%D%/preference_sets.c %D%/records.c %D%/requests.c %D%/revocation_lists.c \
 	%D%/roots.c %D%/rotation.c %D%/selects.c %D%/selftest.c %D%/serving.c %D%/serving.h %D%/setting_up.c \
 	%D%/status.c %D%/temporary_server.c %D%/temporary_server.h %D%/trust_list.c
+libadmin_a_SOURCES += %D%/directory_servers.c %D%/pending.c
 
 # Manual pages and completion are printed from the table of operations at build time.
 noinst_PROGRAMS += admin/api/operations_gen
 admin_api_operations_gen_SOURCES = %D%/operations_gen.c
 admin_api_operations_gen_LDADD = libadmin.a libstore.a $(GLIB_LIBS)
 operation_pages = doc/man/postseal-cert.1 doc/man/postseal-key.1 doc/man/postseal-root.1 \
-	doc/man/postseal-crl.1 doc/man/postseal-ctl.1 doc/man/postseal-user.1 \
+	doc/man/postseal-crl.1 doc/man/postseal-directory.1 doc/man/postseal-ctl.1 doc/man/postseal-user.1 \
 	doc/man/postseal-domain.1 doc/man/postseal-global.1 doc/man/postseal-select.1 \
 	doc/man/postseal-ca.1 doc/man/postseal-request.1 doc/man/postseal-job.1 \
 	doc/man/postseal-audit.1 doc/man/postseal-db.1 doc/man/postseal-config.1 \

@@ -15,6 +15,7 @@ static const struct {
 	{ "key", "private keys" },
 	{ "root", "roots, which all trust begins at" },
 	{ "crl", "certificate revocation lists" },
+	{ "directory", "LDAP servers that are asked for certificates of recipients" },
 	{ "ctl", "the certificate trust list: allow or deny single certificates" },
 	{ "user", "preferences of one mail address" },
 	{ "domain", "preferences of a domain, or of all below it (*.example.com)" },

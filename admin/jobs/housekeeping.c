@@ -7,6 +7,7 @@
 #include "store/audit.h"
 #include "store/config/settings.h"
 #include "store/db/tx.h"
+#include "store/directories.h"
 #include "store/harvests.h"
 #include "store/jobs.h"
 #include "store/posts.h"
@@ -24,6 +25,7 @@ keep_house(struct tx *tx, gpointer data, GError **error)
 
 	return audit_keep(tx, now - settings->audit_keep, now - settings->message_keep, error) &&
 	       harvests_expire(tx, now - settings->harvest_keep, &dropped, error) &&
+	       directories_forget_answers(tx, now - ANSWERS_KEEP_SECONDS, error) &&
 	       posts_forget(tx, now - ANSWERS_KEEP_SECONDS, error) &&
 	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
 }

@@ -1,2 +1,3 @@
 libadmin_a_SOURCES += %D%/scheduler.c %D%/scheduler.h %D%/runners.c %D%/runners.h
 libadmin_a_SOURCES += %D%/check_crls.c %D%/housekeeping.c %D%/issue_crls.c %D%/rewrap.c %D%/work_requests.c
+libadmin_a_SOURCES += %D%/directory.c

@@ -9,11 +9,13 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
+#include "store/db/changelog.h"
 #include "store/db/tx.h"
 #include "store/jobs.h"
 
 #define LEASE_SECONDS 30
-#define IDLE_SECONDS 2
+#define IDLE_SECONDS 1
+#define WATCH_MS 500 /* how long a stop waits for the watcher at most */
 #define BACKOFF_MIN_SECONDS 10
 #define BACKOFF_MAX_SECONDS 3600
 #define KINDS_MAX 32
@@ -27,6 +29,8 @@ struct scheduler {
 		gsize count;
 	} lanes[JOB_LANES];
 	GPtrArray *threads;
+	GThread *watcher; /* of the change log */
+	guint64 calls;    /* how often it said that there are jobs; under the lock */
 	GMutex lock;
 	GCond wake;
 	gboolean stopping;
@@ -42,15 +46,47 @@ is_stopping(struct scheduler *scheduler)
 	return stopping;
 }
 
+static guint64
+calls_so_far(struct scheduler *scheduler)
+{
+	g_mutex_lock(&scheduler->lock);
+	guint64 calls = scheduler->calls;
+	g_mutex_unlock(&scheduler->lock);
+	return calls;
+}
+
+/* Until a job was announced after `seen`, or a second is over. */
 static void
-sleep_a_while(struct scheduler *scheduler)
+sleep_a_while(struct scheduler *scheduler, guint64 seen)
 {
 	gint64 until = g_get_monotonic_time() + IDLE_SECONDS * G_USEC_PER_SEC;
 
 	g_mutex_lock(&scheduler->lock);
-	while (!scheduler->stopping && g_cond_wait_until(&scheduler->wake, &scheduler->lock, until))
+	while (!scheduler->stopping && scheduler->calls == seen &&
+	       g_cond_wait_until(&scheduler->wake, &scheduler->lock, until))
 		;
 	g_mutex_unlock(&scheduler->lock);
+}
+
+static gpointer
+watch(gpointer data)
+{
+	struct scheduler *scheduler = data;
+	struct changelog *changelog = scheduler->gateway->changelog;
+	change_tag jobs = change_tag_of(CHANGE_JOB, NULL);
+	guint64 since = changelog_moment(changelog);
+
+	while (!is_stopping(scheduler)) {
+		if (!changelog_wait(changelog, jobs, since, WATCH_MS))
+			continue;
+		/* What came until here is looked at now, what comes later is later than this. */
+		since = changelog_moment(changelog);
+		g_mutex_lock(&scheduler->lock);
+		scheduler->calls++;
+		g_cond_broadcast(&scheduler->wake);
+		g_mutex_unlock(&scheduler->lock);
+	}
+	return NULL;
 }
 
 static gboolean
@@ -178,6 +214,8 @@ work(gpointer data)
 		g_autoptr(GError) problem = NULL;
 		CLEANUP(job_row) struct job_row *job = NULL;
 
+		guint64 seen = calls_so_far(scheduler);
+
 		ensure_duties(scheduler);
 		gboolean asked =
 		    jobs_take(scheduler->gateway->db, lane->kinds, lane->count, scheduler->name,
@@ -188,7 +226,7 @@ work(gpointer data)
 		if (job != NULL)
 			run_job(scheduler, job);
 		else
-			sleep_a_while(scheduler);
+			sleep_a_while(scheduler, seen);
 	}
 	return NULL;
 }
@@ -232,6 +270,11 @@ scheduler_start(struct gateway *gateway, const guint workers[JOB_LANES], GError 
 	g_mutex_init(&scheduler->lock);
 	g_cond_init(&scheduler->wake);
 	fill_lanes(scheduler);
+	scheduler->watcher = g_thread_try_new("jobs", watch, scheduler, error);
+	if (scheduler->watcher == NULL) {
+		scheduler_stop(scheduler);
+		return NULL;
+	}
 	for (guint l = 0; l < JOB_LANES; l++)
 		if (!start_lane(&scheduler->lanes[l], workers[l], error)) {
 			scheduler_stop(scheduler);
@@ -249,6 +292,8 @@ scheduler_stop(struct scheduler *scheduler)
 	scheduler->stopping = TRUE;
 	g_cond_broadcast(&scheduler->wake);
 	g_mutex_unlock(&scheduler->lock);
+	if (scheduler->watcher != NULL)
+		g_thread_join(scheduler->watcher);
 	for (guint i = 0; i < scheduler->threads->len; i++)
 		g_thread_join(g_ptr_array_index(scheduler->threads, i));
 	g_ptr_array_unref(scheduler->threads);

@@ -4,8 +4,9 @@
  * Several daemons share the rows (FOR UPDATE SKIP LOCKED behind store/jobs.h): a job is leased to
  * one of them, and taken up by another when that one dies. Duties that come again are rows too,
  * each of which puts the next one in its place when it is done. A runner finds its work half or
- * wholly done without harm. Threads: job_workers and
- * fetch_workers of them; stop waits for the jobs under way.
+ * wholly done without harm. A job that a filter asks for is taken at once: the change log wakes the
+ * workers (CHANGE_JOB), and a lost notification costs a second. Threads: job_workers,
+ * fetch_workers and directory_workers of them; stop waits for the jobs under way.
  */
 #ifndef ADMIN_JOBS_SCHEDULER_H
 #define ADMIN_JOBS_SCHEDULER_H
@@ -35,8 +36,9 @@ enum job_result { JOB_RESULT_DONE, JOB_RESULT_AGAIN, JOB_RESULT_FAILED };
 enum job_lane {
 	JOB_LANE_WORK,    /* database and CPU: job_workers threads */
 	JOB_LANE_NETWORK, /* waits for servers elsewhere: fetch_workers threads */
+	JOB_LANE_MAIL,    /* the same while a message waits for it: directory_workers threads */
 };
-#define JOB_LANES 2
+#define JOB_LANES 3
 
 struct job_runner {
 	const char *kind;

@@ -125,7 +125,8 @@ encrypt_by_ability(const struct message_facts *m, const struct recipient_facts *
 	case ABLE_UNKNOWN:
 		break;
 	}
-	return half_of(need, OUTCOME_DEFER, ROW_ENCRYPT_UNKNOWN);
+	return half_of(need, OUTCOME_DEFER,
+		       r->directory_open ? ROW_ENCRYPT_DIRECTORY : ROW_ENCRYPT_UNKNOWN);
 }
 
 static struct half

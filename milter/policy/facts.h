@@ -112,6 +112,7 @@ struct recipient_facts {
 	gboolean single;           /* single_recipient: his copy names nobody else */
 	gboolean foreign_matching; /* the message's recipientInfos name a certificate of his */
 	enum able certificate;     /* at least one valid encryption certificate */
+	gboolean directory_open;   /* with ABLE_UNKNOWN: because of a directory */
 };
 
 #endif

@@ -377,13 +377,16 @@ aliases_of(struct gathering *g, const struct gathered_recipient *recipient)
 	return aliases;
 }
 
-static void
+void
 gather_certificates(struct gathering *g, struct gathered_recipient *recipient)
 {
 	g_autoptr(GPtrArray) aliases = aliases_of(g, recipient);
 	g_autoptr(GPtrArray) usable = NULL;
 	g_autoptr(GError) error = NULL;
 
+	g_clear_pointer(&recipient->selection, selection_unref);
+	g_clear_pointer(&recipient->note, g_free);
+	g_ptr_array_set_size(recipient->certificates, 0);
 	recipient->facts.certificate = ABLE_UNKNOWN;
 	recipient->selection =
 	    select_encryption_aliases(g->gateway->select, recipient->address, aliases, &error);
@@ -502,7 +505,12 @@ gather_recipient_certificates(struct gathering *g)
 			gather_author_certificates(g);
 		author_done = TRUE;
 		gather_certificates(g, recipient);
-		if (!recipient->asked)
+	}
+	gather_directories(g);
+	for (guint i = 0; i < found->recipients->len; i++) {
+		struct gathered_recipient *recipient = g_ptr_array_index(found->recipients, i);
+
+		if (!recipient->asked || recipient->address == NULL)
 			continue;
 		recipient->facts.named = is_named(g, recipient->address);
 		recipient->facts.foreign_matching = is_foreign_matching(g, recipient);

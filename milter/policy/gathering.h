@@ -26,6 +26,10 @@ gboolean gather_recipient_preferences(struct gathering *g,
 				      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Certificates of those for whom the decision asks. Cannot fail: unknown is a fact. */
 void gather_recipient_certificates(struct gathering *g);
+/* The certificates of one recipient, from the store; again when there may be more by now. */
+void gather_certificates(struct gathering *g, struct gathered_recipient *recipient);
+/* Asks the directories for those who should have a certificate and have no valid one. */
+void gather_directories(struct gathering *g);
 /* Of a selection that uses nothing: no, or unknown where a verdict could not be found. */
 enum able selection_able(const struct selection *selection);
 

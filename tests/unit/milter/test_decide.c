@@ -148,6 +148,14 @@ test_encryption(void)
 	CASE("opportunistic and the certificates unknown: deferred",
 	     r.encrypt_mode = ENCRYPT_OPPORTUNISTIC;
 	     r.certificate = ABLE_UNKNOWN, DEFERRED, DEFERRED_UNKNOWN_CERTIFICATE);
+	CASE("opportunistic and a directory has not answered: deferred",
+	     r.encrypt_mode = ENCRYPT_OPPORTUNISTIC;
+	     r.certificate = ABLE_UNKNOWN; r.directory_open = TRUE, DEFERRED, DEFERRED_DIRECTORY);
+	CASE("force and a directory has not answered: deferred", r.encrypt_mode = ENCRYPT_FORCE;
+	     r.certificate = ABLE_UNKNOWN; r.directory_open = TRUE, DEFERRED, DEFERRED_DIRECTORY);
+	CASE("nobody wants encryption, and a directory has not answered: signed",
+	     r.certificate = ABLE_UNKNOWN;
+	     r.directory_open = TRUE, SIGNED, DONE_SIGNED);
 	CASE("force with a certificate: encrypted", m.encrypt_mode = ENCRYPT_FORCE,
 	     SIGNED_ENCRYPTED, DONE_SIGNED_ENCRYPTED);
 	CASE("force without one: refused", m.encrypt_mode = ENCRYPT_FORCE;

@@ -60,6 +60,11 @@ SETTER(foreign, m->foreign_signature = (enum able)v)
 /* "no" first, then "unknown": the step must never weaken; "yes" is apart. */
 static const enum able no_unknown_yes[] = { ABLE_NO, ABLE_UNKNOWN, ABLE_YES };
 SETTER(certificate, r->certificate = no_unknown_yes[v])
+/* The same, unknown in both ways: no, unknown, unknown because of a directory, yes. */
+SETTER(certificate_directory, r->certificate = v == 3   ? ABLE_YES
+					       : v == 0 ? ABLE_NO
+							: ABLE_UNKNOWN;
+       r->directory_open = v == 2)
 SETTER(signer, m->signer = no_unknown_yes[v])
 
 /* Unprotected; signed: invalid, unknown, valid; encrypted: not accepted, accepted. */
@@ -168,6 +173,10 @@ plan_is_right(const struct message_facts *m, const struct recipient_facts *r, co
 		      m->origin == ORIGIN_REINJECTED);
 	if (p->direction != DIRECTION_OUTBOUND && !relay)
 		return TRUE;
+	/* Wanted and not known is never the same as wanted and not there. */
+	if (!p->observed && p->encrypt_need != NEED_NO && r->certificate == ABLE_UNKNOWN)
+		HOLDS(!sent_plain);
+	HOLDS(r->directory_open || p->encrypt_row != ROW_ENCRYPT_DIRECTORY);
 	/* What nobody wrote is exempt from its signature alone. */
 	if (!p->observed && must_encrypt(m, r, relay))
 		HOLDS(!sent_plain);
@@ -231,9 +240,9 @@ compare_steps(const struct axis *axes, guint n, const guint8 *strengths, gsize t
 
 	for (guint a = 0; a < n; stride *= axes[a].count, a++) {
 		/* Of the abilities only the step from no to unknown is ordered. */
-		guint last = axes[a].set == set_certificate || axes[a].set == set_signer
-				 ? 1
-				 : axes[a].count - 1;
+		guint last = axes[a].set == set_certificate || axes[a].set == set_signer ? 1
+			     : axes[a].set == set_certificate_directory                  ? 2
+									: axes[a].count - 1;
 
 		if (!axes[a].ordered)
 			continue;
@@ -323,7 +332,8 @@ static void
 test_rare(void)
 {
 	static const struct axis axes[] = {
-		{ "certificate (no, unknown, yes)", 3, set_certificate, TRUE },
+		{ "certificate (no, unknown, directory open, yes)", 4, set_certificate_directory,
+		  TRUE },
 		{ "signer (no, unknown, yes)", 3, set_signer, TRUE },
 		{ "sign_mode", 4, set_sign, TRUE },
 		{ "encrypt_mode of the recipient", 4, set_encrypt_r, TRUE },
@@ -350,7 +360,8 @@ static void
 test_observed(void)
 {
 	static const struct axis axes[] = {
-		{ "certificate (no, unknown, yes)", 3, set_certificate, TRUE },
+		{ "certificate (no, unknown, directory open, yes)", 4, set_certificate_directory,
+		  TRUE },
 		{ "signer (no, unknown, yes)", 3, set_signer, TRUE },
 		{ "sign_mode", 4, set_sign, TRUE },
 		{ "encrypt_mode of the sender", 4, set_encrypt_s, TRUE },

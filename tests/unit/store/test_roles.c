@@ -51,6 +51,12 @@ static const struct {
 	/* Secrets that are not keys, and what is the daemon's own. */
 	{ "SELECT count(sealed) FROM preference", FALSE, FALSE },
 	{ "SELECT count(*) FROM handler_setting", FALSE, FALSE },
+	{ "SELECT count(sealed) FROM directory_server", FALSE, FALSE },
+	{ "SELECT count(host) FROM directory_server", FALSE, FALSE },
+	{ "SELECT count(domains) FROM directory_server", TRUE, TRUE },
+	{ "SELECT count(*) FROM directory_answer", TRUE, TRUE },
+	{ "DELETE FROM directory_answer", FALSE, FALSE },
+	{ "SELECT milter_job('directory', 'a@b.example', NULL)", TRUE, FALSE },
 	{ "SELECT count(*) FROM api_post", FALSE, FALSE },
 	{ "SELECT count(*) FROM audit_admin", FALSE, FALSE },
 	{ "SELECT count(*) FROM audit_message", FALSE, FALSE },
