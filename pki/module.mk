@@ -7,7 +7,7 @@ libpki_a_SOURCES += \
 	%D%/file_verify.c %D%/file_verify.h \
 	%D%/issuer_pool.c %D%/issuer_pool.h \
 	%D%/judge.c %D%/judge.h \
-	%D%/ocsp.h \
+	%D%/ocsp.c %D%/ocsp.h %D%/ocsp_ask.c %D%/ocsp_ask.h \
 	%D%/revocation.c %D%/revocation.h \
 	%D%/select.c %D%/select.h \
 	%D%/trust.c %D%/trust.h

@@ -21,29 +21,42 @@
 struct changelog;
 struct db;
 struct ocsp;
+struct ocsp_row;
 
 #define OCSP_PATH_MAX_BYTES (48 * 1024) /* certificates that a question may carry along */
 
-/* What is known of some certificates. */
+/* What is known of some certificates; immutable. */
 struct ocsp_facts {
 	GPtrArray *statuses; /* struct chain_status, for chain_options; texts belong to this */
-	GPtrArray *rows;     /* struct ocsp_row, immutable */
+	GPtrArray *rows;     /* struct ocsp_row */
+	GPtrArray *certs;    /* struct cert that statuses speak of */
 };
 
 struct ocsp *ocsp_new(struct db *db, struct changelog *changelog, struct clock *clock);
-void ocsp_free(struct ocsp *ocsp); /* waits for what is being asked for */
+void ocsp_free(struct ocsp *ocsp); /* what is not asked yet is dropped */
 
-/* certs: struct cert; those without an OCSP URL are passed over. */
-struct ocsp_facts *ocsp_facts(struct ocsp *ocsp, GPtrArray *certs,
+/* certs: struct cert; those without an OCSP URL are passed over. What the facts rest on is joined
+ * to the tags (GArray of change_tag, may be NULL). */
+struct ocsp_facts *ocsp_facts(struct ocsp *ocsp, GPtrArray *certs, GArray *tags,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void ocsp_facts_free(struct ocsp_facts *facts);
 
 /* Asks in the background for every certificate of the path whose bit is set in `wanted` (as
  * chain_report.status_wanted) and for which facts have nothing, or something due for refreshing.
  * Gives the moment at which the judgement should be made again for the sake of that, CLOCK_NEVER
- * when there is none. */
+ * when there is none. Never waits. */
 gint64 ocsp_want(struct ocsp *ocsp, const struct ocsp_facts *facts, GPtrArray *path, guint32 wanted,
-		 gint64 at);
+		 gint64 now);
+
+/* The row of a certificate below this issuer, or NULL. */
+const struct ocsp_row *ocsp_facts_find(const struct ocsp_facts *facts, const struct cert *cert,
+				       const struct cert *issuer);
+/* What a job is: its key, and the certificates that it carries from the one that is asked about
+ * upwards, without the last, as text; NULL when they are too large. */
+char *ocsp_job_key(const struct cert *cert, const struct cert *issuer);
+char *ocsp_job_text(GPtrArray *path, guint index);
+/* struct cert, the one that is asked about first; INVALID. */
+GPtrArray *ocsp_job_parse(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 DEFINE_CLEANUP(ocsp, ocsp_free)
 DEFINE_CLEANUP(ocsp_facts, ocsp_facts_free)

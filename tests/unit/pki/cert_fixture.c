@@ -68,7 +68,7 @@ pki_leaf(const struct node *issuer, const struct leaf *leaf)
 	const char *extended[] = { leaf->extended != NULL ? leaf->extended : "emailProtection",
 				   NULL };
 	const char *urls[] = { leaf->crl_url, NULL };
-	const char *ocsp_urls[] = { leaf->ocsp_url, NULL };
+	const char *ocsp_urls[] = { leaf->ocsp_url, leaf->second_ocsp_url, NULL };
 	struct issue_extension nocheck = { "noCheck", "ignored" };
 	g_autoptr(GBytes) serial = leaf->serial != NULL ? serial_bytes(leaf->serial) : NULL;
 

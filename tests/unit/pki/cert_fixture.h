@@ -30,7 +30,7 @@ struct leaf {
 	gint64 not_before, not_after; /* 0: a year around PKI_NOW */
 	gboolean ca;
 	const char *crl_url;
-	const char *ocsp_url;
+	const char *ocsp_url, *second_ocsp_url;
 	const char *serial;    /* NULL: random */
 	const struct key *key; /* NULL: a new one */
 	gboolean ocsp_nocheck;

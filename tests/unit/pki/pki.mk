@@ -30,6 +30,10 @@ OCSP_FIXTURE = $(CERT_FIXTURE) %D%/ocsp_fixture.c %D%/ocsp_fixture.h
 check_PROGRAMS += tests/unit/pki/test_chain_status
 tests_unit_pki_test_chain_status_SOURCES = %D%/test_chain_status.c $(CERT_FIXTURE)
 tests_unit_pki_test_chain_status_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_ocsp_ask
+tests_unit_pki_test_ocsp_ask_SOURCES = %D%/test_ocsp_ask.c $(OCSP_FIXTURE) \
+	%D%/store_fixture.c %D%/store_fixture.h
+tests_unit_pki_test_ocsp_ask_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_ocsp
 tests_unit_pki_test_ocsp_SOURCES = %D%/test_ocsp.c $(OCSP_FIXTURE)
 tests_unit_pki_test_ocsp_LDADD = $(PKI_LIBS)
