@@ -10,10 +10,12 @@
 #include "store/directories.h"
 #include "store/harvests.h"
 #include "store/jobs.h"
+#include "store/ocsp.h"
 #include "store/posts.h"
 
 #define DAY_SECONDS 86400
 #define ANSWERS_KEEP_SECONDS DAY_SECONDS
+#define OCSP_KEEP_SECONDS (90 * DAY_SECONDS) /* since somebody wanted it */
 #define JOBS_KEEP_SECONDS (7 * DAY_SECONDS)
 
 static gboolean
@@ -27,6 +29,7 @@ keep_house(struct tx *tx, gpointer data, GError **error)
 	       harvests_expire(tx, now - settings->harvest_keep, &dropped, error) &&
 	       directories_forget_answers(tx, now - ANSWERS_KEEP_SECONDS, error) &&
 	       posts_forget(tx, now - ANSWERS_KEEP_SECONDS, error) &&
+	       ocsp_forget(tx, now - OCSP_KEEP_SECONDS, error) &&
 	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
 }
 

@@ -12,5 +12,6 @@ const struct job_runner job_runners[] = {
 	{ "issue-crls", 600, JOB_LANE_WORK, job_issue_crls },
 	{ "check-crls", 60, JOB_LANE_WORK, job_check_crls },
 	{ "directory", 0, JOB_LANE_MAIL, job_directory },
+	{ "ocsp", 0, JOB_LANE_NETWORK, job_ocsp },
 };
 const gsize job_runner_count = G_N_ELEMENTS(job_runners);

@@ -14,5 +14,6 @@ enum job_result job_work_requests(const struct job_context *context, GError **er
 enum job_result job_issue_crls(const struct job_context *context, GError **error);
 enum job_result job_check_crls(const struct job_context *context, GError **error);
 enum job_result job_directory(const struct job_context *context, GError **error);
+enum job_result job_ocsp(const struct job_context *context, GError **error);
 
 #endif

@@ -134,6 +134,7 @@ struct ending {
 	const struct job_row *job;
 	const struct job_runner *runner;
 	enum job_result result;
+	gint64 due;
 	const char *reason;
 };
 
@@ -162,6 +163,8 @@ write_end(struct tx *tx, gpointer data, GError **error)
 				    now + ending->runner->interval_seconds, error);
 	case JOB_RESULT_AGAIN:
 		return jobs_postpone(tx, ending->job, now, NULL, error);
+	case JOB_RESULT_LATER:
+		return jobs_postpone(tx, ending->job, ending->due, NULL, error);
 	case JOB_RESULT_FAILED:
 		break;
 	}
@@ -184,14 +187,15 @@ run_job(struct scheduler *scheduler, const struct job_row *job)
 	const struct job_runner *runner = runner_of(job->kind);
 	g_autoptr(GError) problem = NULL;
 	g_autoptr(GError) unwritten = NULL;
+	struct ending ending = { .job = job, .runner = runner };
 	struct job_context context = {
 		.gateway = scheduler->gateway,
 		.job = job,
 		.stopping = context_stopping,
 		.extend = context_extend,
 		.scheduler = scheduler,
+		.due = &ending.due,
 	};
-	struct ending ending = { .job = job, .runner = runner };
 
 	ending.result = runner->run(&context, &problem);
 	ending.reason = problem != NULL ? problem->message : NULL;

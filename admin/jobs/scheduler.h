@@ -28,9 +28,15 @@ struct job_context {
 	/* Keeps the lease for another while; FALSE when it was lost: leave. */
 	gboolean (*extend)(const struct job_context *context);
 	struct scheduler *scheduler;
+	gint64 *due; /* of LATER, to be set */
 };
 
-enum job_result { JOB_RESULT_DONE, JOB_RESULT_AGAIN, JOB_RESULT_FAILED };
+enum job_result {
+	JOB_RESULT_DONE,
+	JOB_RESULT_AGAIN,  /* left half done (stop, lost lease) */
+	JOB_RESULT_LATER,  /* done for now: the same job once more, at *due of the context */
+	JOB_RESULT_FAILED, /* *error is set; it is tried again later */
+};
 
 /* Who waits for others must not keep what is quick from being done: each lane has its threads. */
 enum job_lane {
@@ -44,7 +50,6 @@ struct job_runner {
 	const char *kind;
 	gint64 interval_seconds; /* of a duty that comes again; 0: once */
 	enum job_lane lane;
-	/* AGAIN: left half done (stop, lost lease). FAILED sets *error; it is tried again later. */
 	enum job_result (*run)(const struct job_context *context, GError **error);
 };
 
