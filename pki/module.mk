@@ -10,6 +10,7 @@ libpki_a_SOURCES += \
 	%D%/ocsp.c %D%/ocsp.h %D%/ocsp_ask.c %D%/ocsp_ask.h \
 	%D%/revocation.c %D%/revocation.h \
 	%D%/select.c %D%/select.h \
+	%D%/system_roots.c %D%/system_roots.h \
 	%D%/trust.c %D%/trust.h
 libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/import_bulk.c %D%/import_bulk.h %D%/ca.h %D%/enroll.h
 libpki_a_SOURCES += \

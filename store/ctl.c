@@ -14,7 +14,8 @@
 #define LIST_LIMIT 100
 #define CTL_COLUMNS                                                                                \
 	"SELECT t.thumbprint, t.kind, t.allow_expired, t.comment, t.created, t.changed,"           \
-	" (SELECT c.subject FROM certificate c WHERE c.thumbprint = t.thumbprint)"                 \
+	" coalesce((SELECT c.subject FROM certificate c WHERE c.thumbprint = t.thumbprint),"       \
+	" (SELECT r.subject FROM root r WHERE r.thumbprint = t.thumbprint))"                       \
 	" FROM ctl_entry t"
 
 void

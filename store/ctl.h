@@ -21,7 +21,7 @@ struct ctl_row {
 	gboolean allow_expired;  /* with allow only */
 	char *comment;           /* or NULL */
 	gint64 created, changed; /* set by the store */
-	char *subject;           /* read only: of the certificate if it is there, else NULL */
+	char *subject;           /* read only: of the certificate or root if it is here, or NULL */
 };
 
 /* Adds or replaces. INVALID for allow_expired with deny. */

@@ -95,10 +95,7 @@ key_users(struct call *call, const char *spki, GError **error)
 	for (guint i = 0; i < certs->len; i++) {
 		const struct cert_row *row = g_ptr_array_index(certs, i);
 
-		json_array_append_new(array, json_pack("{s:o, s:o, s:o}", "thumbprint",
-						       answer_text(row->thumbprint), "subject",
-						       answer_text(row->subject), "not_after",
-						       answer_time(row->not_after)));
+		json_array_append_new(array, cert_text_row(call, row, row->der));
 	}
 	return array;
 }

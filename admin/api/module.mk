@@ -9,7 +9,7 @@ libadmin_a_SOURCES += \
 	%D%/doctor.c %D%/doctor.h %D%/doctor_files.c %D%/doctor_mta.c %D%/doctor_store.c \
 	%D%/explains.c %D%/keys.c %D%/milter_status.c %D%/milter_status.h \
 	%D%/preference_sets.c %D%/records.c %D%/requests.c %D%/revocation_lists.c \
-	%D%/roots.c %D%/rotation.c %D%/selects.c %D%/selftest.c %D%/serving.c %D%/serving.h %D%/setting_up.c \
+	%D%/roots.c %D%/rotation.c %D%/select_show.c %D%/selects.c %D%/selftest.c %D%/serving.c %D%/serving.h %D%/setting_up.c \
 	%D%/status.c %D%/temporary_server.c %D%/temporary_server.h %D%/trust_list.c
 libadmin_a_SOURCES += %D%/directory_servers.c %D%/pending.c
 

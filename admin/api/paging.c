@@ -17,14 +17,22 @@ page_limit(const struct call *call)
 }
 
 gboolean
-page_of(const struct call *call, struct page *page, GError **error)
+page_limit_of(const struct call *call, struct page *page, GError **error)
 {
-	const char *after = call_text(call, "after");
-
 	memset(page, 0, sizeof *page);
 	if (call_int(call, "limit", ROWS) < 1)
 		return fail_false(error, PS_ERROR_INVALID, "--limit: at least 1");
 	page->limit = page_limit(call);
+	return TRUE;
+}
+
+gboolean
+page_of(const struct call *call, struct page *page, GError **error)
+{
+	const char *after = call_text(call, "after");
+
+	if (!page_limit_of(call, page, error))
+		return FALSE;
 	if (after != NULL &&
 	    !g_ascii_string_to_signed(after, 10, 0, G_MAXINT64, &page->after, NULL))
 		return fail_false(error, PS_ERROR_INVALID, "--after: not a cursor of this list");

@@ -15,6 +15,9 @@ struct page {
 };
 
 gint page_limit(const struct call *call); /* --limit, within what a page may have */
+/* For lists whose cursor is no number: --limit alone is read. */
+gboolean page_limit_of(const struct call *call, struct page *page,
+		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean page_of(const struct call *call, struct page *page,
 		 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void page_seen(struct page *page, gint64 id);

@@ -1,5 +1,5 @@
 /*
- * selects - the noun select (S1 to S8): which certificates are used for whom.
+ * selects - the noun select: choosing by hand, and taking choices back (S2 to S4, S7, S8).
  */
 #include "admin/api/cert_text.h"
 #include "admin/api/change.h"
@@ -12,166 +12,98 @@
 #include "pki/keyring.h"
 #include "pki/select.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/db/tx.h"
+#include "store/preferences.h"
 #include "store/selections.h"
 
-/* --- show --- */
-
-static void
-add_candidates(json_t *items, const char *purpose, const struct selection *selection)
-{
-	for (guint i = 0; i < selection->candidates->len; i++) {
-		const struct candidate *candidate = g_ptr_array_index(selection->candidates, i);
-		g_autofree char *origin =
-		    candidate->scope != NULL
-			? g_strdup_printf("%s (%s)", candidate_origin_name(candidate->origin),
-					  candidate->scope)
-			: g_strdup(candidate_origin_name(candidate->origin));
-		json_t *item = json_object();
-
-		json_object_set_new(item, "purpose", json_string(purpose));
-		json_object_set_new(item, "thumbprint",
-				    answer_text(cert_thumbprint(candidate->cert)));
-		json_object_set_new(item, "subject", answer_text(cert_subject(candidate->cert)));
-		json_object_set_new(item, "not_after",
-				    answer_time(cert_not_after(candidate->cert)));
-		json_object_set_new(item, "origin", answer_text(origin));
-		json_object_set_new(item, "used", json_boolean(candidate->used));
-		json_object_set_new(item, "key", json_boolean(candidate->has_key));
-		if (candidate->verdict != NULL)
-			cert_text_verdict(item, candidate->verdict);
-		json_object_set_new(item, "why", answer_text(candidate->why));
-		json_array_append_new(items, item);
-	}
-	/* To have no additional certificate is the normal case and no finding. */
-	if (selection->why == NULL ||
-	    (selection->candidates->len == 0 && strcmp(purpose, "additional") == 0))
-		return;
-	json_array_append_new(items, json_pack("{s:s, s:s, s:b, s:o}", "purpose", purpose, "origin",
-					       "", "used", 0, "why", answer_text(selection->why)));
-}
-
-static gboolean
-show_address(struct call *call, const char *text, json_t *items, GError **error)
-{
-	static const struct {
-		const char *purpose;
-		struct selection *(*select)(struct select *, const struct mailaddr *, GError **);
-	} kinds[] = {
-		{ "encrypt", select_encryption },
-		{ "sign", select_signing },
-		{ "additional", select_additional },
-	};
-	CLEANUP(mailaddr) struct mailaddr *address = mailaddr_parse(text, error);
-
-	if (address == NULL)
-		return FALSE;
-	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
-		CLEANUP(selection)
-		struct selection *selection =
-		    kinds[i].select(call->gateway->select, address, error);
-
-		if (selection == NULL)
-			return FALSE;
-		add_candidates(items, kinds[i].purpose, selection);
-	}
-	return TRUE;
-}
-
-static gboolean
-add_choice(struct call *call, const struct selection_row *row, json_t *items, GError **error)
-{
-	g_autofree char *scope = scope_text(row->scope);
-	g_autofree char *origin = g_strdup_printf("by hand (%s)", scope);
-	g_autoptr(GError) problem = NULL;
-	CLEANUP(cert) struct cert *cert = cert_text_find(call, row->thumbprint, &problem);
-	json_t *item = json_object();
-
-	json_object_set_new(item, "purpose", json_string(selection_kind_name(row->kind)));
-	json_object_set_new(item, "thumbprint", answer_text(row->thumbprint));
-	json_object_set_new(item, "origin", answer_text(origin));
-	json_array_append_new(items, item);
-	if (cert == NULL) {
-		json_object_set_new(item, "why", answer_text(problem->message));
-		return TRUE;
-	}
-	json_object_set_new(item, "subject", answer_text(cert_subject(cert)));
-	struct verdict *verdict =
-	    trust_judge(call->gateway->trust, cert,
-			row->kind == SELECTION_SIGN ? TRUST_SIGN : TRUST_ENCRYPT, error);
-	if (verdict == NULL)
-		return FALSE;
-	cert_text_verdict(item, verdict);
-	json_object_set_new(item, "used", json_boolean(verdict->state == VERDICT_VALID));
-	json_object_set_new(item, "why", answer_text(verdict->reason));
-	verdict_unref(verdict);
-	return TRUE;
-}
-
-/* What was chosen for a domain or for all: it is inherited, and matches nobody by address. */
-static gboolean
-show_choices(struct call *call, struct scope *scope, json_t *items, GError **error)
-{
-	g_autoptr(GPtrArray) scopes = g_ptr_array_new();
-	g_autoptr(GPtrArray) rows = NULL;
-
-	g_ptr_array_add(scopes, scope);
-	rows = selections_by_scopes(call->gateway->db, scopes, error);
-	for (guint i = 0; rows != NULL && i < rows->len; i++)
-		if (!add_choice(call, g_ptr_array_index(rows, i), items, error))
-			return FALSE;
-	return rows != NULL;
-}
-
-json_t *
-select_show(struct call *call, GError **error)
-{
-	const char *text = call_text(call, "scope");
-	CLEANUP(scope) struct scope *scope = scope_of_text(text, error);
-	json_t *items;
-
-	if (scope == NULL)
-		return NULL;
-	items = json_array();
-	gboolean good = scope->kind == SCOPE_USER ? show_address(call, text, items, error)
-						  : show_choices(call, scope, items, error);
-	if (!good) {
-		json_decref(items);
-		return NULL;
-	}
-	return answer_list(items, NULL);
-}
-
-/* --- choose --- */
+struct chosen {
+	char *thumbprint;
+	struct cert *cert; /* NULL: taken back, and not in the store any more */
+	GPtrArray *notes;  /* what to know about the choice */
+	gboolean used;     /* it will be */
+};
 
 struct choice {
+	struct call *call;
 	struct scope *scope;
 	enum selection_kind kind;
-	GPtrArray *certs; /* struct cert */
-	GPtrArray *notes; /* one a certificate, NULL: will be used */
+	GPtrArray *items;   /* struct chosen */
+	GPtrArray *present; /* struct selection_row of this scope, of all kinds */
+	struct preference_set *preferences;
 	gboolean remove;
 };
 
+static void
+chosen_free(gpointer data)
+{
+	struct chosen *chosen = data;
+
+	g_free(chosen->thumbprint);
+	cert_unref(chosen->cert);
+	g_ptr_array_unref(chosen->notes);
+	g_free(chosen);
+}
+
+static struct chosen *
+chosen_add(struct choice *choice, const char *thumbprint, struct cert *taken)
+{
+	struct chosen *chosen = g_new0(struct chosen, 1);
+
+	chosen->thumbprint = g_strdup(thumbprint);
+	chosen->cert = taken;
+	chosen->notes = g_ptr_array_new_with_free_func(g_free);
+	g_ptr_array_add(choice->items, chosen);
+	return chosen;
+}
+
+/* --- the answer --- */
+
 static json_t *
-chosen_answer(const struct choice *choice)
+items_answer(const struct choice *choice)
 {
 	json_t *array = json_array();
 
-	for (guint i = 0; i < choice->certs->len; i++) {
-		const struct cert *cert = g_ptr_array_index(choice->certs, i);
-		const char *note =
-		    i < choice->notes->len ? g_ptr_array_index(choice->notes, i) : NULL;
+	for (guint i = 0; i < choice->items->len; i++) {
+		const struct chosen *chosen = g_ptr_array_index(choice->items, i);
 		json_t *item = json_object();
 
-		json_object_set_new(item, "thumbprint", answer_text(cert_thumbprint(cert)));
-		json_object_set_new(item, "subject", answer_text(cert_subject(cert)));
+		json_object_set_new(item, "thumbprint", answer_text(chosen->thumbprint));
+		json_object_set_new(
+		    item, "subject",
+		    answer_text(chosen->cert != NULL ? cert_subject(chosen->cert) : NULL));
 		if (!choice->remove)
-			json_object_set_new(item, "will_be_used", json_boolean(note == NULL));
-		if (note != NULL)
-			json_object_set_new(item, "note", answer_text(note));
+			json_object_set_new(item, "will_be_used", json_boolean(chosen->used));
+		g_ptr_array_add(chosen->notes, NULL);
+		if (g_ptr_array_index(chosen->notes, 0) != NULL)
+			json_object_set_new(
+			    item, "notes", answer_texts((const char *const *)chosen->notes->pdata));
+		g_ptr_array_set_size(chosen->notes, (gint)chosen->notes->len - 1);
 		json_array_append_new(array, item);
 	}
 	return array;
+}
+
+/* S3: a new signing choice takes the place of the old one, and that is said. */
+static void
+add_replaced(const struct choice *choice, json_t *answer)
+{
+	const struct chosen *chosen = g_ptr_array_index(choice->items, 0);
+
+	if (choice->kind != SELECTION_SIGN || choice->remove)
+		return;
+	for (guint i = 0; i < choice->present->len; i++) {
+		const struct selection_row *row = g_ptr_array_index(choice->present, i);
+
+		if (row->kind != SELECTION_SIGN || strcmp(row->thumbprint, chosen->thumbprint) == 0)
+			continue;
+		CLEANUP(cert)
+		struct cert *before = cert_text_find(choice->call, row->thumbprint, NULL);
+		json_object_set_new(
+		    answer, "replaced",
+		    json_pack("{s:o, s:o}", "thumbprint", answer_text(row->thumbprint), "subject",
+			      answer_text(before != NULL ? cert_subject(before) : NULL)));
+	}
 }
 
 static json_t *
@@ -182,19 +114,19 @@ carry_out(struct change *change, struct tx *tx, gpointer data, GError **error)
 	g_autoptr(GString) detail = g_string_new(choice->remove ? "taken back" : "chosen");
 	json_t *answer;
 
-	for (guint i = 0; i < choice->certs->len; i++) {
-		const char *thumbprint = cert_thumbprint(g_ptr_array_index(choice->certs, i));
+	for (guint i = 0; i < choice->items->len; i++) {
+		const struct chosen *chosen = g_ptr_array_index(choice->items, i);
 		struct selection_row row = {
 			.scope = choice->scope,
 			.kind = choice->kind,
-			.thumbprint = (char *)thumbprint,
+			.thumbprint = chosen->thumbprint,
 			.decrypt = choice->kind == SELECTION_ENCRYPT,
 		};
 
-		g_string_append_printf(detail, " %s", thumbprint);
-		if (!(choice->remove
-			  ? selections_remove(tx, choice->scope, choice->kind, thumbprint, error)
-			  : selections_add(tx, &row, error)))
+		g_string_append_printf(detail, " %s", chosen->thumbprint);
+		if (!(choice->remove ? selections_remove(tx, choice->scope, choice->kind,
+							 chosen->thumbprint, error)
+				     : selections_add(tx, &row, error)))
 			return NULL;
 	}
 	change->object = g_strdup(scope);
@@ -202,104 +134,260 @@ carry_out(struct change *change, struct tx *tx, gpointer data, GError **error)
 	answer = json_object();
 	json_object_set_new(answer, "scope", answer_text(scope));
 	json_object_set_new(answer, "kind", json_string(selection_kind_name(choice->kind)));
-	json_object_set_new(answer, choice->remove ? "taken_back" : "chosen",
-			    chosen_answer(choice));
+	json_object_set_new(answer, choice->remove ? "taken_back" : "chosen", items_answer(choice));
+	add_replaced(choice, answer);
 	if (choice->kind == SELECTION_ADDITIONAL && !choice->remove)
-		json_object_set_new(answer, "note",
-				    json_string("who holds its private key can read all encrypted "
-						"mail of this scope: keep that key elsewhere"));
+		json_object_set_new(
+		    answer, "note",
+		    json_string("who holds its private key can read all encrypted mail of this "
+				"scope; that key is best kept outside the gateway"));
 	return answer;
+}
+
+/* --- what to know about a choice --- */
+
+static void
+note(struct chosen *chosen, char *taken)
+{
+	g_ptr_array_add(chosen->notes, taken);
+}
+
+/* A signer that does not name the author: what readers will see. */
+static void
+note_mismatch(const struct choice *choice, struct chosen *chosen)
+{
+	CLEANUP(mailaddr)
+	struct mailaddr *address =
+	    choice->scope->kind == SCOPE_USER ? mailaddr_parse(choice->scope->name, NULL) : NULL;
+
+	if (address != NULL && cert_has_email(chosen->cert, address))
+		return;
+	if (address != NULL) {
+		note(chosen, g_strdup_printf("it does not name %s: mail programs, and Postseal "
+					     "itself, will show a mismatch of signer and author",
+					     mailaddr_key(address)));
+		return;
+	}
+	if (choice->preferences != NULL &&
+	    preference_on(choice->preferences, PREF_SIGN_AS_DOMAIN)) {
+		note(chosen, g_strdup("sign_as_domain is on: it signs for authors that it does not "
+				      "name, and mail programs, and Postseal itself, will show a "
+				      "mismatch of signer and author"));
+		return;
+	}
+	note(chosen,
+	     g_strdup("it signs only for authors that it names, for sign_as_domain is off; "
+		      "when it is switched on, mail programs, and Postseal itself, will show "
+		      "a mismatch of signer and author"));
+}
+
+static void
+note_locality(const struct choice *choice, struct chosen *chosen)
+{
+	if (choice->scope->kind == SCOPE_GLOBAL || choice->preferences == NULL ||
+	    preference_choice(choice->preferences, PREF_LOCALITY) == VALUE_LOCALITY_INTERNAL)
+		return;
+	note(chosen, g_strdup_printf("%s is not internal: its mail is not signed here; the "
+				     "certificate that speaks for all addresses of a partner is "
+				     "named by the preference domain_signer of his domain",
+				     choice->scope->name));
+}
+
+static gboolean
+note_held_key(const struct choice *choice, struct chosen *chosen, GError **error)
+{
+	gboolean held;
+
+	if (!keyring_holds(choice->call->gateway->keyring, cert_spki_sha256(chosen->cert), &held,
+			   error))
+		return FALSE;
+	if (held)
+		note(chosen, g_strdup("its private key is held in this gateway: export it, keep it "
+				      "elsewhere, and delete it here"));
+	return TRUE;
 }
 
 /* S8: what is chosen and not valid will not be used; say so at once, and what would help. */
 static gboolean
-add_notes(struct call *call, struct choice *choice, GError **error)
+note_verdict(const struct choice *choice, struct chosen *chosen, GError **error)
 {
-	enum trust_purpose purpose = choice->kind == SELECTION_SIGN ? TRUST_SIGN : TRUST_ENCRYPT;
+	CLEANUP(verdict)
+	struct verdict *verdict =
+	    trust_judge(choice->call->gateway->trust, chosen->cert,
+			choice->kind == SELECTION_SIGN ? TRUST_SIGN : TRUST_ENCRYPT, error);
 
-	for (guint i = 0; i < choice->certs->len; i++) {
-		struct cert *cert = g_ptr_array_index(choice->certs, i);
-		struct verdict *verdict = trust_judge(call->gateway->trust, cert, purpose, error);
-
-		if (verdict == NULL)
-			return FALSE;
-		char *note = NULL;
-		if (verdict->state != VERDICT_VALID) {
-			g_autofree char *advice = select_advice(verdict, cert);
-			note = advice != NULL
-				   ? g_strdup_printf("%s; %s", verdict_state_name(verdict->state),
-						     advice)
-				   : g_strdup_printf("%s: %s", verdict_state_name(verdict->state),
-						     verdict->reason);
-		}
-		g_ptr_array_add(choice->notes, note);
-		verdict_unref(verdict);
+	if (verdict == NULL)
+		return FALSE;
+	chosen->used = verdict->state == VERDICT_VALID;
+	if (!chosen->used) {
+		g_autofree char *advice = select_advice(verdict, chosen->cert);
+		note(chosen, g_strdup_printf("%s; %s", verdict_state_name(verdict->state), advice));
 	}
 	return TRUE;
 }
 
 static gboolean
-check_key_held(struct call *call, const struct choice *choice, GError **error)
+add_notes(struct choice *choice, GError **error)
 {
-	for (guint i = 0; i < choice->certs->len; i++) {
-		const struct cert *cert = g_ptr_array_index(choice->certs, i);
-		gboolean held;
+	for (guint i = 0; i < choice->items->len; i++) {
+		struct chosen *chosen = g_ptr_array_index(choice->items, i);
 
-		if (!keyring_holds(call->gateway->keyring, cert_spki_sha256(cert), &held, error))
+		if (!note_verdict(choice, chosen, error))
 			return FALSE;
-		if (!held)
-			return fail_false(error, PS_ERROR_INVALID,
-					  "%s: its private key is not held here: 'key import' it",
-					  cert_subject(cert));
+		if (choice->kind == SELECTION_SIGN) {
+			note_mismatch(choice, chosen);
+			note_locality(choice, chosen);
+		}
+		if (choice->kind == SELECTION_ADDITIONAL && !note_held_key(choice, chosen, error))
+			return FALSE;
 	}
 	return TRUE;
 }
 
-static json_t *
-choose(struct call *call, enum selection_kind kind, GPtrArray *certs_or_null, GError **error)
+static gboolean
+check_key_held(const struct choice *choice, GError **error)
 {
-	g_autoptr(GPtrArray) certs = certs_or_null;
-	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
-	CLEANUP(scope) struct scope *scope = NULL;
-	struct choice choice = { .kind = kind, .certs = certs, .notes = notes };
+	for (guint i = 0; i < choice->items->len; i++) {
+		const struct chosen *chosen = g_ptr_array_index(choice->items, i);
+		gboolean held;
 
-	if (certs == NULL)
-		return NULL;
-	scope = scope_of_text(call_text(call, "scope"), error);
+		if (!keyring_holds(choice->call->gateway->keyring, cert_spki_sha256(chosen->cert),
+				   &held, error))
+			return FALSE;
+		if (!held)
+			return fail_false(error, PS_ERROR_INVALID,
+					  "%s: its private key is not held here: 'key import' it",
+					  cert_subject(chosen->cert));
+	}
+	return TRUE;
+}
+
+/* --- choose --- */
+
+static gboolean
+find_items(struct choice *choice, const char *const *names, GError **error)
+{
+	for (; *names != NULL; names++) {
+		struct cert *cert = cert_text_find(choice->call, *names, error);
+
+		if (cert == NULL)
+			return FALSE;
+		chosen_add(choice, cert_thumbprint(cert), cert);
+	}
+	return TRUE;
+}
+
+/* S2: what came by itself or from further up is no choice of this scope. */
+static gboolean
+fail_not_chosen(const struct choice *choice, const char *name, GError **error)
+{
+	g_autofree char *scope = scope_text(choice->scope);
+	CLEANUP(cert) struct cert *cert = cert_text_find(choice->call, name, NULL);
+	CLEANUP(mailaddr)
+	struct mailaddr *address =
+	    choice->scope->kind == SCOPE_USER ? mailaddr_parse(choice->scope->name, NULL) : NULL;
+
+	if (cert != NULL && address != NULL && choice->kind != SELECTION_ADDITIONAL &&
+	    cert_has_email(cert, address))
+		return fail_false(error, PS_ERROR_NOT_FOUND,
+				  "%s: selected by itself, since it names %s: that cannot be taken "
+				  "back, only switched off with the preference "
+				  "auto_select_certificates",
+				  cert_subject(cert), mailaddr_key(address));
+	return fail_false(error, PS_ERROR_NOT_FOUND,
+			  "%s: not chosen by hand for %s (%s); 'select show' says where what is "
+			  "inherited was chosen",
+			  cert != NULL ? cert_subject(cert) : name, scope,
+			  selection_kind_name(choice->kind));
+}
+
+/* Among the choices of this scope: their certificates may be gone. */
+static gboolean
+find_removed(struct choice *choice, const char *const *names, GError **error)
+{
+	for (; *names != NULL; names++) {
+		g_autofree char *digits = hex_from_spelling(*names);
+		const char *thumbprint = NULL;
+
+		for (guint i = 0; digits != NULL && i < choice->present->len; i++) {
+			const struct selection_row *row = g_ptr_array_index(choice->present, i);
+
+			if (row->kind != choice->kind || !g_str_has_prefix(row->thumbprint, digits))
+				continue;
+			if (thumbprint != NULL)
+				return fail_false(error, PS_ERROR_INVALID,
+						  "several choices begin with %.16s, give more "
+						  "digits",
+						  digits);
+			thumbprint = row->thumbprint;
+		}
+		if (thumbprint == NULL)
+			return fail_not_chosen(choice, *names, error);
+		chosen_add(choice, thumbprint, cert_text_find(choice->call, thumbprint, NULL));
+	}
+	return TRUE;
+}
+
+static gboolean
+prepare(struct choice *choice, const char *const *names, GError **error)
+{
+	g_autoptr(GPtrArray) scopes = g_ptr_array_new();
+	g_autofree char *address = scope_address(choice->scope);
+
+	g_ptr_array_add(scopes, choice->scope);
+	choice->present = selections_by_scopes(choice->call->gateway->db, scopes, error);
+	if (choice->present == NULL)
+		return FALSE;
+	if (choice->remove)
+		return find_removed(choice, names, error);
+	choice->preferences =
+	    preferences_resolve(choice->call->gateway->preferences, address, error);
+	return choice->preferences != NULL && find_items(choice, names, error) &&
+	       (choice->kind != SELECTION_SIGN || check_key_held(choice, error)) &&
+	       add_notes(choice, error);
+}
+
+static json_t *
+choose(struct call *call, enum selection_kind kind, const char *const *names, GError **error)
+{
+	CLEANUP(scope) struct scope *scope = scope_of_text(call_text(call, "scope"), error);
+	struct choice choice = { .call = call, .scope = scope, .kind = kind };
+	json_t *answer = NULL;
+
 	if (scope == NULL)
 		return NULL;
-	choice.scope = scope;
+	choice.items = g_ptr_array_new_with_free_func(chosen_free);
 	choice.remove = call_flag(call, "remove");
-	if (!choice.remove && kind == SELECTION_SIGN && !check_key_held(call, &choice, error))
-		return NULL;
-	if (!choice.remove && !add_notes(call, &choice, error))
-		return NULL;
-	return change_run(call, carry_out, &choice, error);
+	if (prepare(&choice, names, error))
+		answer = change_run(call, carry_out, &choice, error);
+	g_ptr_array_unref(choice.items);
+	g_clear_pointer(&choice.present, g_ptr_array_unref);
+	preference_set_unref(choice.preferences);
+	return answer;
 }
 
 json_t *
 select_encrypt(struct call *call, GError **error)
 {
-	return choose(call, SELECTION_ENCRYPT, cert_text_find_all(call, "certs", error), error);
+	g_auto(GStrv) names = call_list(call, "certs");
+
+	return choose(call, SELECTION_ENCRYPT, (const char *const *)names, error);
 }
 
 json_t *
 select_additional_add(struct call *call, GError **error)
 {
-	return choose(call, SELECTION_ADDITIONAL, cert_text_find_all(call, "certs", error), error);
+	g_auto(GStrv) names = call_list(call, "certs");
+
+	return choose(call, SELECTION_ADDITIONAL, (const char *const *)names, error);
 }
 
 json_t *
 select_sign(struct call *call, GError **error)
 {
-	struct cert *cert = cert_text_find(call, call_text(call, "cert"), error);
-	GPtrArray *certs;
+	const char *names[] = { call_text(call, "cert"), NULL };
 
-	if (cert == NULL)
-		return NULL;
-	certs = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-	g_ptr_array_add(certs, cert);
-	return choose(call, SELECTION_SIGN, certs, error);
+	return choose(call, SELECTION_SIGN, names, error);
 }
 
 /* --- auto --- */

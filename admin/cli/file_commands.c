@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "admin/api/call.h"
+#include "admin/cli/cert_names.h"
 #include "admin/cli/file_pieces.h"
 #include "admin/cli/message_commands.h"
 #include "admin/cli/upload.h"
@@ -15,21 +16,9 @@
 #include "pki/file_verify.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
-#include "store/base/hex.h"
 #include "store/base/printable.h"
 
-#define THUMBPRINT_MIN_DIGITS 8
-
 /* --- cert show --- */
-
-static gboolean
-looks_like_thumbprint(const char *text)
-{
-	g_autofree char *digits = hex_from_spelling(text);
-	gsize length = digits != NULL ? strlen(digits) : 0;
-
-	return length >= THUMBPRINT_MIN_DIGITS && length <= THUMBPRINT_DIGITS;
-}
 
 gboolean
 file_command_is(const struct command_line *line)
@@ -39,7 +28,7 @@ file_command_is(const struct command_line *line)
 	if (operation_id_of(line->operation) != OPERATION_CERT_SHOW)
 		return FALSE;
 	const char *name = command_line_text(line, "certs");
-	return strcmp(name, "-") == 0 || !looks_like_thumbprint(name) ||
+	return strcmp(name, "-") == 0 || !cert_name_is_thumbprint(name) ||
 	       g_file_test(name, G_FILE_TEST_EXISTS);
 }
 

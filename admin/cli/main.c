@@ -9,6 +9,7 @@
 
 #include "admin/api/arguments.h"
 #include "admin/api/json_memory.h"
+#include "admin/cli/cert_names.h"
 #include "admin/cli/client.h"
 #include "admin/cli/command_line.h"
 #include "admin/cli/file_commands.h"
@@ -70,12 +71,16 @@ socket_path(const struct command_line *line, GError **error)
 }
 
 static int
-run_remote(const struct command_line *line)
+run_remote(struct command_line *line)
 {
 	g_autoptr(GError) problem = NULL;
 	g_autofree char *path = NULL;
 	struct client_answer answer = { 0 };
 
+	if (!cert_names_resolve(line, &problem)) {
+		complain(line->operation, problem->message);
+		return error_exit_status(problem);
+	}
 	if (!client_is_local(line->operation)) {
 		path = socket_path(line, &problem);
 		if (path == NULL) {

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Stores and selection by command: lists, filters and pages, everything about a certificate, trust list, roots, choices, keys."""
 import csv
+import glob
 import grp
 import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from commands import Cli, file_with, openssl  # noqa: E402
@@ -223,6 +226,184 @@ def test_delete(cli):
     cli.expect(4, "cert", "delete", issuing, "--yes", user="daemon", error="it needs the role 'operate'")
 
 
+# -- the trust list -------------------------------------------------------------------------
+
+
+def mark(cli, *args):
+    return items(cli, "cert", "list", *args)[0]["ctl"]
+
+
+def test_ctl(cli):
+    site = cli.site
+    alice = items(cli, "cert", "list", "--email", ALICE)[0]["thumbprint"]
+    issuing = items(cli, "cert", "list", "--subject", "Test Issuing")[0]["thumbprint"]
+    root = items(cli, "root", "list", "Test Root")[0]["thumbprint"]
+    # Deny reaches all below, allow the one alone.
+    done = cli.json("ctl", "add", issuing, "deny", "--comment", "gone")
+    cli.tap.ok(done["reaches"] == 2 and "2 certificates of the store" in done["note"], "a deny entry for a CA says how many it reaches", done)
+    cli.tap.ok(mark(cli, "--email", ALICE) == "denied through 'CN=Test Issuing CA'" and mark(cli, "--subject", "Test Issuing") == "deny",
+               "lists mark what stands under a denied CA", mark(cli, "--email", ALICE))
+    facts = cli.json("cert", "show", alice)["certificates"][0]
+    cli.tap.ok(facts["ctl"].startswith("denied through") and facts["ctl_entry"] == issuing and facts["verdict"] == "invalid",
+               "cert show names the entry", facts.get("ctl_entry"))
+    spki = facts["spki_sha256"]
+    shown = cli.json("key", "show", spki)["keys"][0]["used_by"][0]
+    cli.tap.ok(shown["ctl"].startswith("denied through"), "key show marks it too", shown)
+    row = next(row for row in items(cli, "select", "show", ALICE) if row["purpose"] == "sign")
+    cli.tap.ok(row["used"] is False and row["ctl"].startswith("denied through") and "denied" in row["why"], "and select show", row)
+    told = cli.json("explain", "--from", ALICE, "--to", BOB)
+    cli.tap.ok("denied through" in json.dumps(told["sender"]["signing"]), "and explain")
+    cli.expect(0, "ctl", "show", issuing[:20], output="gone")
+    cli.expect(0, "ctl", "set", issuing, "--mark", "allow", output="has no effect on what it issued", name="an allow entry for a CA says that it speaks for it alone")
+    cli.tap.ok(mark(cli, "--email", ALICE) == "" and mark(cli, "--subject", "Test Issuing") == "allow", "allow is not inherited")
+    cli.expect(0, "ctl", "set", issuing, "--expired", "yes")
+    cli.tap.ok(mark(cli, "--subject", "Test Issuing") == "allow also expired", "allow also expired is marked")
+    cli.expect(1, "ctl", "set", issuing, "--mark", "deny", "--expired", "yes", error="--expired goes with allow only")
+    cli.expect(1, "ctl", "set", issuing, error="say what to change")
+    cli.expect(0, "ctl", "remove", issuing)
+    cli.expect(5, "ctl", "set", issuing, "--mark", "deny", error="has no entry")
+    cli.expect(5, "ctl", "remove", issuing, error="has no entry")
+    # A root; every spelling; a file; before the certificate is there.
+    spelt = " ".join(root[i:i + 2] for i in range(0, 128, 2)).upper()
+    done = cli.json("ctl", "add", spelt, "deny")
+    cli.tap.ok(done["reaches"] == 3, "a root can be denied, in any spelling", done)
+    cli.tap.ok(next(row for row in items(cli, "root", "list"))["ctl"] == "deny", "root list marks it")
+    cli.tap.ok(mark(cli, "--email", ALICE) == "denied through 'CN=Test Root'", "denied through the root", mark(cli, "--email", ALICE))
+    cli.expect(0, "ctl", "remove", ":".join(root[i:i + 4] for i in range(0, 40, 4)))
+    later, _ = make_cert(site.folder, "later", "/CN=Later")
+    cli.expect(0, "ctl", "add", later, "allow", "--comment", "ünïcode", output="is not in the store yet", name="ctl add FILE: an entry before its certificate")
+    cli.expect(0, "cert", "import", later)
+    row = items(cli, "cert", "list", "--subject", "later", "--limit", "500")
+    row = next(r for r in row if r["subject"] == "CN=Later")
+    cli.tap.ok(row["verdict"] == "valid" and row["ctl"] == "allow", "and it counts as soon as that comes", row)
+    cli.tap.ok(cli.json("ctl", "show", later)["comment"] == "ünïcode", "ctl show FILE")
+    cli.expect(0, "ctl", "remove", later)
+    cli.expect(1, "ctl", "add", os.path.join(site.folder, "made", "bundle.pem"), "deny", error="and one is wanted")
+    done = cli.run("ctl", "add", "/etc/hostname", "deny")
+    cli.tap.ok(done.returncode == 1 and "holds 0 certificates" in done.stderr, "a file without a certificate", done.stderr)
+    cli.expect(1, "ctl", "add", "alice", "deny", error="neither a file nor a thumbprint")
+    cli.expect(1, "ctl", "add", alice, "deny", "--expired", error="--expired goes with allow only")
+    cli.expect(2, "ctl", "add", alice, error="allow|deny is missing")
+    cli.expect(4, "ctl", "add", alice, "deny", user="daemon", error="it needs the role 'operate'")
+    for n in range(25):
+        site.cli("ctl", "add", f"{n:02x}" * 64, "deny", "--comment", f"entry {n}")
+    whole = [row["thumbprint"] for row in items(cli, "ctl", "list")]
+    cli.tap.ok([row["thumbprint"] for row in pages(cli, 4, "ctl", "list")] == whole and len(whole) == 26, "ctl list in pages", len(whole))
+    cli.expect(1, "ctl", "list", "--limit", "0", error="--limit: at least 1")
+    cli.expect(0, "ctl", "remove", *[f"{n:02x}" * 64 for n in range(25)], output="25", name="several entries removed at once")
+
+
+# -- roots ----------------------------------------------------------------------------------
+
+
+def mail_roots():
+    """NSS's own opinion by its own tool: how many built-in roots are trusted for mail. None: no such tool here."""
+    if not shutil.which("certutil"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["certutil", "-N", "-d", folder, "--empty-password"], capture_output=True, check=True)
+        module = next((path for path in glob.glob("/usr/lib/*/libnssckbi.so")), None)
+        if not module:
+            return None
+        os.symlink(module, os.path.join(folder, "libnssckbi.so"))
+        done = subprocess.run(["certutil", "-L", "-h", "Builtin Object Token", "-d", folder], capture_output=True, text=True)
+        flags = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("Builtin Object Token:")]
+        return sum("C" in flag.split(",")[1] for flag in flags) or None
+
+
+def test_roots(cli):
+    root = items(cli, "root", "list", "Test Root")[0]["thumbprint"]
+    cli.expect(1, "root", "remove", root, error="3 certificates of the store name 'CN=Test Root' as issuer", name="root remove says what loses its path")
+    before = len(items(cli, "root", "list"))
+    done = cli.run("root", "import-system")
+    if done.returncode == 5:
+        cli.tap.skip("root import-system", done.stderr.strip())
+    else:
+        rows = items(cli, "root", "list", "system-email")
+        wanted = mail_roots()
+        cli.tap.ok(done.returncode == 0 and len(rows) > 20 and (wanted is None or len(rows) == wanted),
+                   f"root import-system takes NSS's roots for mail: {len(rows)}, certutil says {wanted}", done.stderr + done.stdout[-300:])
+        again = cli.json("root", "import-system", "--purpose", "email")["total"]
+        cli.tap.ok(again["new"] == 0 and again["already_there"] == len(rows), "a second run changes nothing", again)
+        cli.expect(0, "root", "remove", *[row["thumbprint"] for row in rows], "--yes", output=str(len(rows)), name="and they can all be removed at once")
+    cli.expect(1, "root", "import-system", "--purpose", "any", error="vetted for web servers, not for mail", name="web roots: asks, and says what they are")
+    cli.tap.ok(len(items(cli, "root", "list")) == before, "and took none")
+    pem, _ = make_cert(cli.site.folder, "own", "/CN=Own Root \xdc", extensions=["basicConstraints=critical,CA:TRUE"])
+    cli.expect(0, "root", "import", pem, output="new")
+    cli.expect(0, "root", "import", pem, output="already there", name="a root again: already there")
+    own = items(cli, "root", "list", "own root ü")[0]
+    cli.tap.ok(own["subject"] == "CN=Own Root Ü", "root list finds by any case", own)
+    cli.expect(0, "root", "show", own["thumbprint"][:16], output="verdict")
+    done = cli.json("root", "remove", own["thumbprint"], "--yes")
+    cli.tap.ok(done["removed"] == 1 and done["effect"].startswith("0 certificates"), "root remove of one that nobody needs", done)
+    cli.expect(5, "root", "remove", own["thumbprint"], "--yes", error="is not in the root store")
+    cli.expect(4, "root", "remove", root, "--yes", user="daemon", error="it needs the role 'operate'")
+
+
+# -- choosing -------------------------------------------------------------------------------
+
+
+def test_select(cli):
+    site = cli.site
+    alice, carol = (items(cli, "cert", "list", "--email", who)[0]["thumbprint"] for who in (ALICE, CAROL))
+    many = [row["thumbprint"] for row in items(cli, "cert", "list", "--subject", "one of many 1", "--limit", "3")]
+    # What can be chosen.
+    found = items(cli, "select", "candidates", ALICE)
+    cli.tap.ok([row["thumbprint"] for row in found] == [alice] and found[0]["selected"] == "automatic", "candidates of a user: his address", found)
+    found = items(cli, "select", "candidates", "jurgen@partner.example")
+    cli.tap.ok(len(found) == 1 and found[0]["verdict"] == "invalid" and "to mend it" in found[0]["why"], "an invalid one says what would make it valid", found)
+    cli.tap.ok(len(items(cli, "select", "candidates", INSIDE, "--limit", "1000")) > MANY, "of a domain: all")
+    cli.tap.ok(len(items(cli, "select", "candidates", ALICE, "--any", "--subject", "one of many 30,")) == 1, "other filters")
+    cli.tap.ok({row["key"] for row in items(cli, "select", "candidates", INSIDE, "--for", "sign")} == {True}, "for signing: with a key alone")
+    whole = [row["thumbprint"] for row in items(cli, "select", "candidates", INSIDE, "--limit", "1000")]
+    cli.tap.ok([row["thumbprint"] for row in pages(cli, 99, "select", "candidates", INSIDE)] == whole, "candidates in pages")
+    # Several in one step; what will not be used says so.
+    done = cli.json("select", "encrypt", BOB, alice, *many)
+    cli.tap.ok([row["will_be_used"] for row in done["chosen"]] == [True, False, False, False], "several chosen at once", done)
+    notes = " ".join(done["chosen"][1]["notes"])
+    cli.tap.ok("it will not be used" in notes and "import the root 'CN=" in notes and "CTL entry" in notes, "and what would make them valid", notes)
+    shown = items(cli, "select", "show", BOB)
+    cli.tap.ok(sum(row["origin"] == f"by hand (user {BOB})" for row in shown if row["purpose"] == "encrypt") == 4, "shown with their origin", shown)
+    facts = cli.json("cert", "show", alice)["certificates"][0]["selected"]
+    cli.tap.ok(any(text.startswith(f"encrypt for user {BOB} (by hand") for text in facts), "cert show knows for whom", facts)
+    cli.expect(0, "select", "encrypt", BOB, *many, "--remove", name="several taken back at once")
+    cli.expect(5, "select", "encrypt", BOB, many[0], "--remove", error="not chosen by hand")
+    cli.expect(0, "select", "encrypt", BOB, alice, "--remove")
+    cli.expect(5, "select", "encrypt", ALICE, alice, "--remove", error="only switched off with the preference auto_select_certificates")
+    # Signing: one, replaced; a stranger's; a domain's.
+    cli.tap.ok("replaced" not in cli.json("select", "sign", ALICE, alice), "a first signing choice replaces nothing")
+    done = cli.json("select", "sign", ALICE, carol)
+    cli.tap.ok(done["replaced"]["thumbprint"] == alice and "mismatch" in " ".join(done["chosen"][0]["notes"]), "a new one replaces it, and that is said", done)
+    cli.expect(0, "select", "auto", ALICE, output="selected by themselves again")
+    cli.expect(0, "select", "auto", ALICE, output="nothing was chosen by hand")
+    cli.expect(1, "select", "sign", ALICE, many[0], error="its private key is not held here")
+    cli.expect(0, "select", "sign", INSIDE, carol, output="sign_as_domain is off", name="a domain's signer: only for those it names")
+    row = next(row for row in items(cli, "select", "show", f"new@{INSIDE}") if row["purpose"] == "sign")
+    cli.tap.ok(row["used"] is False and row["origin"] == f"inherited from domain {INSIDE}" and "sign_as_domain" in row["why"], "and his users see why", row)
+    cli.expect(0, "domain", "set", INSIDE, "sign_as_domain", "on")
+    cli.expect(0, "select", "sign", INSIDE, carol, output="sign_as_domain is on", name="with sign_as_domain: readers will see a mismatch")
+    cli.expect(0, "select", "sign", PARTNER, carol, output="domain_signer", name="a partner's domain: domain_signer is what is meant")
+    cli.expect(0, "select", "auto", PARTNER)
+    facts = cli.json("cert", "show", carol)["certificates"][0]["selected"]
+    cli.tap.ok(f"sign for domain {INSIDE} (by hand, inherited by all of this scope)" in facts, "cert show: inherited", facts)
+    cli.expect(0, "domain", "unset", INSIDE, "sign_as_domain")
+    cli.expect(0, "select", "auto", INSIDE)
+    # Additional ones.
+    done = cli.json("select", "additional", "global", carol)
+    cli.tap.ok("can read all encrypted mail" in done["note"] and "is held in this gateway" in " ".join(done["chosen"][0]["notes"]), "additional: who can read, where its key is", done)
+    shown = next(row for row in items(cli, "select", "show", INSIDE))
+    cli.tap.ok(shown["origin"] == "inherited from global" and shown["used"] is True, "a domain shows what comes from above", shown)
+    cli.expect(5, "select", "additional", INSIDE, carol, "--remove", error="says where what is inherited was chosen")
+    site.cli("cert", "delete", carol, "--yes")
+    cli.expect(0, "select", "show", "global", output="no certificate and no root", name="a choice whose certificate is gone is shown")
+    cli.expect(0, "select", "additional", "global", carol[:20], "--remove", name="and can be taken back")
+    cli.expect(4, "select", "encrypt", BOB, alice, user="daemon", error="it needs the role 'operate'")
+    cli.expect(1, "select", "show", "not an address@", error="address")
+    cli.expect(5, "select", "encrypt", BOB, "00" * 64, error="no certificate and no root")
+    seen = on_terminal(cli, "select", "show", ALICE)
+    cli.tap.ok("\x1b[32mvalid\x1b[0m" in seen, "verdicts have colour on a terminal", repr(seen))
+
+
 def fill(site):
     """Several hundred certificates of strangers, and some that are strange."""
     folder = os.path.join(site.folder, "made")
@@ -304,9 +485,10 @@ def main():
             site.issue(address, name, "--key", "ec:P-256")
         rich = fill(site)
         site.cli("ctl", "add", "cd" * 64, "deny", "--comment", "=HYPERLINK(\"http://x\")")
-        for test in (test_filters, test_pages, test_all, test_hostile, test_export, test_delete):
+        for test in (test_filters, test_pages, test_all, test_hostile, test_export, test_delete, test_ctl, test_roots):
             guarded(tap, test, cli)
         guarded(tap, test_show, cli, rich)
+        guarded(tap, test_select, cli)
     tap.done()
 
 

@@ -18,4 +18,5 @@ home 'jansson' 'pki/handlers/|admin/api/|admin/cli/'
 home 'gmime/' 'milter/mime/'
 home 'libmilter/' 'milter/libmilter_glue\.'
 home 'microhttpd' 'admin/http/'
+home 'p11-kit/' 'pki/system_roots\.'
 done_with "library headers stay in their homes"
