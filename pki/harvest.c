@@ -5,6 +5,7 @@
 
 #include "pki/crypto/cert.h"
 #include "pki/import.h"
+#include "pki/pending.h"
 #include "pki/trust.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
@@ -130,8 +131,13 @@ harvest_used(struct harvest *harvest, const struct cert *cert)
 static gboolean
 take(struct harvest *harvest, const struct note *note, GError **error)
 {
+	const struct pending_judge judge = { harvest->db, clock_system(), harvest->trust,
+					     harvest->preferences };
 	CLEANUP(cert_row) struct cert_row *row = cert_row_from(note->cert);
 	enum harvest_outcome outcome;
+
+	if (!pending_judge(&judge, note->cert, &row->pending, NULL, error))
+		return FALSE;
 
 	if (!harvests_add(harvest->db, row, note->sender, &outcome, error))
 		return FALSE;

@@ -22,6 +22,7 @@ struct question {
 	const struct pending_judge *judge;
 	struct cert *cert;
 	GPtrArray *present;      /* struct present */
+	gboolean too_many;       /* to look at all of them */
 	struct verdict *verdict; /* of cert, as soon as it begins; made when first needed */
 };
 
@@ -73,7 +74,8 @@ find_present(struct question *question, GError **error)
 			       error);
 	if (rows == NULL)
 		return FALSE;
-	for (guint i = 0; i < MIN(rows->len, PRESENT_MAX); i++)
+	question->too_many = rows->len > PRESENT_MAX;
+	for (guint i = 0; i < rows->len && !question->too_many; i++)
 		if (!add_present(question, rows->pdata[i], error))
 			return FALSE;
 	return TRUE;
@@ -169,6 +171,15 @@ judge_all(struct question *question, gboolean *pending, char **why, GError **err
 
 	if (!find_present(question, error))
 		return FALSE;
+	if (question->too_many) {
+		/* Whoever can have so many stored must not crowd out what would speak against it.
+		 */
+		*pending = TRUE;
+		if (why != NULL)
+			*why = g_strdup_printf("its addresses have more than %d certificates",
+					       PRESENT_MAX);
+		return TRUE;
+	}
 	for (guint i = 0; !*pending && question->present->len > 0 && i < emails->len; i++) {
 		const struct mailaddr *address = emails->pdata[i];
 		const char *rule = NULL;

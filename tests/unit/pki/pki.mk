@@ -51,3 +51,14 @@ tests_unit_pki_test_limbo_LDADD = $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_openssl_chains
 tests_unit_pki_test_openssl_chains_SOURCES = %D%/test_openssl_chains.c $(CERT_FIXTURE)
 tests_unit_pki_test_openssl_chains_LDADD = $(PKI_LIBS)
+# Directories.
+check_PROGRAMS += tests/unit/pki/test_breaker tests/unit/pki/test_ldap
+tests_unit_pki_test_breaker_SOURCES = %D%/test_breaker.c
+tests_unit_pki_test_breaker_LDADD = $(PKI_LIBS)
+tests_unit_pki_test_ldap_SOURCES = %D%/test_ldap.c
+tests_unit_pki_test_ldap_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_directory tests/unit/pki/test_pending
+tests_unit_pki_test_directory_SOURCES = %D%/test_directory.c $(STORE_FIXTURE)
+tests_unit_pki_test_directory_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+tests_unit_pki_test_pending_SOURCES = %D%/test_pending.c $(STORE_FIXTURE)
+tests_unit_pki_test_pending_LDADD = $(TEST_LIBS) $(PKI_LIBS)
