@@ -47,6 +47,7 @@ config_install(struct gateway *gateway, struct settings *settings, GError **erro
 	config->rules = rules;
 	g_ptr_array_add(gateway->configs, config);
 	g_atomic_pointer_set(&gateway->config, config);
+	cache_limits_set(&gateway->limits, settings->cache_grace, (gsize)settings->cache_memory);
 	return TRUE;
 }
 
@@ -78,7 +79,7 @@ open_store(struct gateway *gateway, GError **error)
 	if (gateway->changelog == NULL)
 		return FALSE;
 	gateway->preferences = preference_cache_new(
-	    gateway->db, gateway->changelog, *settings->recipient_delimiter, settings->cache_grace);
+	    gateway->db, gateway->changelog, *settings->recipient_delimiter, &gateway->limits);
 	return TRUE;
 }
 
@@ -88,19 +89,20 @@ open_pki(struct gateway *gateway, GError **error)
 	const struct settings *settings = gateway_settings(gateway);
 	gboolean daemon = gateway->role == GATEWAY_DAEMON;
 
-	gateway->keyring = keyring_open(
-	    gateway->db, gateway->changelog, gateway->clock,
-	    daemon ? settings->master_key_file : settings->milter_master_key_file, 0, error);
+	gateway->keyring =
+	    keyring_open(gateway->db, gateway->changelog, gateway->clock,
+			 daemon ? settings->master_key_file : settings->milter_master_key_file,
+			 &gateway->limits, error);
 	if (gateway->keyring == NULL)
 		return FALSE;
 	gateway->directories = directory_wait_new(gateway->db, gateway->changelog, gateway->clock,
 						  settings->cache_grace);
 	gateway->trust = trust_new(gateway->db, gateway->changelog, gateway->clock,
-				   gateway->preferences, settings->cache_grace);
+				   gateway->preferences, &gateway->limits);
 	trust_set_crl_memory(gateway->trust, (gsize)settings->crl_memory);
 	gateway->select =
 	    select_new(gateway->db, gateway->changelog, gateway->clock, gateway->trust,
-		       gateway->preferences, *settings->recipient_delimiter, settings->cache_grace);
+		       gateway->preferences, *settings->recipient_delimiter, &gateway->limits);
 	return TRUE;
 }
 

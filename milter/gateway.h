@@ -12,6 +12,7 @@
 #include <glib.h>
 
 #include "store/base/cleanup.h"
+#include "store/cache.h"
 
 struct changelog;
 struct clock;
@@ -38,6 +39,7 @@ struct gateway {
 	struct keyring *keyring;
 	struct directory_wait *directories;
 	struct trigger_cache *triggers;
+	struct cache_limits limits; /* of all caches; a reload sets them anew */
 	/* private */
 	struct gateway_config *config; /* the present one */
 	GPtrArray *configs;            /* all since the start: readers may still hold one */

@@ -194,6 +194,7 @@ write_numbers(gpointer data, struct status_writer *writer)
 {
 	struct program *program = data;
 	guint64 hits = 0, misses = 0;
+	struct cache_stats cached;
 	struct changelog_stats changes;
 	struct db_stats database;
 
@@ -206,17 +207,21 @@ write_numbers(gpointer data, struct status_writer *writer)
 		     (gdouble)hits);
 	status_write(writer, "signer_misses_total", "signers made ready", TRUE, (gdouble)misses);
 	if (program->gateway->trust != NULL) {
-		trust_stats(program->gateway->trust, &hits, &misses);
+		trust_stats(program->gateway->trust, &cached);
 		status_write(writer, "trust_hits_total", "verdicts from the cache", TRUE,
-			     (gdouble)hits);
+			     (gdouble)cached.hits);
 		status_write(writer, "trust_misses_total", "verdicts that were worked out", TRUE,
-			     (gdouble)misses);
+			     (gdouble)cached.misses);
 	}
-	select_stats(program->gateway->select, &hits, &misses);
+	select_stats(program->gateway->select, &cached);
 	status_write(writer, "selection_hits_total", "selections from the cache", TRUE,
-		     (gdouble)hits);
+		     (gdouble)cached.hits);
 	status_write(writer, "selection_misses_total", "selections that were worked out", TRUE,
-		     (gdouble)misses);
+		     (gdouble)cached.misses);
+	status_write(writer, "selection_entries", "selections in the cache", FALSE,
+		     (gdouble)cached.entries);
+	status_write(writer, "selection_bytes", "held by selections and their certificates", FALSE,
+		     (gdouble)cached.bytes);
 	db_stats(program->gateway->db, &database);
 	status_write(writer, "database_connections", "open connections to the database", FALSE,
 		     database.connections);

@@ -2,7 +2,8 @@
  * cert_cache - certificates parsed once, by thumbprint, bounded by memory.
  *
  * A certificate never changes, so the cache needs no invalidation; the least recently used leave
- * first. Threads: any.
+ * first. It keeps what many answers share; what one address alone has is kept, and counted, with
+ * the answer. Threads: any.
  */
 #ifndef PKI_CERT_CACHE_H
 #define PKI_CERT_CACHE_H
@@ -11,12 +12,13 @@
 
 #include "store/base/cleanup.h"
 
+struct cache_limits;
+struct cache_stats;
 struct cert;
-struct cert_row;
 struct cert_cache;
 struct db;
 
-struct cert_cache *cert_cache_new(gsize memory_max_bytes);
+struct cert_cache *cert_cache_new(const struct cache_limits *limits); /* NULL: the defaults */
 void cert_cache_free(struct cert_cache *cache);
 /* A reference of the caller's, parsed from this DER unless it is here already. */
 struct cert *cert_cache_get(struct cert_cache *cache, const char *thumbprint, GBytes *der,
@@ -26,8 +28,9 @@ struct cert *cert_cache_peek(struct cert_cache *cache, const char *thumbprint);
 /* From the certificate store, else the root store; NOT_FOUND. */
 struct cert *cert_cache_load(struct cert_cache *cache, struct db *db, const char *thumbprint,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-void cert_cache_counts(struct cert_cache *cache, guint64 *hits, guint64 *misses, gsize *entries,
-		       gsize *bytes);
+void cert_cache_stats(struct cert_cache *cache, struct cache_stats *stats);
+/* What a parsed certificate holds in memory, about: never less than it does. */
+gsize cert_memory(const struct cert *cert);
 
 DEFINE_CLEANUP(cert_cache, cert_cache_free)
 

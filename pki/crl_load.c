@@ -83,7 +83,7 @@ pool_of(struct crl_loader *loader)
 	if (loader->changelog == NULL)
 		g_clear_pointer(&loader->pool, issuer_pool_free);
 	if (loader->pool == NULL)
-		loader->pool = issuer_pool_new(loader->db, loader->changelog);
+		loader->pool = issuer_pool_new(loader->db, loader->changelog, NULL);
 	return loader->pool;
 }
 

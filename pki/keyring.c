@@ -11,20 +11,22 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
+#include "store/cache.h"
 #include "store/db/changelog.h"
 #include "store/db/db.h"
 #include "store/sealed.h"
 
-#define CACHE_MAX 4096
 /* A row of an unknown generation makes the file be read again, but not for every message. */
 #define RELOAD_PAUSE_US G_USEC_PER_SEC
+/* Of an open key: OpenSSL's objects, and what it prepares for its use. */
+#define KEY_BYTES 8192
+#define KEY_BYTES_PER_BIT 5
 
 /* What is known of one SPKI digest: an open key, that it is held, or that it is not. */
 struct held {
-	char *spki_sha256;
+	gint references;
 	struct key *key; /* NULL: not opened */
 	gboolean held;
-	GList link; /* in keyring->recent */
 };
 
 struct keyring {
@@ -34,27 +36,42 @@ struct keyring {
 	char *path;
 	GRWLock keys_lock;
 	struct master_keys *keys;
-	gint64 loaded_us; /* under keys_lock */
-	GMutex mutex;     /* the rest */
-	guint64 generation;
-	gsize cache_max;
-	GHashTable *cache; /* digest -> struct held */
-	GQueue recent;     /* head: used last */
+	gint64 loaded_us;   /* under keys_lock */
+	struct cache *held; /* digest -> struct held */
 };
 
-static void
-held_free(gpointer data)
+static gpointer
+held_ref(gpointer data)
 {
 	struct held *held = data;
 
+	g_atomic_int_inc(&held->references);
+	return held;
+}
+
+static void
+held_unref(gpointer data)
+{
+	struct held *held = data;
+
+	if (held == NULL || !g_atomic_int_dec_and_test(&held->references))
+		return;
 	key_unref(held->key);
-	g_free(held->spki_sha256);
 	g_free(held);
+}
+
+/* A key that has left the store, here or elsewhere, does not stay open (K9). */
+static void
+on_news(gpointer data)
+{
+	struct keyring *keyring = data;
+
+	cache_sweep(keyring->held);
 }
 
 struct keyring *
 keyring_open(struct db *db, struct changelog *changelog, struct clock *clock,
-	     const char *master_key_path, gsize cache_max, GError **error)
+	     const char *master_key_path, const struct cache_limits *limits, GError **error)
 {
 	CLEANUP(master_keys) struct master_keys *keys = master_keys_load(master_key_path, error);
 	if (keys == NULL)
@@ -67,11 +84,9 @@ keyring_open(struct db *db, struct changelog *changelog, struct clock *clock,
 	keyring->path = g_strdup(master_key_path);
 	keyring->keys = g_steal_pointer(&keys);
 	keyring->loaded_us = g_get_monotonic_time();
-	keyring->cache_max = cache_max != 0 ? cache_max : CACHE_MAX;
 	g_rw_lock_init(&keyring->keys_lock);
-	g_mutex_init(&keyring->mutex);
-	g_queue_init(&keyring->recent);
-	keyring->cache = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, held_free);
+	keyring->held = cache_new(changelog, NULL, limits, CACHE_KEYS, held_ref, held_unref);
+	changelog_watch(changelog, CHANGE_KEY, on_news, keyring);
 	return keyring;
 }
 
@@ -80,10 +95,10 @@ keyring_free(struct keyring *keyring)
 {
 	if (keyring == NULL)
 		return;
-	g_hash_table_unref(keyring->cache);
+	changelog_unwatch(keyring->changelog, on_news, keyring);
+	cache_free(keyring->held);
 	master_keys_free(keyring->keys);
 	g_rw_lock_clear(&keyring->keys_lock);
-	g_mutex_clear(&keyring->mutex);
 	g_free(keyring->path);
 	g_free(keyring);
 }
@@ -170,86 +185,24 @@ keyring_unseal(struct keyring *keyring, const char *table, const char *row, GByt
 	return secret;
 }
 
-/* Under the mutex. */
-static void
-cache_drop(struct keyring *keyring, struct held *held)
-{
-	g_queue_unlink(&keyring->recent, &held->link);
-	g_hash_table_remove(keyring->cache, held->spki_sha256);
-}
-
-/* Under the mutex: empties the cache when keys have come or gone. FALSE for a slow thread that
-   read before the present generation. */
-static gboolean
-cache_is_current(struct keyring *keyring, guint64 generation)
-{
-	if (generation < keyring->generation)
-		return FALSE;
-	if (generation > keyring->generation) {
-		g_queue_init(&keyring->recent);
-		g_hash_table_remove_all(keyring->cache);
-		keyring->generation = generation;
-	}
-	return TRUE;
-}
-
-/* TRUE when it is known; then *held and, if it is open, *key (a reference). */
-static gboolean
-cache_get(struct keyring *keyring, const char *spki, guint64 generation, gboolean *is_held,
-	  struct key **key)
-{
-	gboolean known = FALSE;
-
-	*key = NULL;
-	g_mutex_lock(&keyring->mutex);
-	if (cache_is_current(keyring, generation)) {
-		struct held *held = g_hash_table_lookup(keyring->cache, spki);
-		if (held != NULL) {
-			known = TRUE;
-			*is_held = held->held;
-			*key = held->key != NULL ? key_ref(held->key) : NULL;
-			g_queue_unlink(&keyring->recent, &held->link);
-			g_queue_push_head_link(&keyring->recent, &held->link);
-		}
-	}
-	g_mutex_unlock(&keyring->mutex);
-	return known;
-}
-
 /* key NULL: only whether it is held. What is absent is remembered only where a change is heard. */
 static void
-cache_put(struct keyring *keyring, const char *spki, guint64 generation, gboolean is_held,
-	  struct key *key)
+remember(struct keyring *keyring, const char *spki, gboolean is_held, struct key *key,
+	 struct cache_moment began)
 {
+	change_tag tag = change_tag_of(CHANGE_KEY, spki);
+	struct held *held;
+
 	if (!is_held && keyring->changelog == NULL)
 		return;
-	g_mutex_lock(&keyring->mutex);
-	if (cache_is_current(keyring, generation)) {
-		struct held *held = g_hash_table_lookup(keyring->cache, spki);
-		if (held == NULL) {
-			held = g_new0(struct held, 1);
-			held->spki_sha256 = g_strdup(spki);
-			held->link.data = held;
-			g_hash_table_insert(keyring->cache, held->spki_sha256, held);
-			g_queue_push_head_link(&keyring->recent, &held->link);
-		}
-		held->held = is_held;
-		if (held->key == NULL && key != NULL)
-			held->key = key_ref(key);
-		while (g_hash_table_size(keyring->cache) > keyring->cache_max)
-			cache_drop(keyring, g_queue_peek_tail(&keyring->recent));
-	}
-	g_mutex_unlock(&keyring->mutex);
-}
-
-static void
-cache_forget(struct keyring *keyring, const char *spki)
-{
-	g_mutex_lock(&keyring->mutex);
-	struct held *held = g_hash_table_lookup(keyring->cache, spki);
-	if (held != NULL)
-		cache_drop(keyring, held);
-	g_mutex_unlock(&keyring->mutex);
+	held = g_new0(struct held, 1);
+	held->references = 1;
+	held->held = is_held;
+	held->key = key != NULL ? key_ref(key) : NULL;
+	cache_put(keyring->held, spki, held,
+		  key != NULL ? KEY_BYTES + KEY_BYTES_PER_BIT * key_bits(key) : sizeof(*held),
+		  CLOCK_NEVER, &tag, keyring->changelog != NULL ? 1 : 0, began);
+	held_unref(held);
 }
 
 struct key *
@@ -284,31 +237,30 @@ note_use(struct keyring *keyring, const char *spki)
 struct key *
 keyring_find(struct keyring *keyring, const char *spki_sha256, GError **error)
 {
-	/* Before the query: a change in between only makes the entry stale at once. */
-	guint64 generation = changelog_generation(keyring->changelog, CHANGE_KEY);
-	struct key *key;
-	gboolean is_held;
+	struct cache_moment began = cache_moment(keyring->held);
+	struct held *held = cache_get(keyring->held, spki_sha256);
+	struct key *key = held != NULL && held->key != NULL ? key_ref(held->key) : NULL;
+	gboolean is_absent = held != NULL && !held->held;
 
-	if (cache_get(keyring, spki_sha256, generation, &is_held, &key)) {
-		if (key != NULL)
-			return key;
-		if (!is_held)
-			return fail(error, PS_ERROR_NOT_FOUND,
-				    "private key %.16s is not in the store", spki_sha256);
-	}
+	held_unref(held);
+	if (key != NULL)
+		return key;
+	if (is_absent)
+		return fail(error, PS_ERROR_NOT_FOUND, "private key %.16s is not in the store",
+			    spki_sha256);
 	g_autoptr(GError) why = NULL;
 	CLEANUP(sealed_row)
 	struct sealed_row *row = sealed_find(keyring->db, "private_key", spki_sha256, &why);
 	if (row == NULL) {
 		if (g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND))
-			cache_put(keyring, spki_sha256, generation, FALSE, NULL);
+			remember(keyring, spki_sha256, FALSE, NULL, began);
 		g_propagate_error(error, g_steal_pointer(&why));
 		return NULL;
 	}
 	key = keyring_open_row(keyring, row, error);
 	if (key == NULL)
 		return NULL;
-	cache_put(keyring, spki_sha256, generation, TRUE, key);
+	remember(keyring, spki_sha256, TRUE, key, began);
 	note_use(keyring, spki_sha256);
 	return key;
 }
@@ -316,16 +268,19 @@ keyring_find(struct keyring *keyring, const char *spki_sha256, GError **error)
 gboolean
 keyring_holds(struct keyring *keyring, const char *spki_sha256, gboolean *held, GError **error)
 {
-	guint64 generation = changelog_generation(keyring->changelog, CHANGE_KEY);
-	CLEANUP(key) struct key *key = NULL;
+	struct cache_moment began = cache_moment(keyring->held);
+	struct held *known = cache_get(keyring->held, spki_sha256);
 
-	if (cache_get(keyring, spki_sha256, generation, held, &key))
+	if (known != NULL) {
+		*held = known->held;
+		held_unref(known);
 		return TRUE;
+	}
 	g_autoptr(GHashTable) found = keys_held(keyring->db, &spki_sha256, 1, error);
 	if (found == NULL)
 		return FALSE;
 	*held = g_hash_table_size(found) > 0;
-	cache_put(keyring, spki_sha256, generation, *held, NULL);
+	remember(keyring, spki_sha256, *held, NULL, began);
 	return TRUE;
 }
 
@@ -355,7 +310,7 @@ keyring_store(struct keyring *keyring, struct tx *tx, const struct key *key, con
 	};
 	if (!keys_insert(tx, &row, is_new != NULL ? is_new : &was_new, error))
 		return FALSE;
-	cache_forget(keyring, spki);
+	cache_drop(keyring->held, spki);
 	return TRUE;
 }
 
@@ -417,6 +372,6 @@ keyring_delete(struct keyring *keyring, struct tx *tx, const char *spki_sha256,
 				  row->is_ca ? ", and a CA signs with it" : "");
 	if (!keys_delete(tx, spki_sha256, error))
 		return FALSE;
-	cache_forget(keyring, spki_sha256);
+	cache_drop(keyring->held, spki_sha256);
 	return TRUE;
 }

@@ -2,11 +2,11 @@
  * keyring - the only user of private keys and of everything else that is sealed (K9, K10, K11).
  *
  * Keys are found by the SPKI digest of their certificate, opened on first use and kept open in a
- * bounded cache that CHANGE_KEY empties. A row that does not open (copied from another row, sealed
- * under another master key, damaged) is an error that says which of these it is, never "no key".
- * A row that names a generation which is not known makes the key file be read again once, so that
- * programs follow a rotation without a restart.
- * Threads: any. Errors: NOT_FOUND no such key; INVALID it does not open; TEMPORARY database away.
+ * bounded cache; one that leaves the store is closed as soon as that is heard. A row that does not
+ * open (copied from another row, sealed under another master key, damaged) is an error that says
+ * which of these it is, never "no key". A row that names a generation which is not known makes the
+ * key file be read again once, so that programs follow a rotation without a restart. Threads: any.
+ * Errors: NOT_FOUND no such key; INVALID it does not open; TEMPORARY database away.
  */
 #ifndef PKI_KEYRING_H
 #define PKI_KEYRING_H
@@ -19,6 +19,7 @@
 #include "store/keys.h"
 #include "store/scopes.h"
 
+struct cache_limits;
 struct changelog;
 struct clock;
 struct db;
@@ -27,9 +28,9 @@ struct keyring;
 struct tx;
 
 /* master_key_path: the file with the generations. Fails when it cannot be read: say so at start.
-   changelog may be NULL. cache_max: keys kept open, 0 for 4,096. */
+   changelog and limits may be NULL; all stay the caller's and live longer. */
 struct keyring *keyring_open(struct db *db, struct changelog *changelog, struct clock *clock,
-			     const char *master_key_path, gsize cache_max,
+			     const char *master_key_path, const struct cache_limits *limits,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void keyring_free(struct keyring *keyring);
 

@@ -2,6 +2,7 @@ include %D%/crypto/module.mk
 include %D%/net/module.mk
 include %D%/handlers/module.mk
 
+libpki_a_SOURCES += %D%/above.c %D%/above.h
 libpki_a_SOURCES += \
 	%D%/crl_load.c %D%/crl_load.h %D%/crl_status.c %D%/crl_status.h \
 	%D%/file_verify.c %D%/file_verify.h \
@@ -9,8 +10,8 @@ libpki_a_SOURCES += \
 	%D%/judge.c %D%/judge.h \
 	%D%/ocsp.c %D%/ocsp.h %D%/ocsp_ask.c %D%/ocsp_ask.h \
 	%D%/revocation.c %D%/revocation.h \
-	%D%/select.c %D%/select.h \
 	%D%/system_roots.c %D%/system_roots.h \
+	%D%/select.c %D%/select.h %D%/select_internal.h %D%/select_search.c \
 	%D%/trust.c %D%/trust.h
 libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/import_bulk.c %D%/import_bulk.h %D%/ca.h %D%/enroll.h
 libpki_a_SOURCES += \

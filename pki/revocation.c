@@ -390,20 +390,27 @@ add_lists(struct revocation *revocation, const char *issuer_key, GPtrArray *list
 }
 
 GPtrArray *
-revocation_lists(struct revocation *revocation, GPtrArray *certs, GError **error)
+revocation_lists_of(struct revocation *revocation, GHashTable *issuer_keys, GError **error)
 {
-	g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autoptr(GPtrArray) lists = g_ptr_array_new_with_free_func((GDestroyNotify)crl_unref);
 	GHashTableIter iter;
 	gpointer key;
 
-	for (guint i = 0; i < certs->len; i++)
-		crl_check_issuer_keys(certs->pdata[i], keys);
-	if (!refresh(revocation, keys, error))
+	if (!refresh(revocation, issuer_keys, error))
 		return NULL;
-	g_hash_table_iter_init(&iter, keys);
+	g_hash_table_iter_init(&iter, issuer_keys);
 	while (g_hash_table_iter_next(&iter, &key, NULL))
 		if (!add_lists(revocation, key, lists, error))
 			return NULL;
 	return g_steal_pointer(&lists);
+}
+
+GPtrArray *
+revocation_lists(struct revocation *revocation, GPtrArray *certs, GError **error)
+{
+	g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+	for (guint i = 0; i < certs->len; i++)
+		crl_check_issuer_keys(certs->pdata[i], keys);
+	return revocation_lists_of(revocation, keys, error);
 }

@@ -41,6 +41,10 @@ void revocation_free(struct revocation *revocation);
 GPtrArray *revocation_lists(struct revocation *revocation, GPtrArray *certs,
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* The same for a set of issuer keys. */
+GPtrArray *revocation_lists_of(struct revocation *revocation, GHashTable *issuer_keys,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 DEFINE_CLEANUP(revocation, revocation_free)
 
 #endif

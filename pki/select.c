@@ -1,71 +1,33 @@
 /*
- * select - candidates from the store, verdicts from trust, remembered by address.
+ * select - selections remembered by address, made alone or for several addresses at once.
  */
 #include "pki/select.h"
 
 #include <string.h>
 
 #include "pki/cert_cache.h"
+#include "pki/select_internal.h"
 #include "store/base/error.h"
-#include "store/certs.h"
-#include "store/db/changelog.h"
+#include "store/base/log.h"
+#include "store/candidates.h"
 #include "store/preferences.h"
 #include "store/scopes.h"
-#include "store/selections.h"
 
-#define SELECTIONS_MAX 50000
-#define CERTS_MAX_BYTES (64 * 1024 * 1024)
-#define CANDIDATES_MAX 200
-
-static const enum change_kind rests_on[] = {
-	CHANGE_CERT, CHANGE_KEY,        CHANGE_ROOT,      CHANGE_CRL,
-	CHANGE_CTL,  CHANGE_PREFERENCE, CHANGE_SELECTION, CHANGE_CA,
-};
-
-struct remembered {
-	struct selection *selection;
-	guint64 generations[G_N_ELEMENTS(rests_on)];
-};
-
-struct select {
-	struct db *db;
-	struct changelog *changelog;
-	struct clock *clock;
-	struct trust *trust;
-	struct preference_cache *preferences;
-	char delimiter;
-	gint64 cache_grace;
-	GMutex lock;
-	GHashTable *selections; /* key -> struct remembered */
-	struct cert_cache *certs;
-	guint64 hits, misses;
-};
-
-/* One selection in the making. */
-struct search {
-	struct select *select;
-	const struct mailaddr *address;
-	GPtrArray *aliases; /* struct mailaddr, or NULL */
-	struct preference_set *preferences;
-	GPtrArray *scopes; /* struct scope, nearest first */
-	GPtrArray *chosen; /* struct selection_row, of all kinds */
-	enum selection_kind kind;
-	enum trust_purpose purpose;
-	struct selection *selection;
-};
+static gpointer
+ref(gpointer selection)
+{
+	return selection_ref(selection);
+}
 
 static void
-remembered_free(gpointer p)
+unref(gpointer selection)
 {
-	struct remembered *remembered = p;
-
-	selection_unref(remembered->selection);
-	g_free(remembered);
+	selection_unref(selection);
 }
 
 struct select *
 select_new(struct db *db, struct changelog *changelog, struct clock *clock, struct trust *trust,
-	   struct preference_cache *preferences, char delimiter, gint64 cache_grace)
+	   struct preference_cache *preferences, char delimiter, const struct cache_limits *limits)
 {
 	struct select *select = g_new0(struct select, 1);
 
@@ -75,11 +37,8 @@ select_new(struct db *db, struct changelog *changelog, struct clock *clock, stru
 	select->trust = trust;
 	select->preferences = preferences;
 	select->delimiter = delimiter;
-	select->cache_grace = cache_grace;
-	g_mutex_init(&select->lock);
-	select->selections =
-	    g_hash_table_new_full(g_str_hash, g_str_equal, g_free, remembered_free);
-	select->certs = cert_cache_new(CERTS_MAX_BYTES);
+	select->selections = cache_new(changelog, clock, limits, CACHE_SELECTIONS, ref, unref);
+	select->certs = cert_cache_new(limits);
 	return select;
 }
 
@@ -88,423 +47,126 @@ select_free(struct select *select)
 {
 	if (select == NULL)
 		return;
-	g_hash_table_unref(select->selections);
+	cache_free(select->selections);
 	cert_cache_free(select->certs);
-	g_mutex_clear(&select->lock);
 	g_free(select);
 }
 
+static char *
+key_of(const struct mailaddr *address, const GPtrArray *aliases, enum selection_kind kind)
+{
+	GString *key = g_string_sized_new(128);
+
+	g_string_append(key, selection_kind_name(kind));
+	g_string_append_c(key, ' ');
+	g_string_append(key, mailaddr_key(address));
+	for (guint i = 0; aliases != NULL && i < aliases->len; i++) {
+		g_string_append_c(key, ' ');
+		g_string_append(key, mailaddr_key(aliases->pdata[i]));
+	}
+	return g_string_free(key, FALSE);
+}
+
 static void
-candidate_free(gpointer p)
+remember(struct search *search)
 {
-	struct candidate *candidate = p;
-
-	cert_unref(candidate->cert);
-	verdict_unref(candidate->verdict);
-	g_free(candidate->scope);
-	g_free(candidate->why);
-	g_free(candidate);
+	cache_put(search->select->selections, search->key, search->selection, search->cost,
+		  search->selection->expires, (const change_tag *)(gpointer)search->tags->data,
+		  search->tags->len, search->began);
 }
 
-static struct selection *
-selection_new(void)
+static void
+append_all(GPtrArray *to, const GPtrArray *from)
 {
-	struct selection *selection = g_new0(struct selection, 1);
-
-	selection->references = 1;
-	selection->candidates = g_ptr_array_new_with_free_func(candidate_free);
-	selection->used = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-	selection->expires = CLOCK_NEVER;
-	return selection;
+	for (guint i = 0; i < from->len; i++)
+		if (!g_ptr_array_find_with_equal_func(to, from->pdata[i], g_str_equal, NULL))
+			g_ptr_array_add(to, from->pdata[i]);
 }
 
-struct selection *
-selection_ref(struct selection *selection)
+/* What these searches (struct search) want, in one query; none when they want nothing. */
+static GPtrArray *
+find_rows(struct select *select, const GPtrArray *searches, GError **error)
 {
-	g_atomic_int_inc(&selection->references);
-	return selection;
+	g_autoptr(GPtrArray) emails = g_ptr_array_new();
+	g_autoptr(GPtrArray) thumbprints = g_ptr_array_new();
+
+	for (guint i = 0; i < searches->len; i++) {
+		const struct search *search = searches->pdata[i];
+		append_all(emails, search->emails);
+		append_all(thumbprints, search->thumbprints);
+	}
+	if (emails->len == 0 && thumbprints->len == 0)
+		return g_ptr_array_new();
+	return candidates_find(select->db, (const char *const *)emails->pdata, emails->len,
+			       (const char *const *)thumbprints->pdata, thumbprints->len, error);
+}
+
+static void
+free_search(gpointer search)
+{
+	search_free(search);
+}
+
+static gboolean
+prefetch(struct select *select, const struct select_question *questions, gsize n, GError **error)
+{
+	g_autoptr(GPtrArray) searches = g_ptr_array_new_with_free_func(free_search);
+
+	for (gsize i = 0; i < n; i++) {
+		const struct select_question *question = &questions[i];
+		g_autofree char *key = key_of(question->address, question->aliases, question->kind);
+		CLEANUP(selection)
+		struct selection *known = cache_get(select->selections, key);
+		if (known != NULL)
+			continue;
+		struct search *search =
+		    search_new(select, question->address, question->aliases, question->kind, key);
+		g_ptr_array_add(searches, search);
+		if (!search_begin(search, error))
+			return FALSE;
+	}
+	if (searches->len == 0)
+		return TRUE;
+	g_autoptr(GPtrArray) rows = find_rows(select, searches, error);
+	if (rows == NULL)
+		return FALSE;
+	for (guint i = 0; i < searches->len; i++) {
+		if (!search_finish(searches->pdata[i], rows, error))
+			return FALSE;
+		remember(searches->pdata[i]);
+	}
+	return TRUE;
 }
 
 void
-selection_unref(struct selection *selection)
+select_prefetch(struct select *select, const struct select_question *questions, gsize n)
 {
-	if (selection == NULL || !g_atomic_int_dec_and_test(&selection->references))
-		return;
-	g_ptr_array_unref(selection->candidates);
-	g_ptr_array_unref(selection->used);
-	g_free(selection->why);
-	g_free(selection);
-}
+	g_autoptr(GError) error = NULL;
 
-const char *
-candidate_origin_name(enum candidate_origin origin)
-{
-	switch (origin) {
-	case CANDIDATE_AUTOMATIC:
-		return "automatic";
-	case CANDIDATE_MANUAL:
-		return "by hand";
-	case CANDIDATE_INHERITED:
-		return "inherited";
-	case CANDIDATE_ADDITIONAL:
-		return "additional";
-	}
-	return "automatic";
-}
-
-static struct candidate *
-find_candidate(const struct selection *selection, const struct cert *cert)
-{
-	for (guint i = 0; i < selection->candidates->len; i++) {
-		struct candidate *candidate = selection->candidates->pdata[i];
-
-		if (cert_equal(candidate->cert, cert))
-			return candidate;
-	}
-	return NULL;
-}
-
-/* The verdict, and the reason when it cannot be used. */
-static gboolean
-judge_candidate(struct search *search, struct candidate *candidate, GError **error)
-{
-	struct select *select = search->select;
-
-	candidate->verdict =
-	    trust_judge_with(select->trust, candidate->cert, search->purpose,
-			     trust_revocation(search->preferences, search->purpose), error);
-	if (candidate->verdict == NULL)
-		return FALSE;
-	search->selection->expires = MIN(search->selection->expires, candidate->verdict->expires);
-	if (candidate->verdict->state != VERDICT_VALID)
-		candidate->why = g_strdup(candidate->verdict->reason);
-	return TRUE;
-}
-
-/* Adds a candidate unless it is there already; the more deliberate origin came first. */
-static gboolean
-add_candidate(struct search *search, const struct cert_row *row, enum candidate_origin origin,
-	      const struct scope *scope, GError **error)
-{
-	g_autoptr(GError) why = NULL;
-	CLEANUP(cert)
-	struct cert *cert = cert_cache_get(search->select->certs, row->thumbprint, row->der, &why);
-
-	if (cert == NULL || search->selection->candidates->len >= CANDIDATES_MAX ||
-	    find_candidate(search->selection, cert) != NULL)
-		return TRUE; /* what cannot be read cannot be used; import refuses such rows */
-	struct candidate *candidate = g_new0(struct candidate, 1);
-	candidate->cert = cert_ref(cert);
-	candidate->origin = origin;
-	candidate->scope = scope != NULL ? scope_text(scope) : NULL;
-	candidate->has_key = row->has_key; /* of the row's query: no look-up of its own */
-	g_ptr_array_add(search->selection->candidates, candidate);
-	if (!judge_candidate(search, candidate, error))
-		return FALSE;
-	/* S1: a new key that came by itself waits; choosing it by hand is the answer to that. */
-	if (row->pending && origin == CANDIDATE_AUTOMATIC && candidate->why == NULL)
-		candidate->why = g_strdup("waits for an administrator: a new key for this address");
-	return TRUE;
-}
-
-static gboolean
-add_chosen(struct search *search, GError **error)
-{
-	g_autoptr(GPtrArray) thumbprints = g_ptr_array_new();
-	g_autoptr(GPtrArray) rows = NULL;
-
-	for (guint i = 0; i < search->chosen->len; i++) {
-		const struct selection_row *chosen = search->chosen->pdata[i];
-
-		if (chosen->kind == search->kind)
-			g_ptr_array_add(thumbprints, chosen->thumbprint);
-	}
-	if (thumbprints->len == 0)
-		return TRUE;
-	rows = certs_by_thumbprints(search->select->db, (const char *const *)thumbprints->pdata,
-				    thumbprints->len, error);
-	if (rows == NULL)
-		return FALSE;
-	for (guint i = 0; i < search->chosen->len; i++) {
-		const struct selection_row *chosen = search->chosen->pdata[i];
-		enum candidate_origin origin =
-		    search->kind == SELECTION_ADDITIONAL ? CANDIDATE_ADDITIONAL
-		    : chosen->scope->kind == SCOPE_USER  ? CANDIDATE_MANUAL
-							 : CANDIDATE_INHERITED;
-
-		for (guint k = 0; chosen->kind == search->kind && k < rows->len; k++) {
-			const struct cert_row *row = rows->pdata[k];
-
-			if (strcmp(row->thumbprint, chosen->thumbprint) == 0 &&
-			    !add_candidate(search, row, origin, chosen->scope, error))
-				return FALSE;
-		}
-	}
-	return TRUE;
-}
-
-static gboolean
-add_matching(struct search *search, GError **error)
-{
-	g_autoptr(GPtrArray) keys = g_ptr_array_new();
-	g_autofree char *untagged =
-	    preference_choice(search->preferences, PREF_LOCALITY) == VALUE_LOCALITY_INTERNAL &&
-		    search->kind == SELECTION_ENCRYPT
-		? scope_untagged(mailaddr_key(search->address), search->select->delimiter)
-		: NULL;
-	gboolean automatic = preference_on(search->preferences, PREF_AUTO_SELECT_CERTIFICATES);
-
-	g_ptr_array_add(keys, (gpointer)mailaddr_key(search->address));
-	if (untagged != NULL)
-		g_ptr_array_add(keys, untagged);
-	for (guint i = 0; search->aliases != NULL && i < search->aliases->len; i++)
-		g_ptr_array_add(keys, (gpointer)mailaddr_key(search->aliases->pdata[i]));
-	g_autoptr(GPtrArray) rows =
-	    certs_by_emails(search->select->db, (const char *const *)keys->pdata, keys->len, error);
-	if (rows == NULL)
-		return FALSE;
-	for (guint i = 0; i < rows->len; i++)
-		if (!add_candidate(search, rows->pdata[i], CANDIDATE_AUTOMATIC, NULL, error))
-			return FALSE;
-	for (guint i = 0; !automatic && i < search->selection->candidates->len; i++) {
-		struct candidate *candidate = search->selection->candidates->pdata[i];
-
-		if (candidate->origin != CANDIDATE_AUTOMATIC || candidate->why != NULL)
-			continue;
-		candidate->why = g_strdup_printf(
-		    "automatic selection is off (%s)",
-		    preference_scope(search->preferences, PREF_AUTO_SELECT_CERTIFICATES));
-	}
-	return TRUE;
-}
-
-static char *
-why_used(const struct candidate *candidate)
-{
-	switch (candidate->origin) {
-	case CANDIDATE_AUTOMATIC:
-		return g_strdup("its address matches");
-	case CANDIDATE_MANUAL:
-	case CANDIDATE_INHERITED:
-		return g_strdup_printf("chosen for %s", candidate->scope);
-	case CANDIDATE_ADDITIONAL:
-		return g_strdup_printf("additional certificate of %s", candidate->scope);
-	}
-	return g_strdup("");
-}
-
-static void
-use(struct selection *selection, struct candidate *candidate)
-{
-	candidate->used = TRUE;
-	candidate->why = why_used(candidate);
-	g_ptr_array_add(selection->used, cert_ref(candidate->cert));
-}
-
-/* Encryption and additional: all that may be used are. */
-static void
-use_all(struct search *search)
-{
-	for (guint i = 0; i < search->selection->candidates->len; i++) {
-		struct candidate *candidate = search->selection->candidates->pdata[i];
-
-		if (candidate->why == NULL)
-			use(search->selection, candidate);
-	}
-}
-
-/* S3: the nearest choice by hand, then digitalSignature, latest notBefore, latest notAfter,
- * smallest thumbprint: the same on every host. Choices stand in the order of their scopes. */
-static int
-compare_signers(const struct candidate *a, const struct candidate *b)
-{
-	gboolean a_chosen = a->origin != CANDIDATE_AUTOMATIC;
-	gboolean b_chosen = b->origin != CANDIDATE_AUTOMATIC;
-	gint64 order;
-
-	if (a_chosen != b_chosen)
-		return a_chosen ? -1 : 1;
-	if (a_chosen)
-		return 0;
-	order = (gint64)cert_has_digital_signature(b->cert) - cert_has_digital_signature(a->cert);
-	if (order == 0)
-		order = (cert_not_before(b->cert) > cert_not_before(a->cert)) -
-			(cert_not_before(b->cert) < cert_not_before(a->cert));
-	if (order == 0)
-		order = (cert_not_after(b->cert) > cert_not_after(a->cert)) -
-			(cert_not_after(b->cert) < cert_not_after(a->cert));
-	if (order == 0)
-		order = strcmp(cert_thumbprint(a->cert), cert_thumbprint(b->cert));
-	return (int)order;
-}
-
-static void
-refuse_signers(struct search *search)
-{
-	gboolean as_domain = preference_on(search->preferences, PREF_SIGN_AS_DOMAIN);
-
-	for (guint i = 0; i < search->selection->candidates->len; i++) {
-		struct candidate *candidate = search->selection->candidates->pdata[i];
-
-		if (candidate->why != NULL)
-			continue;
-		if (!candidate->has_key)
-			candidate->why = g_strdup("its private key is not held here");
-		else if (candidate->origin == CANDIDATE_INHERITED && !as_domain &&
-			 !cert_has_email(candidate->cert, search->address))
-			candidate->why = g_strdup_printf(
-			    "it does not name %s, and sign_as_domain is "
-			    "off (%s)",
-			    mailaddr_key(search->address),
-			    preference_scope(search->preferences, PREF_SIGN_AS_DOMAIN));
-	}
-}
-
-static void
-use_best_signer(struct search *search)
-{
-	struct candidate *best = NULL;
-
-	refuse_signers(search);
-	for (guint i = 0; i < search->selection->candidates->len; i++) {
-		struct candidate *candidate = search->selection->candidates->pdata[i];
-
-		if (candidate->why == NULL &&
-		    (best == NULL || compare_signers(candidate, best) < 0))
-			best = candidate;
-	}
-	for (guint i = 0; i < search->selection->candidates->len; i++) {
-		struct candidate *candidate = search->selection->candidates->pdata[i];
-
-		if (candidate->why == NULL && candidate != best)
-			candidate->why = g_strdup(best->origin != CANDIDATE_AUTOMATIC
-						      ? "another one was chosen by hand"
-						      : "another one is newer");
-	}
-	if (best != NULL)
-		use(search->selection, best);
-}
-
-static void
-explain_nothing(struct search *search)
-{
-	const struct selection *selection = search->selection;
-
-	if (selection->used->len > 0)
-		return;
-	if (selection->candidates->len == 0) {
-		search->selection->why =
-		    g_strdup_printf("no certificate for %s", mailaddr_key(search->address));
-		return;
-	}
-	const struct candidate *first = selection->candidates->pdata[0];
-	search->selection->why = g_strdup_printf("no usable certificate for %s: %s",
-						 mailaddr_key(search->address), first->why);
-}
-
-static gboolean
-run_search(struct search *search, GError **error)
-{
-	struct select *select = search->select;
-	const char *key = mailaddr_key(search->address);
-	g_autofree char *untagged = NULL;
-
-	search->preferences = preferences_resolve(select->preferences, key, error);
-	if (search->preferences == NULL)
-		return FALSE;
-	if (preference_choice(search->preferences, PREF_LOCALITY) == VALUE_LOCALITY_INTERNAL)
-		untagged = scope_untagged(key, select->delimiter);
-	search->scopes = scope_list(key, untagged);
-	search->chosen = selections_by_scopes(select->db, search->scopes, error);
-	if (search->chosen == NULL || !add_chosen(search, error))
-		return FALSE;
-	if (search->kind != SELECTION_ADDITIONAL && !add_matching(search, error))
-		return FALSE;
-	if (search->kind == SELECTION_SIGN)
-		use_best_signer(search);
-	else
-		use_all(search);
-	explain_nothing(search);
-	return TRUE;
-}
-
-static struct selection *
-search_now(struct select *select, const struct mailaddr *address, GPtrArray *aliases,
-	   enum selection_kind kind, GError **error)
-{
-	struct search search = {
-		.select = select,
-		.address = address,
-		.aliases = aliases,
-		.kind = kind,
-		.purpose = kind == SELECTION_SIGN ? TRUST_SIGN : TRUST_ENCRYPT,
-		.selection = selection_new(),
-	};
-
-	if (!run_search(&search, error)) {
-		selection_unref(search.selection);
-		search.selection = NULL;
-	}
-	preference_set_unref(search.preferences);
-	g_clear_pointer(&search.scopes, g_ptr_array_unref);
-	g_clear_pointer(&search.chosen, g_ptr_array_unref);
-	return search.selection;
-}
-
-static struct selection *
-recall(struct select *select, const char *key, const guint64 *generations)
-{
-	struct selection *selection = NULL;
-
-	if (!changelog_fresh(select->changelog, select->cache_grace))
-		return NULL;
-	gint64 now = clock_now(select->clock);
-	g_mutex_lock(&select->lock);
-	const struct remembered *remembered = g_hash_table_lookup(select->selections, key);
-	if (remembered != NULL && remembered->selection->expires >= now &&
-	    memcmp(remembered->generations, generations, sizeof(remembered->generations)) == 0)
-		selection = selection_ref(remembered->selection);
-	*(selection != NULL ? &select->hits : &select->misses) += 1;
-	g_mutex_unlock(&select->lock);
-	return selection;
-}
-
-static void
-remember(struct select *select, const char *key, const guint64 *generations,
-	 struct selection *selection)
-{
-	struct remembered *remembered = g_new0(struct remembered, 1);
-
-	remembered->selection = selection_ref(selection);
-	memcpy(remembered->generations, generations, sizeof(remembered->generations));
-	g_mutex_lock(&select->lock);
-	if (g_hash_table_size(select->selections) >= SELECTIONS_MAX)
-		g_hash_table_remove_all(select->selections);
-	g_hash_table_replace(select->selections, g_strdup(key), remembered);
-	g_mutex_unlock(&select->lock);
+	/* Without a change log nothing would be kept. */
+	if (select->changelog != NULL && !prefetch(select, questions, n, &error))
+		log_debug("selections were not made ahead", "reason", error->message);
 }
 
 static struct selection *
 select_any(struct select *select, const struct mailaddr *address, GPtrArray *aliases,
 	   enum selection_kind kind, GError **error)
 {
-	GString *key = g_string_new(selection_kind_name(kind));
-	guint64 generations[G_N_ELEMENTS(rests_on)];
+	g_autofree char *key = key_of(address, aliases, kind);
+	struct selection *selection = cache_get(select->selections, key);
 
-	g_string_append_printf(key, " %s", mailaddr_key(address));
-	for (guint i = 0; aliases != NULL && i < aliases->len; i++)
-		g_string_append_printf(key, " %s", mailaddr_key(aliases->pdata[i]));
-	g_autofree char *text = g_string_free(key, FALSE);
-	for (gsize i = 0; i < G_N_ELEMENTS(rests_on); i++)
-		generations[i] = changelog_generation(select->changelog, rests_on[i]);
-	struct selection *selection = recall(select, text, generations);
 	if (selection != NULL)
 		return selection;
-	selection = search_now(select, address, aliases, kind, error);
-	/* Without a change log nothing would ever make it stale. */
-	if (selection != NULL && select->changelog != NULL)
-		remember(select, text, generations, selection);
-	return selection;
+	CLEANUP(search) struct search *search = search_new(select, address, aliases, kind, key);
+	g_autoptr(GPtrArray) alone = g_ptr_array_new();
+	g_ptr_array_add(alone, search);
+	if (!search_begin(search, error))
+		return NULL;
+	g_autoptr(GPtrArray) rows = find_rows(select, alone, error);
+	if (rows == NULL || !search_finish(search, rows, error))
+		return NULL;
+	remember(search);
+	return selection_ref(search->selection);
 }
 
 struct selection *
@@ -533,12 +195,9 @@ select_additional(struct select *select, const struct mailaddr *address, GError 
 }
 
 void
-select_stats(struct select *select, guint64 *hits, guint64 *misses)
+select_stats(struct select *select, struct cache_stats *stats)
 {
-	g_mutex_lock(&select->lock);
-	*hits = select->hits;
-	*misses = select->misses;
-	g_mutex_unlock(&select->lock);
+	cache_stats(select->selections, stats);
 }
 
 /* What would mend a path that does not reach a root. */

@@ -17,8 +17,11 @@
 #include "store/base/cleanup.h"
 #include "store/base/clock.h"
 #include "store/base/mailaddr.h"
+#include "store/selections.h"
 
 struct db;
+struct cache_limits;
+struct cache_stats;
 struct changelog;
 struct preference_cache;
 struct select;
@@ -51,7 +54,7 @@ struct selection {
 /* delimiter: of "+tag" in addresses of ours, 0 for none. All arguments stay the caller's. */
 struct select *select_new(struct db *db, struct changelog *changelog, struct clock *clock,
 			  struct trust *trust, struct preference_cache *preferences, char delimiter,
-			  gint64 cache_grace);
+			  const struct cache_limits *limits);
 void select_free(struct select *select);
 
 /* Never NULL without *error: an empty selection is an answer, not a failure. Unref. */
@@ -67,11 +70,19 @@ struct selection *select_signing(struct select *select, const struct mailaddr *a
 /* S4: archive, escrow …, of the scopes of this address. */
 struct selection *select_additional(struct select *select, const struct mailaddr *address,
 				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Makes ready what is not known yet of all these, with one query for the certificates, so that the
+ * questions themselves need none. What fails here fails again, and is told, when it is asked. */
+struct select_question {
+	const struct mailaddr *address;
+	GPtrArray *aliases; /* struct mailaddr, or NULL */
+	enum selection_kind kind;
+};
+void select_prefetch(struct select *select, const struct select_question *questions, gsize n);
 /* S8: what would make a certificate valid, for one that is chosen and is not; NULL when it is
  * valid. Owned by the caller. */
 char *select_advice(const struct verdict *verdict, const struct cert *cert);
 
-void select_stats(struct select *select, guint64 *hits, guint64 *misses);
+void select_stats(struct select *select, struct cache_stats *stats);
 
 struct selection *selection_ref(struct selection *selection);
 void selection_unref(struct selection *selection);

@@ -5,65 +5,57 @@
 
 #include <string.h>
 
+#include "pki/above.h"
+#include "pki/cert_cache.h"
 #include "pki/crypto/chain.h"
 #include "pki/crypto/sentences.h"
-#include "pki/issuer_pool.h"
 #include "pki/judge.h"
 #include "pki/revocation.h"
 #include "store/base/error.h"
+#include "store/cache.h"
 #include "store/ctl.h"
-#include "store/db/changelog.h"
 #include "store/preferences.h"
 
-#define VERDICTS_MAX 50000
-
-/* What a verdict rests on; a change of any of these makes it stale. */
-static const enum change_kind rests_on[] = {
-	CHANGE_CERT, CHANGE_ROOT, CHANGE_CRL, CHANGE_CTL, CHANGE_CA,
-};
-
-struct remembered {
-	struct verdict *verdict;
-	guint64 generations[G_N_ELEMENTS(rests_on)];
-};
+/* Certificates beside the one judged for which the verdict is still remembered. */
+#define HINTS_KEPT_MAX 8
+/* Of a verdict beside its texts. */
+#define VERDICT_BYTES 512
 
 struct trust {
 	struct db *db;
 	struct changelog *changelog;
 	struct clock *clock;
-	gint64 cache_grace;
-	struct issuer_pool *issuers;
+	struct aboves *aboves;
 	struct revocation *revocation;
 	struct preference_cache *preferences;
-	GMutex lock;
-	GHashTable *verdicts; /* key_of() -> struct remembered */
-	guint64 hits, misses;
+	struct cache *verdicts; /* key_of() -> struct verdict */
 };
 
-static void
-remembered_free(gpointer p)
+static gpointer
+ref(gpointer verdict)
 {
-	struct remembered *remembered = p;
+	return verdict_ref(verdict);
+}
 
-	verdict_unref(remembered->verdict);
-	g_free(remembered);
+static void
+unref(gpointer verdict)
+{
+	verdict_unref(verdict);
 }
 
 struct trust *
 trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
-	  struct preference_cache *preferences, gint64 cache_grace)
+	  struct preference_cache *preferences, const struct cache_limits *limits)
 {
 	struct trust *trust = g_new0(struct trust, 1);
 
 	trust->db = db;
 	trust->changelog = changelog;
 	trust->clock = clock;
-	trust->cache_grace = cache_grace;
-	trust->issuers = issuer_pool_new(db, changelog);
 	trust->revocation = revocation_new(db, changelog);
+	trust->aboves = aboves_new(db, changelog, trust->revocation, limits);
 	trust->preferences = preferences;
-	trust->verdicts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, remembered_free);
-	g_mutex_init(&trust->lock);
+	trust->verdicts = cache_new(changelog, clock, limits, CACHE_VERDICTS, ref, unref);
 	return trust;
 }
 
@@ -78,10 +70,9 @@ trust_free(struct trust *trust)
 {
 	if (trust == NULL)
 		return;
-	g_hash_table_unref(trust->verdicts);
-	issuer_pool_free(trust->issuers);
+	cache_free(trust->verdicts);
+	aboves_free(trust->aboves);
 	revocation_free(trust->revocation);
-	g_mutex_clear(&trust->lock);
 	g_free(trust);
 }
 
@@ -166,11 +157,10 @@ chain_purpose_of(enum trust_purpose purpose)
 struct judgement {
 	struct trust *trust;
 	struct cert *cert;
-	GPtrArray *roots;      /* anchors */
-	GPtrArray *candidates; /* struct cert: intermediates, and hints */
-	GPtrArray *lists;      /* struct crl */
-	GPtrArray *ctl;        /* struct ctl_row of everything here */
-	GHashTable *own;       /* thumbprints of our CAs */
+	struct above *above;
+	GPtrArray *lists; /* struct crl; NULL: none are wanted */
+	GPtrArray *ctl;   /* struct ctl_row of the certificate itself: one or none */
+	GArray *tags;     /* what the verdict rests on */
 	gint64 at;
 	enum trust_purpose purpose;
 	enum chain_revocation mode;
@@ -180,88 +170,60 @@ struct judgement {
 static void
 judgement_clear(struct judgement *judgement)
 {
-	g_clear_pointer(&judgement->roots, g_ptr_array_unref);
-	g_clear_pointer(&judgement->candidates, g_ptr_array_unref);
+	g_clear_pointer(&judgement->above, above_unref);
 	g_clear_pointer(&judgement->lists, g_ptr_array_unref);
 	g_clear_pointer(&judgement->ctl, g_ptr_array_unref);
-	g_clear_pointer(&judgement->own, g_hash_table_unref);
 }
 
-static GPtrArray *
-read_ctl(struct judgement *judgement, GError **error)
-{
-	g_autoptr(GPtrArray) thumbprints = g_ptr_array_new();
-
-	g_ptr_array_add(thumbprints, (gpointer)cert_thumbprint(judgement->cert));
-	for (guint i = 0; i < judgement->candidates->len; i++)
-		g_ptr_array_add(thumbprints,
-				(gpointer)cert_thumbprint(judgement->candidates->pdata[i]));
-	for (guint i = 0; i < judgement->roots->len; i++)
-		g_ptr_array_add(thumbprints, (gpointer)cert_thumbprint(judgement->roots->pdata[i]));
-	return ctl_by_thumbprints(judgement->trust->db, (const char *const *)thumbprints->pdata,
-				  thumbprints->len, error);
-}
-
-/* Lists may be signed by somebody else than the issuer: those come along as candidates. */
+/* The certificate's own CTL entry: known from its row (mark), or NULL to be looked up. */
 static gboolean
-add_list_signers(struct judgement *judgement, GError **error)
+read_ctl(struct judgement *judgement, const char *mark, GError **error)
 {
-	g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
+	const char *thumbprint = cert_thumbprint(judgement->cert);
+	struct ctl_row *row;
 
-	for (guint i = 0; i < judgement->lists->len; i++) {
-		const struct crl *crl = judgement->lists->pdata[i];
-		gboolean signer_known = FALSE;
-
-		for (guint k = 0; k < judgement->candidates->len && !signer_known; k++)
-			signer_known = crl_is_signed_by(crl, judgement->candidates->pdata[k]);
-		for (guint k = 0; k < judgement->roots->len && !signer_known; k++)
-			signer_known = crl_is_signed_by(crl, judgement->roots->pdata[k]);
-		if (signer_known || !g_hash_table_add(asked, (gpointer)crl_issuer_key(crl)))
-			continue;
-		guint before = judgement->candidates->len;
-		if (!issuer_pool_named(judgement->trust->issuers, crl_issuer_key(crl),
-				       judgement->candidates, error))
-			return FALSE;
-		guint after = judgement->candidates->len;
-		for (guint k = before; k < after; k++)
-			if (!issuer_pool_climb(judgement->trust->issuers,
-					       judgement->candidates->pdata[k],
-					       judgement->candidates, error))
-				return FALSE;
+	change_tags_add(judgement->tags, CHANGE_CTL, thumbprint);
+	if (mark == NULL) {
+		judgement->ctl = ctl_by_thumbprints(judgement->trust->db, &thumbprint, 1, error);
+		return judgement->ctl != NULL;
 	}
+	judgement->ctl = g_ptr_array_new_with_free_func((GDestroyNotify)ctl_row_free);
+	if (*mark == '\0')
+		return TRUE;
+	row = g_new0(struct ctl_row, 1);
+	row->thumbprint = g_strdup(thumbprint);
+	row->kind = g_str_has_prefix(mark, "allow") ? CTL_KIND_ALLOW : CTL_KIND_DENY;
+	row->allow_expired = strcmp(mark, "allow-expired") == 0;
+	g_ptr_array_add(judgement->ctl, row);
 	return TRUE;
 }
 
 static gboolean
-gather(struct judgement *judgement, GPtrArray *hints, GError **error)
+gather(struct judgement *judgement, GPtrArray *hints, const char *ctl_mark, GError **error)
 {
 	struct trust *trust = judgement->trust;
-	g_autoptr(GPtrArray) all = g_ptr_array_new();
+	gboolean listed = judgement->mode != CHAIN_REVOCATION_OFF;
 
-	judgement->candidates = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-	for (guint i = 0; hints != NULL && i < MIN(hints->len, CHAIN_CANDIDATES_MAX / 2); i++)
-		g_ptr_array_add(judgement->candidates, cert_ref(hints->pdata[i]));
-	if ((judgement->roots = issuer_pool_roots(trust->issuers, error)) == NULL ||
-	    (judgement->own = issuer_pool_own(trust->issuers, error)) == NULL ||
-	    !issuer_pool_climb(trust->issuers, judgement->cert, judgement->candidates, error))
+	judgement->above =
+	    above_find(trust->aboves, judgement->cert,
+		       listed ? ABOVE_WITH_LISTS : ABOVE_WITHOUT_LISTS, hints, error);
+	if (judgement->above == NULL)
 		return FALSE;
-	g_ptr_array_add(all, judgement->cert);
-	for (guint i = 0; i < judgement->candidates->len; i++)
-		g_ptr_array_add(all, judgement->candidates->pdata[i]);
-	if (judgement->mode != CHAIN_REVOCATION_OFF) {
-		judgement->lists = revocation_lists(trust->revocation, all, error);
-		if (judgement->lists == NULL || !add_list_signers(judgement, error))
+	change_tags_join(judgement->tags, judgement->above->tags);
+	if (listed) {
+		judgement->lists =
+		    revocation_lists_of(trust->revocation, judgement->above->list_keys, error);
+		if (judgement->lists == NULL)
 			return FALSE;
 	}
-	judgement->ctl = read_ctl(judgement, error);
-	return judgement->ctl != NULL;
+	return read_ctl(judgement, ctl_mark, error);
 }
 
 static const struct ctl_row *
-find_ctl(const struct judgement *judgement, const struct cert *cert)
+find_ctl_in(const GPtrArray *rows, const struct cert *cert)
 {
-	for (guint i = 0; i < judgement->ctl->len; i++) {
-		const struct ctl_row *row = judgement->ctl->pdata[i];
+	for (guint i = 0; i < rows->len; i++) {
+		const struct ctl_row *row = rows->pdata[i];
 
 		if (strcmp(row->thumbprint, cert_thumbprint(cert)) == 0)
 			return row;
@@ -269,11 +231,19 @@ find_ctl(const struct judgement *judgement, const struct cert *cert)
 	return NULL;
 }
 
+static const struct ctl_row *
+find_ctl(const struct judgement *judgement, const struct cert *cert)
+{
+	const struct ctl_row *row = find_ctl_in(judgement->ctl, cert);
+
+	return row != NULL ? row : find_ctl_in(judgement->above->ctl, cert);
+}
+
 /* The nearest denied issuer on any candidate path whose key really verifies the one below. */
 static const struct cert *
 find_denied_issuer(const struct judgement *judgement)
 {
-	GPtrArray *pools[] = { judgement->candidates, judgement->roots };
+	GPtrArray *pools[] = { judgement->above->candidates, judgement->above->anchors };
 	g_autoptr(GPtrArray) above = chain_candidates(judgement->cert, pools, G_N_ELEMENTS(pools));
 	g_autoptr(GPtrArray) reached = g_ptr_array_new();
 
@@ -381,13 +351,13 @@ judge(struct judgement *judgement, GError **error)
 {
 	CLEANUP(verdict) struct verdict *verdict = verdict_new();
 	struct chain_options options = {
-		.anchors = judgement->roots,
-		.untrusted = judgement->candidates,
+		.anchors = judgement->above->anchors,
+		.untrusted = judgement->above->candidates,
 		.crls = judgement->lists,
 		.at = judgement->at,
 		.purpose = chain_purpose_of(judgement->purpose),
 		.revocation = judgement->mode,
-		.strict_issuers = judgement->own,
+		.strict_issuers = judgement->above->own,
 		.crl_grace = REVOCATION_GRACE_SECONDS,
 	};
 	if (judgement->question != NULL)
@@ -405,77 +375,92 @@ judge(struct judgement *judgement, GError **error)
 	return g_steal_pointer(&verdict);
 }
 
+/* What it rests on is joined to the tags. ctl_mark: see trust_judge_row. */
 static struct verdict *
 judge_now(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
-	  enum chain_revocation mode, GPtrArray *hints, gint64 at, GError **error)
+	  enum chain_revocation mode, GPtrArray *hints, const char *ctl_mark, gint64 at,
+	  GArray *tags, GError **error)
 {
-	struct judgement judgement = {
-		.trust = trust, .cert = cert, .at = at, .purpose = purpose, .mode = mode
-	};
+	struct judgement judgement = { .trust = trust,
+				       .cert = cert,
+				       .at = at,
+				       .purpose = purpose,
+				       .mode = mode,
+				       .tags = tags };
 	struct verdict *verdict = NULL;
 
-	if (gather(&judgement, hints, error))
+	if (gather(&judgement, hints, ctl_mark, error))
 		verdict = judge(&judgement, error);
 	judgement_clear(&judgement);
 	return verdict;
 }
 
-static void
-read_generations(struct trust *trust, guint64 generations[G_N_ELEMENTS(rests_on)])
+/* NULL: not to be remembered, the hints are too many. */
+static char *
+key_of(const struct cert *cert, enum trust_purpose purpose, enum chain_revocation mode,
+       const GPtrArray *hints)
 {
-	for (gsize i = 0; i < G_N_ELEMENTS(rests_on); i++)
-		generations[i] = changelog_generation(trust->changelog, rests_on[i]);
+	GString *key = g_string_new(NULL);
+
+	g_string_printf(key, "%d:%d:%s", (int)purpose, (int)mode, cert_thumbprint(cert));
+	for (guint i = 0; hints != NULL && i < hints->len; i++)
+		g_string_append_printf(key, " %s", cert_thumbprint(hints->pdata[i]));
+	return g_string_free(key, hints != NULL && hints->len > HINTS_KEPT_MAX);
 }
 
-/* A remembered verdict that is still good, as a reference of the caller's, or NULL. */
+/* Issuers are counted where they are kept; the certificate itself may be kept by this alone. */
+static gsize
+cost_of(const struct verdict *verdict, const struct cert *cert)
+{
+	return VERDICT_BYTES + strlen(verdict->reason) + strlen(verdict->finding) +
+	       verdict->path->len * sizeof(gpointer) + cert_memory(cert);
+}
+
 static struct verdict *
-recall(struct trust *trust, const char *key, const guint64 *generations, gint64 now)
+judge_remembered(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
+		 enum chain_revocation mode, GPtrArray *hints, GArray *tags_or_null, GError **error)
 {
-	struct verdict *verdict = NULL;
+	struct cache_moment began = cache_moment(trust->verdicts);
+	g_autofree char *key = key_of(cert, purpose, mode, hints);
+	struct verdict *verdict =
+	    key != NULL ? cache_get_tagged(trust->verdicts, key, tags_or_null) : NULL;
+	g_autoptr(GArray) tags = NULL;
 
-	if (!changelog_fresh(trust->changelog, trust->cache_grace))
+	if (verdict != NULL)
+		return verdict;
+	tags = change_tags_new();
+	verdict = judge_now(trust, cert, purpose, mode, hints, NULL, began.at, tags, error);
+	if (verdict == NULL)
 		return NULL;
-	g_mutex_lock(&trust->lock);
-	const struct remembered *remembered = g_hash_table_lookup(trust->verdicts, key);
-	if (remembered != NULL && remembered->verdict->expires >= now &&
-	    memcmp(remembered->generations, generations, sizeof(remembered->generations)) == 0)
-		verdict = verdict_ref(remembered->verdict);
-	*(verdict != NULL ? &trust->hits : &trust->misses) += 1;
-	g_mutex_unlock(&trust->lock);
+	if (key != NULL)
+		cache_put(trust->verdicts, key, verdict, cost_of(verdict, cert), verdict->expires,
+			  (const change_tag *)(gpointer)tags->data, tags->len, began);
+	if (tags_or_null != NULL)
+		change_tags_join(tags_or_null, tags);
 	return verdict;
-}
-
-static void
-remember(struct trust *trust, const char *key, const guint64 *generations, struct verdict *verdict)
-{
-	struct remembered *remembered = g_new0(struct remembered, 1);
-
-	remembered->verdict = verdict_ref(verdict);
-	memcpy(remembered->generations, generations, sizeof(remembered->generations));
-	g_mutex_lock(&trust->lock);
-	if (g_hash_table_size(trust->verdicts) >= VERDICTS_MAX)
-		g_hash_table_remove_all(trust->verdicts);
-	g_hash_table_replace(trust->verdicts, g_strdup(key), remembered);
-	g_mutex_unlock(&trust->lock);
 }
 
 struct verdict *
 trust_judge_with(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 		 enum chain_revocation mode, GError **error)
 {
-	g_autofree char *key =
-	    g_strdup_printf("%d:%d:%s", (int)purpose, (int)mode, cert_thumbprint(cert));
-	guint64 generations[G_N_ELEMENTS(rests_on)];
-	gint64 now = clock_now(trust->clock);
+	return judge_remembered(trust, cert, purpose, mode, NULL, NULL, error);
+}
 
-	read_generations(trust, generations);
-	struct verdict *verdict = recall(trust, key, generations, now);
-	if (verdict != NULL)
-		return verdict;
-	verdict = judge_now(trust, cert, purpose, mode, NULL, now, error);
-	if (verdict != NULL)
-		remember(trust, key, generations, verdict);
-	return verdict;
+struct verdict *
+trust_judge_tagged(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
+		   enum chain_revocation mode, GArray *tags, GError **error)
+{
+	return judge_remembered(trust, cert, purpose, mode, NULL, tags, error);
+}
+
+struct verdict *
+trust_judge_row(struct trust *trust, struct cert *cert, const char *ctl_mark,
+		enum trust_purpose purpose, enum chain_revocation mode, GArray *tags,
+		GError **error)
+{
+	return judge_now(trust, cert, purpose, mode, NULL, ctl_mark != NULL ? ctl_mark : "",
+			 clock_now(trust->clock), tags, error);
 }
 
 enum chain_revocation
@@ -522,18 +507,21 @@ trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpos
 {
 	enum chain_revocation mode = CHAIN_REVOCATION_REQUIRED;
 
-	if ((hints == NULL || hints->len == 0) && at == 0)
-		return trust_judge(trust, cert, purpose, error);
+	g_autoptr(GArray) tags = NULL;
+
 	if (!global_mode(trust, purpose, &mode, error))
 		return NULL;
-	return judge_now(trust, cert, purpose, mode, hints, at != 0 ? at : clock_now(trust->clock),
-			 error);
+	if (at == 0)
+		return judge_remembered(trust, cert, purpose, mode, hints, NULL, error);
+	tags = change_tags_new();
+	return judge_now(trust, cert, purpose, mode, hints, NULL, at, tags, error);
 }
 
 struct verdict *
 trust_ask(struct trust *trust, struct cert *cert, const struct trust_question *question,
 	  GError **error)
 {
+	g_autoptr(GArray) tags = change_tags_new();
 	struct judgement judgement = {
 		.trust = trust,
 		.cert = cert,
@@ -541,20 +529,18 @@ trust_ask(struct trust *trust, struct cert *cert, const struct trust_question *q
 		.purpose = question->purpose,
 		.mode = question->revocation,
 		.question = question,
+		.tags = tags,
 	};
 	struct verdict *verdict = NULL;
 
-	if (gather(&judgement, question->hints, error))
+	if (gather(&judgement, question->hints, NULL, error))
 		verdict = judge(&judgement, error);
 	judgement_clear(&judgement);
 	return verdict;
 }
 
 void
-trust_stats(struct trust *trust, guint64 *hits, guint64 *misses)
+trust_stats(struct trust *trust, struct cache_stats *stats)
 {
-	g_mutex_lock(&trust->lock);
-	*hits = trust->hits;
-	*misses = trust->misses;
-	g_mutex_unlock(&trust->lock);
+	cache_stats(trust->verdicts, stats);
 }

@@ -3,8 +3,8 @@
  *
  * Path validation over the certificates and roots of the store, CTL marks, revocation: in the
  * order denied, revoked, usage, dates, path (T4). Verdicts are cached by thumbprint and purpose
- * until the earliest moment at which the answer could change, or until a row of a kind that
- * they rest on does. Threads: any number; verdicts are immutable and shared.
+ * until the earliest moment at which the answer could change, or until a row that they rest on
+ * does. Threads: any number; verdicts are immutable and shared.
  * Failure: TEMPORARY when the store cannot be asked and no verdict is cached.
  */
 #ifndef PKI_TRUST_H
@@ -18,6 +18,8 @@
 #include "store/base/clock.h"
 
 struct db;
+struct cache_limits;
+struct cache_stats;
 struct changelog;
 struct preference_cache;
 struct preference_set;
@@ -59,18 +61,17 @@ struct verdict {
 	gboolean by_ctl_allow;  /* valid only because of an allow entry */
 };
 
-/* changelog may be NULL (tests): nothing ever changes then. All arguments
- * stay the caller's and live longer. */
+/* changelog may be NULL (tests): nothing is remembered then. Arguments live longer. */
 struct trust *trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
-			struct preference_cache *preferences, gint64 cache_grace);
+			struct preference_cache *preferences, const struct cache_limits *limits);
 void trust_free(struct trust *trust);
 /* What parsed revocation lists may take (setting crl_memory). */
 void trust_set_crl_memory(struct trust *trust, gsize bytes_max);
 /* Never NULL without *error set. Unref the verdict. */
 struct verdict *trust_judge(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* With further candidates (certificates inside a message: hints, never trusted) and at another
- * time; not cached unless both are absent (NULL, 0). */
+/* With certificates inside a message as further candidates (hints, never trusted; NULL for none)
+ * and at another time (0: now), which is not remembered. */
 struct verdict *trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 			       GPtrArray *hints, gint64 at,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -79,6 +80,15 @@ struct verdict *trust_judge_at(struct trust *trust, struct cert *cert, enum trus
 struct verdict *trust_judge_with(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 				 enum chain_revocation revocation,
 				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same; what the verdict rests on is joined to the tags (GArray of change_tag). */
+struct verdict *trust_judge_tagged(struct trust *trust, struct cert *cert,
+				   enum trust_purpose purpose, enum chain_revocation revocation,
+				   GArray *tags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same for one whose row was just read, with its CTL entry ("allow", "allow-expired", "deny",
+ * NULL for none); not remembered here. */
+struct verdict *trust_judge_row(struct trust *trust, struct cert *cert, const char *ctl_mark,
+				enum trust_purpose purpose, enum chain_revocation revocation,
+				GArray *tags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* With everything that path validation can be asked; never remembered. */
 struct trust_question {
 	enum trust_purpose purpose;
@@ -95,7 +105,7 @@ struct verdict *trust_ask(struct trust *trust, struct cert *cert,
 /* The mode that a set of preferences asks for; NULL: the default, if-available. */
 enum chain_revocation trust_revocation(const struct preference_set *set,
 				       enum trust_purpose purpose);
-void trust_stats(struct trust *trust, guint64 *hits, guint64 *misses);
+void trust_stats(struct trust *trust, struct cache_stats *stats);
 
 struct verdict *verdict_ref(struct verdict *verdict);
 void verdict_unref(struct verdict *verdict);

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define SHARDS_MAX 16
-/* A shard below this would hold next to nothing. */
-#define SHARD_BYTES_MIN (256 * 1024)
+/* The largest entry has to find room in its shard. */
+#define SHARD_BYTES_MIN (1024 * 1024)
 /* Of the table, and of malloc, for each entry. */
 #define ENTRY_EXTRA_BYTES 64
 /* Clocks are stepped by a little now and then; more than this is another time. */
@@ -38,40 +38,66 @@ struct shard {
 struct cache {
 	const struct changelog *changelog;
 	struct clock *clock;
-	gint64 grace;
+	const struct cache_limits *limits;
+	enum cache_part part;
 	gpointer (*ref)(gpointer);
 	GDestroyNotify unref;
-	gsize shard_bytes_max;
 	guint shard_count;
 	struct shard shards[SHARDS_MAX];
 };
 
-/* Parsed certificates are what a gateway has most of and what costs most to make again. */
-static const guint part_percent[CACHE_PARTS] = {
-	[CACHE_CERTIFICATES] = 36, [CACHE_SELECTIONS] = 32, [CACHE_VERDICTS] = 10,
-	[CACHE_PREFERENCES] = 8,   [CACHE_ISSUERS] = 8,     [CACHE_KEYS] = 6,
+static const struct cache_limits default_limits = { 300, 64 * 1024 * 1024 };
+
+/* Parsed certificates are what a gateway has most of, and what costs most to make again: those of
+ * an address are counted with its selection. */
+static const guint part_percent[] = {
+	[CACHE_CERTIFICATES] = 4, [CACHE_SELECTIONS] = 54, [CACHE_VERDICTS] = 12,
+	[CACHE_PREFERENCES] = 4,  [CACHE_ADDRESSES] = 6,   [CACHE_SCOPES] = 4,
+	[CACHE_ISSUERS] = 5,      [CACHE_ABOVES] = 5,      [CACHE_KEYS] = 6,
+	[CACHE_WHOLE] = 100,
 };
+
+void
+cache_limits_set(struct cache_limits *limits, gint64 grace_seconds, gsize memory_bytes)
+{
+	__atomic_store_n(&limits->grace_seconds, grace_seconds, __ATOMIC_RELAXED);
+	__atomic_store_n(&limits->memory_bytes, memory_bytes, __ATOMIC_RELAXED);
+}
 
 gsize
 cache_part_bytes(gsize memory_bytes, enum cache_part part)
 {
-	return memory_bytes / 100 * part_percent[part];
+	return memory_bytes / 100 * part_percent[part] +
+	       memory_bytes % 100 * part_percent[part] / 100;
+}
+
+static gsize
+bytes_max(const struct cache *cache)
+{
+	return cache_part_bytes(__atomic_load_n(&cache->limits->memory_bytes, __ATOMIC_RELAXED),
+				cache->part);
+}
+
+static gsize
+shard_bytes_max(const struct cache *cache)
+{
+	return bytes_max(cache) / cache->shard_count;
 }
 
 struct cache *
-cache_new(const struct changelog *changelog, struct clock *clock, gint64 grace,
-	  gsize memory_max_bytes, gpointer (*ref)(gpointer), GDestroyNotify unref)
+cache_new(const struct changelog *changelog, struct clock *clock, const struct cache_limits *limits,
+	  enum cache_part part, gpointer (*ref)(gpointer), GDestroyNotify unref)
 {
 	struct cache *cache = g_new0(struct cache, 1);
 
 	cache->changelog = changelog;
 	cache->clock = clock;
-	cache->grace = grace;
+	cache->limits = limits != NULL ? limits : &default_limits;
+	cache->part = part;
 	cache->ref = ref;
 	cache->unref = unref;
 	cache->shard_count =
-	    (guint)CLAMP(memory_max_bytes / SHARD_BYTES_MIN, (gsize)1, (gsize)SHARDS_MAX);
-	cache->shard_bytes_max = memory_max_bytes / cache->shard_count;
+	    (guint)CLAMP(bytes_max(cache) / SHARD_BYTES_MIN, (gsize)1, (gsize)SHARDS_MAX);
 	for (guint i = 0; i < cache->shard_count; i++) {
 		g_mutex_init(&cache->shards[i].lock);
 		cache->shards[i].entries = g_hash_table_new(g_str_hash, g_str_equal);
@@ -168,20 +194,38 @@ cache_moment(const struct cache *cache)
 }
 
 static gboolean
-is_good(const struct cache *cache, const struct entry *entry)
+is_good(const struct cache *cache, struct entry *entry)
 {
 	gint64 present = now(cache);
+	guint64 moment = changelog_moment(cache->changelog);
 
-	return present < entry->expires && present >= entry->began.at - SET_BACK_SECONDS &&
-	       changelog_unchanged(cache->changelog, entry->tags, entry->n_tags,
-				   entry->began.since);
+	if (present >= entry->expires || present < entry->began.at - SET_BACK_SECONDS ||
+	    !changelog_unchanged(cache->changelog, entry->tags, entry->n_tags, entry->began.since))
+		return FALSE;
+	/* Next time this much of the history need not be gone through again. */
+	entry->began.since = MAX(moment, entry->began.since);
+	return TRUE;
+}
+
+static void
+join_tags(GArray *tags, const struct entry *entry)
+{
+	for (gsize i = 0; i < entry->n_tags; i++)
+		change_tags_add_tag(tags, entry->tags[i]);
 }
 
 gpointer
 cache_get(struct cache *cache, const char *key)
 {
+	return cache_get_tagged(cache, key, NULL);
+}
+
+gpointer
+cache_get_tagged(struct cache *cache, const char *key, GArray *tags)
+{
 	struct shard *shard = shard_of(cache, key);
-	gboolean fresh = changelog_fresh(cache->changelog, cache->grace);
+	gint64 grace = __atomic_load_n(&cache->limits->grace_seconds, __ATOMIC_RELAXED);
+	gboolean fresh = changelog_fresh(cache->changelog, grace);
 	struct entry *stale = NULL;
 	gpointer value = NULL;
 
@@ -192,6 +236,8 @@ cache_get(struct cache *cache, const char *key)
 		stale = entry;
 	} else if (entry != NULL) {
 		value = cache->ref(entry->value);
+		if (tags != NULL)
+			join_tags(tags, entry);
 		if (shard->newest != entry) {
 			unlink_entry(shard, entry);
 			link_newest(shard, entry);
@@ -222,13 +268,25 @@ entry_new(struct cache *cache, const char *key, gpointer value, gsize cost, cons
 	return entry;
 }
 
+/* Linked by ->older. */
+static void
+free_all(struct cache *cache, struct entry *gone)
+{
+	while (gone != NULL) {
+		struct entry *next = gone->older;
+		entry_free(cache, gone);
+		gone = next;
+	}
+}
+
 /* Makes room; what had to leave is linked by ->older, to be freed outside of the lock. */
 static struct entry *
 evict(struct cache *cache, struct shard *shard)
 {
+	gsize room = shard_bytes_max(cache);
 	struct entry *gone = NULL;
 
-	while (shard->bytes > cache->shard_bytes_max) {
+	while (shard->bytes > room) {
 		struct entry *oldest = shard->oldest;
 
 		take_out(shard, oldest);
@@ -251,7 +309,7 @@ cache_put(struct cache *cache, const char *key, gpointer value, gsize cost, gint
 	struct entry *entry = entry_new(cache, key, value, cost, tags, n_tags);
 	entry->expires = expires;
 	entry->began = began;
-	if (!is_good(cache, entry) || entry->cost > cache->shard_bytes_max) {
+	if (!is_good(cache, entry) || entry->cost > shard_bytes_max(cache)) {
 		entry_free(cache, entry);
 		return;
 	}
@@ -265,11 +323,7 @@ cache_put(struct cache *cache, const char *key, gpointer value, gsize cost, gint
 	struct entry *gone = evict(cache, shard);
 	g_mutex_unlock(&shard->lock);
 	entry_free(cache, former);
-	while (gone != NULL) {
-		struct entry *next = gone->older;
-		entry_free(cache, gone);
-		gone = next;
-	}
+	free_all(cache, gone);
 }
 
 void
@@ -285,11 +339,40 @@ cache_drop(struct cache *cache, const char *key)
 	entry_free(cache, entry);
 }
 
+static struct entry *
+take_stale(struct cache *cache, struct shard *shard)
+{
+	struct entry *gone = NULL;
+
+	for (struct entry *entry = shard->newest; entry != NULL;) {
+		struct entry *older = entry->older;
+
+		if (!is_good(cache, entry)) {
+			take_out(shard, entry);
+			entry->older = gone;
+			gone = entry;
+		}
+		entry = older;
+	}
+	return gone;
+}
+
+void
+cache_sweep(struct cache *cache)
+{
+	for (guint i = 0; i < cache->shard_count; i++) {
+		g_mutex_lock(&cache->shards[i].lock);
+		struct entry *gone = take_stale(cache, &cache->shards[i]);
+		g_mutex_unlock(&cache->shards[i].lock);
+		free_all(cache, gone);
+	}
+}
+
 void
 cache_stats(struct cache *cache, struct cache_stats *stats)
 {
 	memset(stats, 0, sizeof(*stats));
-	stats->bytes_max = cache->shard_bytes_max * cache->shard_count;
+	stats->bytes_max = bytes_max(cache);
 	for (guint i = 0; i < cache->shard_count; i++) {
 		struct shard *shard = &cache->shards[i];
 

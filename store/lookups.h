@@ -9,6 +9,7 @@
 #include "store/db/query.h"
 
 extern const struct statement certs_by_thumbprints_statement;
+extern const struct statement candidates_statement;
 extern const struct statement certs_by_emails_statement;
 extern const struct statement certs_issuers_statement;
 extern const struct statement certs_by_subject_statement;
@@ -21,7 +22,7 @@ extern const struct statement crls_held_statement;
 extern const struct statement crls_revoked_statement;
 extern const struct statement ctl_by_thumbprints_statement;
 extern const struct statement ocsp_by_certs_statement;
-extern const struct statement preferences_by_scopes_statement;
+extern const struct statement scope_rows_statement;
 extern const struct statement selections_by_scopes_statement;
 
 #endif

@@ -13,5 +13,6 @@ libstore_a_SOURCES += \
 	%D%/crls.c %D%/crl_entries.c %D%/ctl.c %D%/harvests.c %D%/harvests.h %D%/jobs.c %D%/keys.c %D%/lookups.h %D%/ocsp.c %D%/posts.c \
 	%D%/preference_internal.h %D%/preference_set.c %D%/preference_values.c %D%/preferences.c \
 	%D%/presets.c %D%/requests.c %D%/roots.c %D%/scopes.c %D%/sealed.c %D%/selections.c
-libstore_a_SOURCES += %D%/cache.c %D%/cache.h
 libstore_a_SOURCES += %D%/directories.c %D%/directories.h
+libstore_a_SOURCES += %D%/candidates.c %D%/candidates.h
+libstore_a_SOURCES += %D%/cache.c %D%/cache.h %D%/preference_tags.h %D%/scope_rows.c %D%/scope_rows.h

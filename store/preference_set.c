@@ -184,13 +184,19 @@ table_append(GHashTable *table, char *key, struct preference_row *row)
 }
 
 void
+preference_table_add_aliases(GHashTable *table, const struct preference_row *row)
+{
+	g_auto(GStrv) aliases = g_strsplit(row->value, " ", -1);
+
+	for (char **alias = aliases; *alias != NULL; alias++)
+		table_append(table, preference_alias_key(*alias), row_copy(row));
+}
+
+void
 preference_table_add(GHashTable *table, struct preference_row *row)
 {
-	if (row->preference == PREF_ALIASES) {
-		g_auto(GStrv) aliases = g_strsplit(row->value, " ", -1);
-		for (char **alias = aliases; *alias != NULL; alias++)
-			table_append(table, preference_alias_key(*alias), row_copy(row));
-	}
+	if (row->preference == PREF_ALIASES)
+		preference_table_add_aliases(table, row);
 	table_append(table, scope_key(row->scope), row);
 }
 
@@ -237,6 +243,24 @@ const char *
 preference_set_fingerprint(const struct preference_set *set)
 {
 	return set->fingerprint;
+}
+
+/* malloc's own of a small text; a compiled pattern with its program. */
+#define TEXT_BYTES 24
+#define PATTERN_BYTES 6144
+
+gsize
+preference_set_memory(const struct preference_set *set)
+{
+	gsize bytes = sizeof(*set) + TEXT_BYTES + strlen(set->fingerprint);
+
+	for (guint p = 0; p < PREF_COUNT; p++) {
+		bytes += TEXT_BYTES + 2 * strlen(set->values[p]);
+		bytes += set->scopes[p] != NULL ? TEXT_BYTES + strlen(set->scopes[p]) : 0;
+		bytes += set->patterns[p] != NULL ? PATTERN_BYTES : 0;
+		bytes += set->lists[p] != NULL ? g_strv_length(set->lists[p]) * TEXT_BYTES : 0;
+	}
+	return bytes;
 }
 
 const char *

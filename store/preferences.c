@@ -6,14 +6,12 @@
 #include <string.h>
 
 #include "store/base/error.h"
-#include "store/db/changelog.h"
+#include "store/cache.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
-#include "store/lookups.h"
 #include "store/preference_internal.h"
-
-/* Addresses remembered; sets themselves are shared by all addresses without rows of their own. */
-#define CACHE_MAX 200000
+#include "store/preference_tags.h"
+#include "store/scope_rows.h"
 
 void
 preference_row_free(struct preference_row *row)
@@ -37,8 +35,7 @@ preference_table_new(void)
 	return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, rows_unref);
 }
 
-/* A name that this program does not know belongs to a newer one: it is left alone. */
-static struct preference_row *
+struct preference_row *
 preference_row_read(const struct rows *rows, int r)
 {
 	enum preference preference;
@@ -53,65 +50,35 @@ preference_row_read(const struct rows *rows, int r)
 	return row;
 }
 
-const struct statement preferences_by_scopes_statement = {
-	"preferences_by_scopes",
-	"SELECT scope, name, value, changed FROM preference WHERE scope = ANY ($1::text[] || ARRAY("
-	"SELECT scope FROM preference WHERE name = 'aliases'"
-	" AND string_to_array(value, ' ') && $2::text[])) ORDER BY scope, name",
+struct preference_cache {
+	char delimiter;
+	struct scope_cache *scopes;
+	struct cache *addresses; /* address key -> set */
+	struct cache *sets;      /* by fingerprint, so that equal ones are one; and by domain */
 };
 
-gboolean
-preference_rows_load(struct db *db, const GPtrArray *scope_keys, GHashTable *table, GError **error)
+static gpointer
+set_ref(gpointer set)
 {
-	struct params *params = params_new();
-	g_autoptr(GPtrArray) addresses = g_ptr_array_new();
-
-	for (guint i = 0; i < scope_keys->len; i++) {
-		const char *key = g_ptr_array_index(scope_keys, i);
-		if (g_str_has_prefix(key, "u:"))
-			g_ptr_array_add(addresses, (gpointer)(key + strlen("u:")));
-	}
-	params_text_array(params, (const char *const *)scope_keys->pdata, scope_keys->len);
-	params_text_array(params, (const char *const *)addresses->pdata, addresses->len);
-	CLEANUP(rows)
-	struct rows *rows = db_query(db, &preferences_by_scopes_statement, params, error);
-	if (rows == NULL)
-		return FALSE;
-	for (int r = 0; r < rows_count(rows); r++) {
-		struct preference_row *row = preference_row_read(rows, r);
-		if (row == NULL)
-			continue;
-		preference_table_add(table, row);
-	}
-	return TRUE;
+	return preference_set_ref(set);
 }
 
-struct preference_cache {
-	struct db *db;
-	struct changelog *changelog;
-	gint64 grace_seconds;
-	char delimiter;
-	GMutex mutex;
-	guint64 generation;
-	GHashTable *by_address; /* key -> set */
-	GHashTable *by_print;   /* fingerprint -> set, so that equal ones are one */
-};
+static void
+set_unref(gpointer set)
+{
+	preference_set_unref(set);
+}
 
 struct preference_cache *
 preference_cache_new(struct db *db, struct changelog *changelog, char delimiter,
-		     gint64 grace_seconds)
+		     const struct cache_limits *limits)
 {
 	struct preference_cache *cache = g_new0(struct preference_cache, 1);
 
-	cache->db = db;
-	cache->changelog = changelog;
 	cache->delimiter = delimiter;
-	cache->grace_seconds = grace_seconds;
-	g_mutex_init(&cache->mutex);
-	cache->by_address = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-						  (GDestroyNotify)preference_set_unref);
-	cache->by_print = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
-						(GDestroyNotify)preference_set_unref);
+	cache->scopes = scope_cache_new(db, changelog, limits);
+	cache->addresses = cache_new(changelog, NULL, limits, CACHE_ADDRESSES, set_ref, set_unref);
+	cache->sets = cache_new(changelog, NULL, limits, CACHE_PREFERENCES, set_ref, set_unref);
 	return cache;
 }
 
@@ -120,143 +87,192 @@ preference_cache_free(struct preference_cache *cache)
 {
 	if (cache == NULL)
 		return;
-	g_hash_table_unref(cache->by_address);
-	g_hash_table_unref(cache->by_print);
-	g_mutex_clear(&cache->mutex);
+	cache_free(cache->addresses);
+	cache_free(cache->sets);
+	scope_cache_free(cache->scopes);
 	g_free(cache);
 }
 
-/* Under the mutex. Empties the cache when the generation has moved on. */
-static gboolean
-is_current(struct preference_cache *cache, guint64 generation)
+struct scope_cache *
+preference_cache_scopes(struct preference_cache *cache)
 {
-	if (generation != cache->generation || g_hash_table_size(cache->by_address) >= CACHE_MAX) {
-		if (generation < cache->generation)
-			return FALSE; /* a slow thread with old rows */
-		g_hash_table_remove_all(cache->by_address);
-		g_hash_table_remove_all(cache->by_print);
-		cache->generation = generation;
-	}
-	return TRUE;
+	return cache->scopes;
 }
 
-static struct preference_set *
-cache_get(struct preference_cache *cache, const char *key, guint64 generation)
+/* Adds every scope that could speak for this address. */
+static void
+add_scope_keys(const struct preference_cache *cache, const char *address_key, GPtrArray *keys)
 {
-	struct preference_set *set = NULL;
+	const char *address = *address_key != '\0' ? address_key : NULL;
+	g_autofree char *untagged =
+	    address != NULL ? scope_untagged(address, cache->delimiter) : NULL;
+	g_autoptr(GPtrArray) scopes = scope_list(address, untagged);
 
-	g_mutex_lock(&cache->mutex);
-	if (is_current(cache, generation))
-		set = g_hash_table_lookup(cache->by_address, key);
-	if (set != NULL)
-		preference_set_ref(set);
-	g_mutex_unlock(&cache->mutex);
-	return set;
+	for (guint s = 0; s < scopes->len; s++)
+		g_ptr_array_add(keys, scope_key(g_ptr_array_index(scopes, s)));
+}
+
+/* Has somebody of these users, or one whose alias he is, anything of his own? */
+static gboolean
+has_own(const GPtrArray *keys, GHashTable *found)
+{
+	for (guint i = 0; i < keys->len; i++) {
+		const struct scope_rows *rows = g_hash_table_lookup(found, keys->pdata[i]);
+		if (g_str_has_prefix(keys->pdata[i], "u:") &&
+		    (rows->preferences->len > 0 || rows->owners->len > 0))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Scope key -> rows, as sets are built from; borrows from found. */
+static GHashTable *
+table_of(GHashTable *found)
+{
+	GHashTable *table = preference_table_new();
+	GHashTableIter iterator;
+	gpointer key, value;
+
+	g_hash_table_iter_init(&iterator, found);
+	while (g_hash_table_iter_next(&iterator, &key, &value)) {
+		const struct scope_rows *rows = value;
+		for (guint i = 0; i < rows->preferences->len; i++)
+			if (((struct preference_row *)rows->preferences->pdata[i])->preference ==
+			    PREF_ALIASES)
+				preference_table_add_aliases(table, rows->preferences->pdata[i]);
+		if (rows->preferences->len > 0)
+			g_hash_table_insert(table, g_strdup(key),
+					    g_ptr_array_ref(rows->preferences));
+	}
+	return table;
 }
 
 /* Takes the set over and gives the one to use: an equal one that is there already, or it. */
 static struct preference_set *
-cache_put(struct preference_cache *cache, const char *key, struct preference_set *set,
-	  guint64 generation)
+one_of_equals(struct preference_cache *cache, struct preference_set *set)
 {
-	g_mutex_lock(&cache->mutex);
-	if (is_current(cache, generation)) {
-		const char *print = preference_set_fingerprint(set);
-		struct preference_set *equal = g_hash_table_lookup(cache->by_print, print);
-		if (equal != NULL) {
-			preference_set_unref(set);
-			set = preference_set_ref(equal);
-		} else {
-			g_hash_table_insert(cache->by_print, (gpointer)print,
-					    preference_set_ref(set));
-		}
-		g_hash_table_insert(cache->by_address, g_strdup(key), preference_set_ref(set));
+	struct cache_moment began = cache_moment(cache->sets);
+	g_autofree char *print = g_strconcat("=", preference_set_fingerprint(set), NULL);
+	struct preference_set *equal = cache_get(cache->sets, print);
+
+	if (equal != NULL) {
+		preference_set_unref(set);
+		return equal;
 	}
-	g_mutex_unlock(&cache->mutex);
+	cache_put(cache->sets, print, set, preference_set_memory(set), CLOCK_NEVER, NULL, 0, began);
 	return set;
 }
 
-/* Every scope that could speak for one of these addresses, each once. */
-static GPtrArray *
-scope_keys_of(struct preference_cache *cache, const char *const *address_keys, gsize n)
+static struct preference_set *
+build(struct preference_cache *cache, const char *address_key, GHashTable *found)
 {
-	GPtrArray *keys = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GHashTable) table = table_of(found);
+	const char *address = *address_key != '\0' ? address_key : NULL;
 
-	for (gsize i = 0; i < n; i++) {
-		const char *address = *address_keys[i] != '\0' ? address_keys[i] : NULL;
-		g_autofree char *untagged =
-		    address != NULL ? scope_untagged(address, cache->delimiter) : NULL;
-		g_autoptr(GPtrArray) scopes = scope_list(address, untagged);
-		for (guint s = 0; s < scopes->len; s++) {
-			char *key = scope_key(g_ptr_array_index(scopes, s));
-			if (g_hash_table_contains(seen, key)) {
-				g_free(key);
-				continue;
-			}
-			g_hash_table_add(seen, key);
-			g_ptr_array_add(keys, key);
-		}
-	}
-	return keys;
+	return one_of_equals(cache, preference_set_build_table(address, cache->delimiter, table));
 }
 
-/* When the change log is silent for too long, an entry might be wrong: the database decides. */
-static gboolean
-may_serve(const struct preference_cache *cache)
+/* What all addresses of a domain have that have nothing of their own. */
+static struct preference_set *
+domain_set(struct preference_cache *cache, const char *address_key, const GPtrArray *keys,
+	   GHashTable *found, struct cache_moment began)
 {
-	return changelog_fresh(cache->changelog, cache->grace_seconds);
+	const char *at = strrchr(address_key, '@');
+	const char *domain = at != NULL ? at : "@";
+	struct preference_set *set = cache_get(cache->sets, domain);
+	g_autoptr(GArray) tags = NULL;
+
+	if (set != NULL)
+		return set;
+	set = build(cache, address_key, found);
+	tags = change_tags_new();
+	for (guint i = 0; i < keys->len; i++)
+		if (!g_str_has_prefix(keys->pdata[i], "u:"))
+			change_tags_add(tags, CHANGE_PREFERENCE, keys->pdata[i]);
+	cache_put(cache->sets, domain, set, 0, CLOCK_NEVER, (change_tag *)(gpointer)tags->data,
+		  tags->len, began);
+	return set;
+}
+
+/* Its scopes' rows are in found. Appends what the set rests on. */
+static struct preference_set *
+make_set(struct preference_cache *cache, const char *address_key, GHashTable *found,
+	 struct cache_moment began, GArray *tags)
+{
+	g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GArray) own = change_tags_new();
+	struct preference_set *set;
+	gsize cost = 0;
+
+	add_scope_keys(cache, address_key, keys);
+	for (guint i = 0; i < keys->len; i++) {
+		const struct scope_rows *rows = g_hash_table_lookup(found, keys->pdata[i]);
+		change_tags_add(own, CHANGE_PREFERENCE, keys->pdata[i]);
+		for (guint k = 0; k < rows->owners->len; k++)
+			change_tags_add(own, CHANGE_PREFERENCE, rows->owners->pdata[k]);
+	}
+	if (has_own(keys, found)) {
+		set = build(cache, address_key, found);
+		cost = preference_set_memory(set);
+	} else {
+		set = domain_set(cache, address_key, keys, found, began);
+	}
+	cache_put(cache->addresses, address_key, set, cost, CLOCK_NEVER,
+		  (change_tag *)(gpointer)own->data, own->len, began);
+	if (tags != NULL)
+		change_tags_join(tags, own);
+	return set;
 }
 
 gboolean
 preferences_prefetch(struct preference_cache *cache, const char *const *address_keys, gsize n,
 		     GError **error)
 {
-	/* Before the query: a change in between only makes the entry stale at once. */
-	guint64 generation = changelog_generation(cache->changelog, CHANGE_PREFERENCE);
+	struct cache_moment began = cache_moment(cache->addresses);
 	g_autoptr(GPtrArray) missing = g_ptr_array_new();
+	g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
 
 	for (gsize i = 0; i < n; i++) {
 		CLEANUP(preference_set)
-		struct preference_set *set =
-		    may_serve(cache) ? cache_get(cache, address_keys[i], generation) : NULL;
-		if (set == NULL)
-			g_ptr_array_add(missing, (gpointer)address_keys[i]);
+		struct preference_set *set = cache_get(cache->addresses, address_keys[i]);
+		if (set != NULL)
+			continue;
+		g_ptr_array_add(missing, (gpointer)address_keys[i]);
+		add_scope_keys(cache, address_keys[i], keys);
 	}
 	if (missing->len == 0)
 		return TRUE;
-	g_autoptr(GPtrArray) keys =
-	    scope_keys_of(cache, (const char *const *)missing->pdata, missing->len);
-	g_autoptr(GHashTable) table = preference_table_new();
-	if (!preference_rows_load(cache->db, keys, table, error))
+	g_autoptr(GHashTable) found =
+	    scope_cache_load(cache->scopes, (const char *const *)keys->pdata, keys->len, error);
+	if (found == NULL)
 		return FALSE;
-	for (guint i = 0; i < missing->len; i++) {
-		const char *key = g_ptr_array_index(missing, i);
-		struct preference_set *set =
-		    preference_set_build_table(*key != '\0' ? key : NULL, cache->delimiter, table);
-		preference_set_unref(cache_put(cache, key, set, generation));
-	}
+	for (guint i = 0; i < missing->len; i++)
+		preference_set_unref(make_set(cache, missing->pdata[i], found, began, NULL));
 	return TRUE;
 }
 
 struct preference_set *
 preferences_resolve(struct preference_cache *cache, const char *address_key, GError **error)
 {
-	guint64 generation = changelog_generation(cache->changelog, CHANGE_PREFERENCE);
-	const char *key = address_key != NULL ? address_key : "";
+	return preferences_resolve_tagged(cache, address_key, NULL, error);
+}
 
-	if (may_serve(cache)) {
-		struct preference_set *set = cache_get(cache, key, generation);
-		if (set != NULL)
-			return set;
-	}
-	g_autoptr(GPtrArray) keys = scope_keys_of(cache, &key, 1);
-	g_autoptr(GHashTable) table = preference_table_new();
-	if (!preference_rows_load(cache->db, keys, table, error))
-		return NULL;
-	return cache_put(cache, key,
-			 preference_set_build_table(address_key, cache->delimiter, table),
-			 generation);
+struct preference_set *
+preferences_resolve_tagged(struct preference_cache *cache, const char *address_key, GArray *tags,
+			   GError **error)
+{
+	const char *key = address_key != NULL ? address_key : "";
+	struct cache_moment began = cache_moment(cache->addresses);
+	struct preference_set *set = cache_get_tagged(cache->addresses, key, tags);
+	g_autoptr(GPtrArray) keys = NULL;
+	g_autoptr(GHashTable) found = NULL;
+
+	if (set != NULL)
+		return set;
+	keys = g_ptr_array_new_with_free_func(g_free);
+	add_scope_keys(cache, key, keys);
+	found = scope_cache_load(cache->scopes, (const char *const *)keys->pdata, keys->len, error);
+	return found != NULL ? make_set(cache, key, found, began, tags) : NULL;
 }
 
 static gboolean

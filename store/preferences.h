@@ -3,9 +3,9 @@
  *
  * One table (preferences.def) has every preference with its type, values from weak to strict,
  * default, scopes and sentence. An address is resolved to a set: for every preference its value
- * and the scope it came from. Sets are immutable, shared, cached by address and by generation, so
- * that the mail path makes no round trip. Threads: any.
- * When the database is away and the cache is older than its grace: TEMPORARY.
+ * and the scope it came from. Sets are immutable, shared (equal ones are one pointer), and cached
+ * by address until a row of its scopes changes, so that the mail path makes no round trip. Threads:
+ * any. When the database is away and the cache is older than its grace: TEMPORARY.
  */
 #ifndef STORE_PREFERENCES_H
 #define STORE_PREFERENCES_H
@@ -18,6 +18,7 @@
 
 struct db;
 struct tx;
+struct cache_limits;
 struct changelog;
 
 enum preference {
@@ -90,9 +91,9 @@ struct preference_set *preference_set_build(const char *address_key, char delimi
 					    const GPtrArray *rows);
 
 struct preference_cache;
-/* changelog may be NULL. delimiter: of +tag, 0 for none. */
+/* changelog and limits may be NULL; both, and db, live longer. delimiter: of +tag, 0 for none. */
 struct preference_cache *preference_cache_new(struct db *db, struct changelog *changelog,
-					      char delimiter, gint64 grace_seconds);
+					      char delimiter, const struct cache_limits *limits);
 void preference_cache_free(struct preference_cache *cache);
 /* address_key NULL: the global scope. */
 struct preference_set *preferences_resolve(struct preference_cache *cache, const char *address_key,
@@ -106,9 +107,6 @@ gboolean preferences_set(struct tx *tx, const struct scope *scope, enum preferen
 			 const char *value, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean preferences_unset(struct tx *tx, const struct scope *scope, enum preference preference,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Tells caches that what this scope's aliases inherit from it changes: for who deletes the scope. */
-gboolean preferences_aliases_changed(struct tx *tx, const struct scope *scope,
-				     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Own ones of a scope; struct preference_row *. */
 GPtrArray *preferences_own(struct db *db, const struct scope *scope,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -9,7 +9,7 @@
 #include "store/base/printable.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
-#include "store/preferences.h"
+#include "store/preference_internal.h"
 
 #define LIST_LIMIT 100
 /* A domain has at most 127 labels; more wildcard scopes than that are nobody's. */

@@ -100,7 +100,7 @@ check_target(struct call *call, const struct settings *to, gint64 *opened, GErro
 
 	if (db == NULL || !db_transaction(db, audit_move, call, error))
 		return FALSE;
-	keyring = keyring_open(db, NULL, clock_system(), to->master_key_file, 16, error);
+	keyring = keyring_open(db, NULL, clock_system(), to->master_key_file, NULL, error);
 	return keyring != NULL && keyring_verify_all(keyring, opened, error);
 }
 

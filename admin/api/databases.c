@@ -333,7 +333,7 @@ after_restore(struct call *call, const struct settings *settings, gint64 *checke
 	db = db_open(settings, DB_ROLE_DAEMON, clock_system(), error);
 	if (db == NULL || !db_transaction(db, audit_restore, call, error))
 		return FALSE;
-	keyring = keyring_open(db, NULL, clock_system(), settings->master_key_file, 16, error);
+	keyring = keyring_open(db, NULL, clock_system(), settings->master_key_file, NULL, error);
 	if (keyring == NULL)
 		return FALSE;
 	if (keyring_verify_all(keyring, checked, error))

@@ -240,7 +240,7 @@ static gboolean
 check_sealed(struct setup *setup, struct db *db, GError **error)
 {
 	struct keyring *keyring =
-	    keyring_open(db, NULL, clock_system(), setup->settings->master_key_file, 16, error);
+	    keyring_open(db, NULL, clock_system(), setup->settings->master_key_file, NULL, error);
 	gint64 checked = 0;
 
 	if (keyring == NULL)

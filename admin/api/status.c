@@ -32,15 +32,14 @@ static json_t *
 daemon_part(struct call *call)
 {
 	json_t *object = json_object();
-	guint64 hits;
-	guint64 misses;
+	struct cache_stats cached;
 
-	trust_stats(call->gateway->trust, &hits, &misses);
+	trust_stats(call->gateway->trust, &cached);
 	json_object_set_new(object, "version", json_string(PACKAGE_VERSION));
 	json_object_set_new(object, "uptime_seconds",
 			    json_integer((clock_monotonic_us() - started_us) / G_USEC_PER_SEC));
-	json_object_set_new(object, "trust_hits_total", json_integer((json_int_t)hits));
-	json_object_set_new(object, "trust_misses_total", json_integer((json_int_t)misses));
+	json_object_set_new(object, "trust_hits_total", json_integer((json_int_t)cached.hits));
+	json_object_set_new(object, "trust_misses_total", json_integer((json_int_t)cached.misses));
 	return object;
 }
 

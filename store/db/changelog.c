@@ -27,32 +27,37 @@
 #define BACKOFF_MAX_MS 30000
 /* A standby refuses LISTEN until it is promoted. */
 #define REFUSED_MS 30000
-#define SLOTS 65536
-/* A tag is (kind, keyed, slot). */
-#define TAG_KIND_SHIFT 32
-#define TAG_KEYED ((change_tag)1 << 31)
+
+struct watcher {
+	enum change_kind kind;
+	changelog_func func;
+	gpointer data;
+	guint64 told; /* the sequence up to which it knows */
+};
 
 struct changelog {
 	struct db *db;
 	struct settings *settings;
 	char *listen_conninfo;
-	guint64 moment;            /* atomic: the sequence of the last news */
-	guint64 all[CHANGE_KINDS]; /* atomic: when all keys of the kind changed at once */
-	guint64 any[CHANGE_KINDS]; /* atomic: when anything of the kind changed */
-	guint64 slots[SLOTS];      /* atomic: when a key that falls here changed */
-	gint64 polled_us;          /* atomic; 0: never */
-	guint64 wakes;             /* atomic */
-	gboolean listening;        /* atomic */
-	GMutex news_lock;          /* for the condition alone */
-	GCond news;                /* the moment has moved on, or the end has come */
-	gboolean ending;           /* under news_lock: nobody is to wait any more */
-	GMutex poll_lock;          /* held over a poll; guards what is below */
-	gint64 number;             /* last row seen */
-	gint64 number_at;          /* its time, in microseconds */
-	gboolean known;            /* is there a history to follow? */
+	guint64 moment;                  /* atomic: the sequence of the last news */
+	guint64 all[CHANGE_KINDS];       /* atomic: when all keys of the kind changed at once */
+	guint64 any[CHANGE_KINDS];       /* atomic: when anything of the kind changed */
+	guint64 slots[CHANGE_TAG_SLOTS]; /* atomic: when a key that falls here changed */
+	gint64 polled_us;                /* atomic; 0: never */
+	guint64 wakes;                   /* atomic */
+	gboolean listening;              /* atomic */
+	GMutex news_lock;                /* for the condition alone */
+	GCond news;                      /* the moment has moved on, or the end has come */
+	gboolean ending;                 /* under news_lock: nobody is to wait any more */
+	GMutex poll_lock;                /* held over a poll; guards what is below */
+	gint64 number;                   /* last row seen */
+	gint64 number_at;                /* its time, in microseconds */
+	gboolean known;                  /* is there a history to follow? */
 	guint64 epoch;
 	guint64 polls;
 	guint64 resets;
+	GMutex watch_lock; /* held while they are called */
+	GPtrArray *watchers;
 	GMutex wake_lock; /* guards the two below */
 	GCond woken;
 	gboolean wake;
@@ -61,52 +66,6 @@ struct changelog {
 	GThread *poller;
 	GThread *listener;
 };
-
-static guint
-slot_of(enum change_kind kind, const char *key)
-{
-	guint64 hash = 14695981039346656037u ^ (guint64)kind; /* FNV-1a */
-
-	for (const char *p = key; *p != '\0'; p++)
-		hash = (hash ^ (guchar)*p) * 1099511628211u;
-	return (guint)((hash ^ hash >> 32 ^ hash >> 16) % SLOTS);
-}
-
-change_tag
-change_tag_of(enum change_kind kind, const char *key)
-{
-	change_tag tag = (change_tag)kind << TAG_KIND_SHIFT;
-
-	return key != NULL ? tag | TAG_KEYED | slot_of(kind, key) : tag;
-}
-
-GArray *
-change_tags_new(void)
-{
-	return g_array_new(FALSE, FALSE, sizeof(change_tag));
-}
-
-static void
-add_tag(GArray *tags, change_tag tag)
-{
-	for (guint i = 0; i < tags->len; i++)
-		if (g_array_index(tags, change_tag, i) == tag)
-			return;
-	g_array_append_val(tags, tag);
-}
-
-void
-change_tags_add(GArray *tags, enum change_kind kind, const char *key)
-{
-	add_tag(tags, change_tag_of(kind, key));
-}
-
-void
-change_tags_join(GArray *tags, const GArray *more)
-{
-	for (guint i = 0; more != NULL && i < more->len; i++)
-		add_tag(tags, g_array_index(more, change_tag, i));
-}
 
 static void
 store(guint64 *place, guint64 sequence)
@@ -153,7 +112,8 @@ mark_row(struct changelog *changelog, const char *name, const char *key_or_null)
 			mark_all(changelog, kind);
 			return;
 		}
-		store(&changelog->slots[slot_of((enum change_kind)kind, key_or_null)],
+		store(&changelog->slots[change_tag_slot(
+			  change_tag_of((enum change_kind)kind, key_or_null))],
 		      next_sequence(changelog));
 		store(&changelog->any[kind], next_sequence(changelog));
 		return;
@@ -246,6 +206,53 @@ poll_locked(struct changelog *changelog, GError **error)
 	return TRUE;
 }
 
+void
+changelog_watch(struct changelog *changelog, enum change_kind kind, changelog_func func,
+		gpointer data)
+{
+	struct watcher *watcher;
+
+	if (changelog == NULL)
+		return;
+	watcher = g_new0(struct watcher, 1);
+	watcher->kind = kind;
+	watcher->func = func;
+	watcher->data = data;
+	watcher->told = changelog_moment(changelog);
+	g_mutex_lock(&changelog->watch_lock);
+	g_ptr_array_add(changelog->watchers, watcher);
+	g_mutex_unlock(&changelog->watch_lock);
+}
+
+void
+changelog_unwatch(struct changelog *changelog, changelog_func func, gpointer data)
+{
+	if (changelog == NULL)
+		return;
+	g_mutex_lock(&changelog->watch_lock);
+	for (guint i = changelog->watchers->len; i > 0; i--) {
+		const struct watcher *watcher = changelog->watchers->pdata[i - 1];
+		if (watcher->func == func && watcher->data == data)
+			g_ptr_array_remove_index(changelog->watchers, i - 1);
+	}
+	g_mutex_unlock(&changelog->watch_lock);
+}
+
+static void
+tell_watchers(struct changelog *changelog)
+{
+	g_mutex_lock(&changelog->watch_lock);
+	for (guint i = 0; i < changelog->watchers->len; i++) {
+		struct watcher *watcher = changelog->watchers->pdata[i];
+		guint64 latest = changelog_generation(changelog, watcher->kind);
+		if (latest <= watcher->told)
+			continue;
+		watcher->told = latest;
+		watcher->func(watcher->data);
+	}
+	g_mutex_unlock(&changelog->watch_lock);
+}
+
 gboolean
 changelog_poll(struct changelog *changelog, GError **error)
 {
@@ -256,6 +263,7 @@ changelog_poll(struct changelog *changelog, GError **error)
 	g_mutex_lock(&changelog->poll_lock);
 	good = poll_locked(changelog, error);
 	g_mutex_unlock(&changelog->poll_lock);
+	tell_watchers(changelog);
 	return good;
 }
 
@@ -399,6 +407,8 @@ changelog_new(struct db *db, const struct settings *settings, char *conninfo)
 	g_mutex_init(&changelog->poll_lock);
 	g_mutex_init(&changelog->wake_lock);
 	g_cond_init(&changelog->woken);
+	g_mutex_init(&changelog->watch_lock);
+	changelog->watchers = g_ptr_array_new_with_free_func(g_free);
 	g_mutex_init(&changelog->news_lock);
 	g_cond_init(&changelog->news);
 	return changelog;
@@ -447,6 +457,8 @@ changelog_stop(struct changelog *changelog)
 	g_mutex_clear(&changelog->poll_lock);
 	g_mutex_clear(&changelog->wake_lock);
 	g_cond_clear(&changelog->woken);
+	g_mutex_clear(&changelog->watch_lock);
+	g_ptr_array_unref(changelog->watchers);
 	g_mutex_clear(&changelog->news_lock);
 	g_cond_clear(&changelog->news);
 	g_free(changelog->listen_conninfo);
@@ -462,12 +474,12 @@ changelog_moment(const struct changelog *changelog)
 static gboolean
 tag_unchanged(const struct changelog *changelog, change_tag tag, guint64 since)
 {
-	guint kind = (guint)(tag >> TAG_KIND_SHIFT) % CHANGE_KINDS;
+	enum change_kind kind = change_tag_kind(tag);
 
-	if ((tag & TAG_KEYED) == 0)
+	if (change_tag_is_any(tag))
 		return load(&changelog->any[kind]) <= since;
 	return load(&changelog->all[kind]) <= since &&
-	       load(&changelog->slots[tag % SLOTS]) <= since;
+	       load(&changelog->slots[change_tag_slot(tag)]) <= since;
 }
 
 gboolean

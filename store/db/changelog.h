@@ -18,13 +18,10 @@
 #include <glib.h>
 
 #include "store/base/cleanup.h"
+#include "store/db/change_tags.h"
 #include "store/db/db.h"
-#include "store/db/tx.h"
 
 struct changelog;
-
-/* What an answer rests on: a value, compared with ==, of one key of a kind or any of the kind. */
-typedef guint64 change_tag;
 
 struct changelog_stats {
 	gint64 number; /* last row read */
@@ -34,13 +31,6 @@ struct changelog_stats {
 	gboolean listening;
 	double age_seconds; /* since the last good poll */
 };
-
-/* key NULL: whatever changes of this kind. */
-change_tag change_tag_of(enum change_kind kind, const char *key);
-/* Lists of tags, each once: GArray of change_tag. */
-GArray *change_tags_new(void);
-void change_tags_add(GArray *tags, enum change_kind kind, const char *key);
-void change_tags_join(GArray *tags, const GArray *more); /* NULL: nothing */
 
 /* Does one poll first, but does not fail when the database is away: then nothing is fresh. */
 struct changelog *changelog_start(struct db *db, const struct settings *settings,
@@ -56,6 +46,12 @@ gboolean changelog_unchanged(const struct changelog *changelog, const change_tag
  * waited for is to be looked at then, also after FALSE. */
 gboolean changelog_wait(struct changelog *changelog, change_tag tag, guint64 since,
 			gint64 timeout_ms);
+/* Calls back, in the thread that has polled, after a change of this kind: for what must go at once
+ * and not when it is next looked for. After unwatch it is not called, nor still running. */
+typedef void (*changelog_func)(gpointer data);
+void changelog_watch(struct changelog *changelog, enum change_kind kind, changelog_func func,
+		     gpointer data);
+void changelog_unwatch(struct changelog *changelog, changelog_func func, gpointer data);
 /* The sequence of the last change of any key of this kind. */
 guint64 changelog_generation(const struct changelog *changelog, enum change_kind kind);
 /* Was the last good poll at most that long ago? */

@@ -106,7 +106,7 @@ site_start(gint64 now)
 	g_assert_true(settings_set(site->settings, "milter_master_key_file", path, NULL));
 	g_assert_true(settings_set(site->settings, "master_key_file", path, NULL));
 	site->db = scratch_pg_open(site->pg, DB_ROLE_DAEMON, site->clock);
-	site->keyring = keyring_open(site->db, NULL, site->clock, path, 0, &error);
+	site->keyring = keyring_open(site->db, NULL, site->clock, path, NULL, &error);
 	g_assert_no_error(error);
 	site->gateway = gateway_open_with_clock(settings_ref(site->settings), GATEWAY_MILTER,
 						site->clock, &error);

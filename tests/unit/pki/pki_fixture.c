@@ -10,7 +10,7 @@ struct keyring *
 fixture_keyring(struct fixture *f, const char *path)
 {
 	g_autoptr(GError) error = NULL;
-	struct keyring *keyring = keyring_open(f->db, NULL, f->clock, path, 0, &error);
+	struct keyring *keyring = keyring_open(f->db, NULL, f->clock, path, NULL, &error);
 
 	g_assert_no_error(error);
 	return keyring;

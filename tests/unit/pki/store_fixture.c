@@ -12,10 +12,10 @@
 static void
 open_caches(struct world *world)
 {
-	world->preferences = preference_cache_new(world->db, NULL, '+', 300);
-	world->trust = trust_new(world->db, NULL, world->clock, world->preferences, 300);
+	world->preferences = preference_cache_new(world->db, NULL, '+', NULL);
+	world->trust = trust_new(world->db, NULL, world->clock, world->preferences, NULL);
 	world->select =
-	    select_new(world->db, NULL, world->clock, world->trust, world->preferences, '+', 300);
+	    select_new(world->db, NULL, world->clock, world->trust, world->preferences, '+', NULL);
 }
 
 static void
@@ -39,7 +39,7 @@ world_up(struct world *world)
 	g_autofree char *path =
 	    g_strdup_printf("%s/master-%u.key", scratch_pg_folder(world->pg), world->made++);
 	g_assert_true(master_keys_create(path, &error));
-	world->keyring = keyring_open(world->db, NULL, world->clock, path, 0, &error);
+	world->keyring = keyring_open(world->db, NULL, world->clock, path, NULL, &error);
 	g_assert_no_error(error);
 	open_caches(world);
 	return TRUE;

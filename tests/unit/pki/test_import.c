@@ -6,6 +6,7 @@
 #include "pki/cert_cache.h"
 #include "pki/crypto/bundle.h"
 #include "pki/crypto/crl.h"
+#include "store/cache.h"
 #include "store/crls.h"
 #include "store/keys.h"
 #include "store/roots.h"
@@ -251,14 +252,14 @@ static void
 test_cache(void)
 {
 	struct fixture f = { 0 };
-	guint64 hits, misses;
-	gsize entries, bytes;
+	struct cache_stats stats;
+	struct cache_limits limits = { 300, 25 * 12000 }; /* room for one */
 	g_autoptr(GError) error = NULL;
 
 	if (!fixture_up(&f))
 		return;
 	struct ca_created ca = fixture_ca(&f, "ec:P-256");
-	CLEANUP(cert_cache) struct cert_cache *cache = cert_cache_new(1 << 20);
+	CLEANUP(cert_cache) struct cert_cache *cache = cert_cache_new(NULL);
 	const char *thumbprint = cert_thumbprint(ca.intermediate);
 	CLEANUP(cert) struct cert *first = cert_cache_load(cache, f.db, thumbprint, &error);
 	CLEANUP(cert) struct cert *second = cert_cache_load(cache, f.db, thumbprint, &error);
@@ -267,14 +268,14 @@ test_cache(void)
 	g_assert_no_error(error);
 	g_assert_true(first == second);
 	g_assert_nonnull(root);
-	cert_cache_counts(cache, &hits, &misses, &entries, &bytes);
-	g_assert_cmpuint(entries, ==, 2);
-	g_assert_cmpuint(hits, ==, 1);
+	cert_cache_stats(cache, &stats);
+	g_assert_cmpuint(stats.entries, ==, 2);
+	g_assert_cmpuint(stats.hits, ==, 1);
 	g_assert_null(cert_cache_load(cache, f.db, "0000000000", &error));
 	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
 
 	/* Bounded: room for one leaves the one used last. */
-	CLEANUP(cert_cache) struct cert_cache *tiny = cert_cache_new(1);
+	CLEANUP(cert_cache) struct cert_cache *tiny = cert_cache_new(&limits);
 	CLEANUP(cert) struct cert *a = cert_cache_get(tiny, thumbprint, cert_der(first), NULL);
 	CLEANUP(cert)
 	struct cert *b = cert_cache_get(tiny, cert_thumbprint(root), cert_der(root), NULL);

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/pki/pki_fixture.h"
 
+#include "store/cache.h"
 #include "store/db/changelog.h"
 #include "store/db/query.h"
 #include "store/keys.h"
@@ -350,8 +351,10 @@ test_bounded(void)
 	if (!fixture_up(&f))
 		return;
 	g_autoptr(GPtrArray) keys = generate(&f, 5);
+	/* Six of a hundred are for keys: room for two or three. */
+	const struct cache_limits limits = { 300, 400000 };
 	CLEANUP(keyring)
-	struct keyring *small = keyring_open(f.db, NULL, f.clock, f.master_key, 2, &error);
+	struct keyring *small = keyring_open(f.db, NULL, f.clock, f.master_key, &limits, &error);
 	CLEANUP(key) struct key *first = keyring_find(small, spki_of(keys, 0), &error);
 	for (guint i = 1; i < keys->len; i++) {
 		CLEANUP(key) struct key *key = keyring_find(small, spki_of(keys, i), &error);
@@ -376,7 +379,8 @@ test_changelog(void)
 	CLEANUP(changelog)
 	struct changelog *changelog = changelog_start(f.db, scratch_pg_settings(pg), &error);
 	g_assert_no_error(error);
-	struct keyring *listening = keyring_open(f.db, changelog, f.clock, f.master_key, 0, &error);
+	struct keyring *listening =
+	    keyring_open(f.db, changelog, f.clock, f.master_key, NULL, &error);
 	g_assert_true(keyring_holds(listening, key_spki_sha256(key), &held, &error) && !held);
 	struct act act = { .f = &f, .key = key };
 	g_assert_true(db_transaction(f.db, store_tx, &act, &error)); /* by another keyring */
@@ -427,8 +431,9 @@ test_threads(void)
 	if (!fixture_up(&f))
 		return;
 	g_autoptr(GPtrArray) keys = generate(&f, 30);
+	const struct cache_limits limits = { 300, 2000000 };
 	CLEANUP(keyring)
-	struct keyring *small = keyring_open(f.db, NULL, f.clock, f.master_key, 10, &error);
+	struct keyring *small = keyring_open(f.db, NULL, f.clock, f.master_key, &limits, &error);
 	struct many many = { small, keys, 0 };
 	for (guint t = 0; t < G_N_ELEMENTS(threads); t++)
 		threads[t] = g_thread_new("find", find_many, &many);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/base/error.h"
+#include "store/cache.h"
 #include "store/db/changelog.h"
 #include "tests/unit/pki/cert_fixture.h"
 #include "tests/unit/pki/store_fixture.h"
@@ -318,28 +319,47 @@ static void
 test_time(void)
 {
 	g_autoptr(GError) error = NULL;
-	guint64 hits, misses;
+	struct cache_stats stats;
+	static const struct {
+		gint64 after_start, after_end; /* of its validity; one of the two */
+		enum verdict_state state;
+		gboolean remembered; /* from the row before */
+	} moments[] = {
+		{ 3600, 0, VERDICT_VALID, FALSE },
+		{ 3601, 0, VERDICT_VALID, TRUE },
+		{ 0, -1, VERDICT_VALID, TRUE },
+		{ 0, 1, VERDICT_INVALID, FALSE },
+		{ 0, 86400, VERDICT_INVALID, TRUE },
+		{ 3600, 0, VERDICT_VALID, FALSE }, /* the clock is set back */
+		{ 3550, 0, VERDICT_VALID, TRUE },  /* and steps a little */
+		{ -3600, 0, VERDICT_INVALID, FALSE },
+		{ 1, 0, VERDICT_VALID, FALSE },
+	};
 
 	if (!world_up(&world))
 		return;
 	world_root(&world, root.cert);
 	world_cert(&world, intermediate.cert);
 	world_cert(&world, good.cert);
-	CLEANUP(verdict)
-	struct verdict *first = trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error);
-	g_assert_cmpint(first->expires, ==, cert_not_after(good.cert));
-	clock_set(world.clock, cert_not_after(good.cert));
-	CLEANUP(verdict)
-	struct verdict *second = trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error);
-	g_assert_true(first == second);
-	clock_set(world.clock, cert_not_after(good.cert) + 1);
-	CLEANUP(verdict)
-	struct verdict *third = trust_judge(world.trust, good.cert, TRUST_ENCRYPT, &error);
+	struct changelog *changelog =
+	    changelog_start(world.db, scratch_pg_settings(world.pg), &error);
 	g_assert_no_error(error);
-	g_assert_cmpint(third->state, ==, VERDICT_INVALID);
-	trust_stats(world.trust, &hits, &misses);
-	g_assert_cmpuint(hits, ==, 1);
-	g_assert_cmpuint(misses, ==, 2);
+	struct trust *trust = trust_new(world.db, changelog, world.clock, world.preferences, NULL);
+	for (gsize i = 0; i < G_N_ELEMENTS(moments); i++) {
+		gint64 start = cert_not_before(good.cert), end = cert_not_after(good.cert);
+		trust_stats(trust, &stats);
+		guint64 hits = stats.hits;
+		clock_set(world.clock, moments[i].after_start != 0 ? start + moments[i].after_start
+								   : end + moments[i].after_end);
+		CLEANUP(verdict)
+		struct verdict *verdict = trust_judge(trust, good.cert, TRUST_ENCRYPT, &error);
+		g_assert_no_error(error);
+		g_assert_cmpint(verdict->state, ==, moments[i].state);
+		trust_stats(trust, &stats);
+		g_assert_cmpuint(stats.hits - hits, ==, moments[i].remembered ? 1 : 0);
+	}
+	trust_free(trust);
+	changelog_stop(changelog);
 	world_down(&world);
 }
 
@@ -357,7 +377,7 @@ test_change_log(void)
 	    changelog_start(world.db, scratch_pg_settings(world.pg), &error);
 	g_assert_no_error(error);
 	CLEANUP(trust)
-	struct trust *trust = trust_new(world.db, changelog, world.clock, world.preferences, 300);
+	struct trust *trust = trust_new(world.db, changelog, world.clock, world.preferences, NULL);
 	CLEANUP(verdict)
 	struct verdict *first = trust_judge(trust, good.cert, TRUST_ENCRYPT, &error);
 	g_assert_cmpint(first->state, ==, VERDICT_VALID);
@@ -368,7 +388,7 @@ test_change_log(void)
 	g_assert_true(changelog_poll(changelog, &error));
 	/* world_ctl made the caches of the world anew: only this trust lives on. */
 	CLEANUP(trust)
-	struct trust *other = trust_new(world.db, changelog, world.clock, world.preferences, 300);
+	struct trust *other = trust_new(world.db, changelog, world.clock, world.preferences, NULL);
 	CLEANUP(verdict)
 	struct verdict *denied = trust_judge(other, good.cert, TRUST_ENCRYPT, &error);
 	g_assert_no_error(error);

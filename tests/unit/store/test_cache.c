@@ -11,6 +11,7 @@
 #define DAY 86400
 
 static struct scratch_pg *pg;
+static const struct cache_limits no_grace = { 0, 1 << 20 };
 
 static gpointer
 ref(gpointer value)
@@ -87,7 +88,7 @@ test_time(gconstpointer data)
 {
 	const struct time_row *row = data;
 	CLEANUP(clock) struct clock *clock = clock_new_fixed(row->made);
-	CLEANUP(cache) struct cache *cache = cache_new(NULL, clock, 300, 1 << 20, ref, unref);
+	CLEANUP(cache) struct cache *cache = cache_new(NULL, clock, NULL, CACHE_WHOLE, ref, unref);
 
 	put(cache, "key", 7, 100, row->expires);
 	clock_set(clock, row->asked);
@@ -105,7 +106,7 @@ static void
 test_set_back_meanwhile(void)
 {
 	CLEANUP(clock) struct clock *clock = clock_new_fixed(NOW);
-	CLEANUP(cache) struct cache *cache = cache_new(NULL, clock, 300, 1 << 20, ref, unref);
+	CLEANUP(cache) struct cache *cache = cache_new(NULL, clock, NULL, CACHE_WHOLE, ref, unref);
 	struct cache_moment began = cache_moment(cache);
 	gpointer value = value_of(1);
 
@@ -123,8 +124,9 @@ test_bounded(void)
 	static const gsize memories[] = { 1, 4096, 1 << 20, 8 << 20, 32 << 20 };
 
 	for (gsize m = 0; m < G_N_ELEMENTS(memories); m++) {
+		struct cache_limits limits = { 300, memories[m] };
 		CLEANUP(cache)
-		struct cache *cache = cache_new(NULL, NULL, 300, memories[m], ref, unref);
+		struct cache *cache = cache_new(NULL, NULL, &limits, CACHE_WHOLE, ref, unref);
 		struct cache_stats stats;
 
 		freed = 0;
@@ -143,13 +145,24 @@ test_bounded(void)
 		/* It is used, not only held free. */
 		if (memories[m] > 4096)
 			g_assert_cmpuint(stats.bytes, >, memories[m] / 10 * 9);
+		/* A reload has made it less. */
+		cache_limits_set(&limits, 300, memories[m] / 2);
+		for (int i = 0; i < 1000; i++) {
+			char key[40];
+			g_snprintf(key, sizeof(key), "user%d@example.org", i);
+			put(cache, key, i, 1, CLOCK_NEVER);
+		}
+		cache_stats(cache, &stats);
+		g_assert_cmpuint(stats.bytes, <=, memories[m] / 2);
 	}
 }
 
 static void
 test_least_recent_leaves(void)
 {
-	CLEANUP(cache) struct cache *cache = cache_new(NULL, NULL, 300, 10000, ref, unref);
+	struct cache_limits limits = { 300, 10000 };
+	CLEANUP(cache)
+	struct cache *cache = cache_new(NULL, NULL, &limits, CACHE_WHOLE, ref, unref);
 
 	for (int i = 0; i < 100; i++) {
 		char key[40];
@@ -203,7 +216,9 @@ hammer(gpointer data)
 static void
 test_threads(void)
 {
-	CLEANUP(cache) struct cache *cache = cache_new(NULL, NULL, 300, 20000, ref, unref);
+	struct cache_limits limits = { 300, 20000 };
+	CLEANUP(cache)
+	struct cache *cache = cache_new(NULL, NULL, &limits, CACHE_WHOLE, ref, unref);
 	GThread *threads[4];
 
 	for (gsize i = 0; i < G_N_ELEMENTS(threads); i++)
@@ -229,7 +244,7 @@ site_open(struct site *site)
 	site->db = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
 	site->changelog = changelog_start(site->db, scratch_pg_settings(pg), &error);
 	g_assert_no_error(error);
-	site->cache = cache_new(site->changelog, NULL, 0, 1 << 20, ref, unref);
+	site->cache = cache_new(site->changelog, NULL, &no_grace, CACHE_WHOLE, ref, unref);
 }
 
 static void
@@ -394,7 +409,7 @@ test_database_away(void)
 static void
 test_no_changelog(void)
 {
-	CLEANUP(cache) struct cache *cache = cache_new(NULL, NULL, 300, 1 << 20, ref, unref);
+	CLEANUP(cache) struct cache *cache = cache_new(NULL, NULL, NULL, CACHE_WHOLE, ref, unref);
 	g_autoptr(GArray) tags = change_tags_new();
 
 	change_tags_add(tags, CHANGE_CTL, "a");

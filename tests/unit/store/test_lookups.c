@@ -56,6 +56,8 @@ static const struct lookup {
 	const char *first, *second;
 } lookups[] = {
 	{ &certs_by_thumbprints_statement, ONE_ARRAY, "md5('t' || 7) || md5('u' || 7)", NULL },
+	{ &candidates_statement, TWO_ARRAYS, "'user7@example.com'",
+	  "md5('t' || 9) || md5('u' || 9)" },
 	{ &certs_by_emails_statement, ONE_ARRAY, "'user7@example.com'", NULL },
 	{ &certs_issuers_statement, ONE_ARRAY, "md5('s' || 7)", NULL },
 	{ &certs_by_subject_statement, TWO_TEXTS, "md5('s' || 7)", "md5('x' || 14)" },
@@ -69,8 +71,7 @@ static const struct lookup {
 	  "decode(lpad(to_hex(7), 8, '0'), 'hex')" },
 	{ &ctl_by_thumbprints_statement, ONE_ARRAY, "md5('t' || 7) || md5('u' || 7)", NULL },
 	{ &ocsp_by_certs_statement, TWO_ARRAYS, "md5('i' || 2)", "to_hex(7)" },
-	{ &preferences_by_scopes_statement, TWO_ARRAYS, "'u:user7@example.com'",
-	  "'user7@example.com'" },
+	{ &scope_rows_statement, TWO_ARRAYS, "'u:user7@example.com'", "'user7@example.com'" },
 	{ &selections_by_scopes_statement, ONE_ARRAY, "'u:user7@example.com'", NULL },
 };
 

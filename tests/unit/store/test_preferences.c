@@ -6,6 +6,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/cache.h"
 #include "store/db/changelog.h"
 #include "store/db/tx.h"
 #include "store/preferences.h"
@@ -401,6 +402,7 @@ test_cache(void)
 {
 	g_autoptr(GError) error = NULL;
 	struct db_stats before, after;
+	const struct cache_limits none = { -1, 1 << 20 };
 
 	if (scratch_pg_skip(pg))
 		return;
@@ -408,7 +410,7 @@ test_cache(void)
 	CLEANUP(db) struct db *db = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
 	CLEANUP(changelog)
 	struct changelog *changelog = changelog_start(db, scratch_pg_settings(pg), &error);
-	struct preference_cache *cache = preference_cache_new(db, changelog, '+', 300);
+	struct preference_cache *cache = preference_cache_new(db, changelog, '+', NULL);
 
 	set_value(db, "d:a.example", PREF_SIGN_MODE, "required");
 	assert_value(cache, "bob@a.example", PREF_SIGN_MODE, "required", "domain a.example");
@@ -443,7 +445,7 @@ test_cache(void)
 	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
 	g_clear_error(&error);
 	/* Beyond the grace what is remembered is no answer either. */
-	struct preference_cache *strict = preference_cache_new(db, changelog, '+', -1);
+	struct preference_cache *strict = preference_cache_new(db, changelog, '+', &none);
 	g_assert_null(preferences_resolve(strict, "x@a.example", &error));
 	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
 	preference_cache_free(strict);

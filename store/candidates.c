@@ -1,0 +1,64 @@
+/*
+ * candidates - one statement for what matches addresses and what was chosen by hand.
+ */
+#include "store/candidates.h"
+
+#include "store/db/query.h"
+#include "store/lookups.h"
+
+#define COLUMNS                                                                                    \
+	" c.thumbprint, c.der, c.spki_sha256, c.pending,"                                          \
+	" EXISTS (SELECT 1 FROM private_key k WHERE k.spki_sha256 = c.spki_sha256),"               \
+	" (SELECT t.kind || CASE WHEN t.allow_expired THEN '-expired' ELSE '' END"                 \
+	" FROM ctl_entry t WHERE t.thumbprint = c.thumbprint), c.not_before, c.not_after"
+#define NEWEST_FIRST " ORDER BY not_before DESC, not_after DESC, thumbprint"
+
+const struct statement candidates_statement = {
+	"candidates",
+	"SELECT a.email, f.* FROM unnest($1::text[]) AS a(email) CROSS JOIN LATERAL (SELECT" COLUMNS
+	" FROM certificate_email e JOIN certificate c ON c.id = e.certificate_id"
+	" WHERE e.email = a.email" NEWEST_FIRST " LIMIT 200) AS f"
+	" UNION ALL SELECT NULL," COLUMNS " FROM certificate c WHERE c.thumbprint = ANY"
+	" ($2::text[])" NEWEST_FIRST,
+};
+G_STATIC_ASSERT(CANDIDATES_MAX == 200);
+
+void
+candidate_row_free(struct candidate_row *row)
+{
+	if (row == NULL)
+		return;
+	g_free(row->email);
+	g_free(row->thumbprint);
+	g_bytes_unref(row->der);
+	g_free(row->spki_sha256);
+	g_free(row->ctl);
+	g_free(row);
+}
+
+GPtrArray *
+candidates_find(struct db *db, const char *const *email_keys, gsize emails,
+		const char *const *thumbprints, gsize n, GError **error)
+{
+	struct params *params = params_new();
+	GPtrArray *found;
+
+	params_text_array(params, email_keys, emails);
+	params_text_array(params, thumbprints, n);
+	CLEANUP(rows) struct rows *rows = db_query(db, &candidates_statement, params, error);
+	if (rows == NULL)
+		return NULL;
+	found = g_ptr_array_new_with_free_func((GDestroyNotify)candidate_row_free);
+	for (int r = 0; r < rows_count(rows); r++) {
+		struct candidate_row *row = g_new0(struct candidate_row, 1);
+		row->email = rows_is_null(rows, r, 0) ? NULL : g_strdup(rows_text(rows, r, 0));
+		row->thumbprint = g_strdup(rows_text(rows, r, 1));
+		row->der = rows_bytes(rows, r, 2);
+		row->spki_sha256 = g_strdup(rows_text(rows, r, 3));
+		row->pending = rows_bool(rows, r, 4);
+		row->has_key = rows_bool(rows, r, 5);
+		row->ctl = rows_is_null(rows, r, 6) ? NULL : g_strdup(rows_text(rows, r, 6));
+		g_ptr_array_add(found, row);
+	}
+	return found;
+}
