@@ -14,9 +14,12 @@
 #include "store/db/tx.h"
 #include "store/keys.h"
 
+/* The first ones are smaller, so that there is soon something to write. */
 #define BATCH_OBJECTS 4000
+#define BATCH_OBJECTS_FIRST 500
 #define BATCH_BYTES (12 * 1024 * 1024)
 #define WORKERS_MAX 4
+#define SETTLE_MIN 500
 /* Begun and not written: with the one that is being gathered, all there is in memory. */
 #define UNDER_WAY_MAX 3
 
@@ -53,6 +56,8 @@ struct import_bulk {
 	GAsyncQueue *scanners;
 	GMutex lock; /* of batch.parsed */
 	GCond parsed;
+	guint64 added;
+	guint batch_objects; /* how many the one that is being gathered may have */
 	gboolean failed;
 };
 
@@ -290,6 +295,7 @@ report_object(struct import_bulk *bulk, const struct object *object, GHashTable 
 		item.note = object->why;
 	} else {
 		item.outcome = object->is_new ? IMPORT_NEW : IMPORT_PRESENT;
+		bulk->added += object->is_new ? 1 : 0;
 		if (object->row->is_ca && object->row->self_signed)
 			item.note = (char *)"not trusted as a root; for that: postseal root import";
 		else if (g_hash_table_contains(held, object->row->spki_sha256))
@@ -329,6 +335,7 @@ begin_batch(struct import_bulk *bulk, GError **error)
 	if (batch->objects->len == 0)
 		return TRUE;
 	bulk->gathering = batch_new();
+	bulk->batch_objects = MIN(bulk->batch_objects * 2, BATCH_OBJECTS);
 	g_queue_push_tail(&bulk->under_way, batch);
 	g_thread_pool_push(bulk->workers, batch, NULL);
 	while (g_queue_get_length(&bulk->under_way) > UNDER_WAY_MAX)
@@ -351,7 +358,8 @@ add_object(struct import_bulk *bulk, struct file *file, GBytes *bytes,
 		object->block = *block;
 	g_ptr_array_add(bulk->gathering->objects, object);
 	bulk->gathering->bytes += block != NULL ? block->length : g_bytes_get_size(bytes);
-	if (bulk->gathering->objects->len < BATCH_OBJECTS && bulk->gathering->bytes < BATCH_BYTES)
+	if (bulk->gathering->objects->len < bulk->batch_objects &&
+	    bulk->gathering->bytes < BATCH_BYTES)
 		return TRUE;
 	return begin_batch(bulk, error);
 }
@@ -428,6 +436,9 @@ import_bulk_finish(struct import_bulk *bulk, GError **error)
 	while (!g_queue_is_empty(&bulk->under_way))
 		if (!finish_oldest(bulk, error))
 			return FALSE;
+	if (bulk->added >= SETTLE_MIN)
+		certs_insert_settle(bulk->db);
+	bulk->added = 0;
 	return TRUE;
 }
 
@@ -443,6 +454,7 @@ import_bulk_new(struct db *db, const struct import_options *options, import_bulk
 	bulk->func = func;
 	bulk->data = data;
 	bulk->gathering = batch_new();
+	bulk->batch_objects = BATCH_OBJECTS_FIRST;
 	g_queue_init(&bulk->under_way);
 	g_mutex_init(&bulk->lock);
 	g_cond_init(&bulk->parsed);

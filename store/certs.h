@@ -68,6 +68,9 @@ gboolean certs_insert(struct tx *tx, const struct cert_row *row, gboolean *is_ne
  * at the same moment: then the transaction is run again. */
 gboolean certs_insert_many(struct tx *tx, struct cert_row *const *rows, gsize n, gboolean *is_new,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* After many of these: brings the indexes for searches up to date, which else the next single row
+ * would have to pay for. */
+void certs_insert_settle(struct db *db);
 /* Tells caches of a row that came, left or changed; looks at thumbprint, subject_key, is_ca and
  * emails. The functions here do it themselves: for who writes rows in another way. */
 void certs_changed(struct tx *tx, const struct cert_row *row);

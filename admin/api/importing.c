@@ -7,7 +7,12 @@
 #include "milter/gateway.h"
 #include "pki/crypto/bundle.h"
 #include "pki/import.h"
+#include "pki/import_bulk.h"
 #include "store/base/error.h"
+
+/* From here on certificates go in by batches, parsed by several threads. */
+#define BULK_FILES 20
+#define BULK_BYTES (256 * 1024)
 
 struct batch {
 	struct call *call;
@@ -17,6 +22,9 @@ struct batch {
 	json_t *items;
 	guint added, present, rejected;
 	GString *changed; /* ids of what is new, for the audit row */
+	gboolean brief;   /* no lines for what was not rejected */
+	struct import_options bulk_options;
+	struct import_bulk *bulk; /* NULL: not begun */
 };
 
 static void
@@ -42,20 +50,55 @@ add_rejected(struct batch *batch, const char *file, const char *kind, const char
 }
 
 static void
-add_report(struct batch *batch, const char *file, const struct import_report *report)
+add_item(const char *file, const struct import_item *item, gpointer data)
 {
-	for (guint i = 0; i < report->items->len; i++) {
-		const struct import_item *item = g_ptr_array_index(report->items, i);
+	struct batch *batch = data;
 
+	if (!batch->brief || item->outcome == IMPORT_REJECTED)
 		add_line(batch, file, import_kind_name(item->kind),
 			 import_outcome_name(item->outcome), item->subject, item->note, item->id);
-		if (item->outcome == IMPORT_NEW && item->id != NULL && batch->changed->len < 4096)
-			g_string_append_printf(batch->changed, "%s%s",
-					       batch->changed->len > 0 ? " " : "", item->id);
-	}
-	batch->added += report->added;
-	batch->present += report->present;
-	batch->rejected += report->rejected;
+	if (item->outcome == IMPORT_NEW && item->id != NULL && batch->changed->len < 4096)
+		g_string_append_printf(batch->changed, "%s%s", batch->changed->len > 0 ? " " : "",
+				       item->id);
+	batch->added += item->outcome == IMPORT_NEW ? 1 : 0;
+	batch->present += item->outcome == IMPORT_PRESENT ? 1 : 0;
+	batch->rejected += item->outcome == IMPORT_REJECTED ? 1 : 0;
+}
+
+static void
+add_report(struct batch *batch, const char *file, const struct import_report *report)
+{
+	for (guint i = 0; i < report->items->len; i++)
+		add_item(file, g_ptr_array_index(report->items, i), batch);
+}
+
+/* Many certificates and nothing else: they need no look at what else the file may hold. */
+static gboolean
+is_bulk(const struct batch *batch, GBytes *bytes)
+{
+	return batch->mode == IMPORTING_STORE &&
+	       (call_file_count(batch->call, "files") >= BULK_FILES ||
+		g_bytes_get_size(bytes) >= BULK_BYTES) &&
+	       import_bulk_fits(bytes);
+}
+
+static gboolean
+add_bulk(struct batch *batch, GBytes *bytes, const char *file, GError **error)
+{
+	if (batch->bulk == NULL)
+		batch->bulk = import_bulk_new(batch->call->gateway->db, &batch->bulk_options,
+					      add_item, batch);
+	return import_bulk_add(batch->bulk, bytes, file, error);
+}
+
+/* Lines come in the order of the files. */
+static gboolean
+finish_bulk(struct batch *batch, GError **error)
+{
+	gboolean good = batch->bulk == NULL || import_bulk_finish(batch->bulk, error);
+
+	g_clear_pointer(&batch->bulk, import_bulk_free);
+	return good;
 }
 
 /* What of the file may come in by this command; NULL: all of it. FALSE: nothing. */
@@ -138,9 +181,13 @@ import_file(struct batch *batch, GBytes *bytes, const char *file, GError **error
 		    batch->mode == IMPORTING_WITH_ROOTS || batch->mode == IMPORTING_ROOTS_ONLY,
 		.root_source = batch->root_source,
 	};
+
+	if (is_bulk(batch, bytes))
+		return add_bulk(batch, bytes, file, error);
+	if (!finish_bulk(batch, error))
+		return FALSE;
 	CLEANUP(bundle)
 	struct bundle *bundle = bundle_read(bytes, file, batch->password, &problem);
-
 	if (bundle == NULL) {
 		/* The text begins with the name of the file, which has a column of its own. */
 		const char *why = g_str_has_prefix(problem->message, file) &&
@@ -194,11 +241,14 @@ batch_start(struct batch *batch, struct call *call, enum importing_mode mode,
 	batch->password = call_password(call, "password");
 	batch->items = json_array();
 	batch->changed = g_string_new(NULL);
+	batch->brief =
+	    operation_argument(call->operation, "brief") != NULL && call_flag(call, "brief");
 }
 
 static void
 batch_clear(struct batch *batch)
 {
+	import_bulk_free(batch->bulk);
 	secret_unref(batch->password);
 	json_decref(batch->items);
 	g_string_free(batch->changed, TRUE);
@@ -211,7 +261,7 @@ fail_single(const struct batch *batch, GError **error)
 	const json_t *item = json_array_get(batch->items, 0);
 
 	if (json_array_size(batch->items) != 1 || batch->rejected != 1 ||
-	    call_file_count(batch->call, "files") != 1)
+	    batch->added + batch->present > 0 || call_file_count(batch->call, "files") != 1)
 		return FALSE;
 	fail(error, PS_ERROR_INVALID, "%s: %s", json_string_value(json_object_get(item, "file")),
 	     json_string_value(json_object_get(item, "note")));
@@ -233,7 +283,7 @@ importing_run(struct call *call, enum importing_mode mode, GError **error)
 
 		good = bytes != NULL && import_file(&batch, bytes, name, error);
 	}
-	if (good && !fail_single(&batch, error))
+	if (good && finish_bulk(&batch, error) && !fail_single(&batch, error))
 		answer = batch_answer(&batch, error);
 	batch_clear(&batch);
 	return answer;
@@ -247,7 +297,7 @@ importing_bytes(struct call *call, enum importing_mode mode, GBytes *bytes, cons
 	json_t *answer = NULL;
 
 	batch_start(&batch, call, mode, root_source);
-	if (import_file(&batch, bytes, name, error))
+	if (import_file(&batch, bytes, name, error) && finish_bulk(&batch, error))
 		answer = batch_answer(&batch, error);
 	batch_clear(&batch);
 	return answer;

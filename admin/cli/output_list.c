@@ -231,8 +231,16 @@ output_list_page(struct output_list *list, const json_t *items, GString *out)
 }
 
 void
-output_list_end(struct output_list *list, GString *out)
+output_list_end(struct output_list *list, const json_t *total, GString *out)
 {
-	if (list->format == OUTPUT_JSON)
-		g_string_append(out, "\n]}\n");
+	if (list->format != OUTPUT_JSON)
+		return;
+	g_string_append(out, "\n]");
+	if (total != NULL) {
+		char *text = json_dumps(total, 0);
+
+		g_string_append_printf(out, ", \"total\": %s", text);
+		json_memory_free(text);
+	}
+	g_string_append(out, "}\n");
 }

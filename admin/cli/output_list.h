@@ -20,7 +20,8 @@ struct output_list *output_list_new(const char *columns, enum output_format form
 				    enum output_colour colour);
 void output_list_free(struct output_list *list);
 void output_list_page(struct output_list *list, const json_t *items, GString *out);
-void output_list_end(struct output_list *list, GString *out);
+/* total: of all pages, for JSON; NULL: none. */
+void output_list_end(struct output_list *list, const json_t *total, GString *out);
 
 DEFINE_CLEANUP(output_list, output_list_free)
 

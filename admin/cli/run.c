@@ -13,13 +13,11 @@
 #include "admin/cli/explain_text.h"
 #include "admin/cli/output.h"
 #include "admin/cli/output_list.h"
+#include "admin/cli/run_internal.h"
 #include "admin/cli/upload.h"
 #include "store/base/error.h"
 #include "store/base/printable.h"
 
-/* Below the daemon's limit on requests, base64 included. */
-#define PIECE_MAX_BYTES (16 * 1024 * 1024)
-#define PIECE_FILES_MAX 500
 /* Large enough to be quick, small enough for an answer within seconds. */
 #define PAGE_ROWS 500
 
@@ -133,8 +131,8 @@ add_single_files(const struct command_line *line, json_t *arguments, GError **er
 
 /* --- calls --- */
 
-static void
-fail_run(struct client_answer *answer, const GError *problem)
+void
+run_fail(struct client_answer *answer, const GError *problem)
 {
 	answer->problem = g_strdup(problem->message);
 	answer->exit_status = (enum client_exit)error_exit_status(problem);
@@ -154,9 +152,9 @@ confirmed(const struct client_answer *answer)
 	return fgets(reply, sizeof reply, stdin) != NULL && (reply[0] == 'y' || reply[0] == 'Y');
 }
 
-static void
-call_once(struct client *client, const struct command_line *line, json_t *arguments,
-	  struct client_answer *answer)
+void
+run_once(struct client *client, const struct command_line *line, json_t *arguments,
+	 struct client_answer *answer)
 {
 	client_call(client, line->operation, arguments, answer);
 	if (answer->document == NULL || json_object_get(answer->document, "confirm") == NULL)
@@ -176,95 +174,6 @@ call_once(struct client *client, const struct command_line *line, json_t *argume
 	client_call(client, line->operation, arguments, answer);
 }
 
-/* Joins the answer of a further piece: items are appended, totals added. */
-static void
-join_answers(struct client_answer *whole, struct client_answer *piece)
-{
-	json_t *total = json_object_get(whole->document, "total");
-	const char *name;
-	json_t *value;
-
-	if (whole->document == NULL) {
-		*whole = *piece;
-		memset(piece, 0, sizeof *piece);
-		return;
-	}
-	json_array_extend(json_object_get(whole->document, "items"),
-			  json_object_get(piece->document, "items"));
-	json_object_foreach(json_object_get(piece->document, "total"), name, value)
-	{
-		json_int_t sum =
-		    json_integer_value(json_object_get(total, name)) + json_integer_value(value);
-		json_object_set_new(total, name, json_integer(sum));
-	}
-	whole->exit_status = MAX(whole->exit_status, piece->exit_status);
-	client_answer_clear(piece);
-}
-
-/* Takes files from paths until the piece is full; *next is where to go on. */
-static json_t *
-next_piece(GStrv paths, gsize *next, gsize named, GError **error)
-{
-	json_t *files = json_array();
-	gsize bytes = 0;
-
-	while (paths[*next] != NULL && bytes < PIECE_MAX_BYTES &&
-	       json_array_size(files) < PIECE_FILES_MAX) {
-		g_autoptr(GError) problem = NULL;
-		json_t *file = upload_file(paths[*next], &problem);
-
-		(*next)++;
-		if (file == NULL && named == 1) {
-			g_propagate_error(error, g_steal_pointer(&problem));
-			json_decref(files);
-			return NULL;
-		}
-		if (file == NULL) {
-			fprintf(stderr, "postseal: skipped: %s\n", problem->message);
-			continue;
-		}
-		bytes += json_string_length(json_object_get(file, "content"));
-		json_array_append_new(files, file);
-	}
-	return files;
-}
-
-static void
-call_with_files(struct client *client, const struct command_line *line,
-		const struct argument *argument, json_t *arguments, struct client_answer *answer)
-{
-	g_autofree const char **named = command_line_texts(line, argument->name);
-	g_autoptr(GError) problem = NULL;
-	g_auto(GStrv) paths = upload_expand(named, &problem);
-	struct progress progress;
-	gsize next = 0;
-
-	if (paths == NULL) {
-		fail_run(answer, problem);
-		return;
-	}
-	progress_start(&progress);
-	do {
-		struct client_answer piece = { 0 };
-		json_t *files = next_piece(paths, &next, g_strv_length(paths), &problem);
-
-		if (files == NULL) {
-			fail_run(answer, problem);
-			break;
-		}
-		json_object_set_new(arguments, argument->name, files);
-		call_once(client, line, arguments, &piece);
-		if (piece.problem != NULL) {
-			client_answer_clear(answer);
-			*answer = piece;
-			break;
-		}
-		join_answers(answer, &piece);
-		progress_show(&progress, "sent", next, g_strv_length(paths));
-	} while (paths[next] != NULL);
-	progress_end(&progress);
-}
-
 void
 run_call(struct client *client, const struct command_line *line, struct client_answer *answer)
 {
@@ -278,11 +187,11 @@ run_call(struct client *client, const struct command_line *line, struct client_a
 			files = a;
 	if (arguments == NULL || !add_passwords(line, arguments, &problem) ||
 	    !add_single_files(line, arguments, &problem))
-		fail_run(answer, problem);
+		run_fail(answer, problem);
 	else if (files != NULL)
-		call_with_files(client, line, files, arguments, answer);
+		run_with_files(client, line, files, arguments, answer);
 	else
-		call_once(client, line, arguments, answer);
+		run_once(client, line, arguments, answer);
 	json_decref(arguments);
 }
 
@@ -295,8 +204,8 @@ run_wants_all(const struct command_line *line)
 	       operation_argument(line->operation, "all") != NULL && command_line_flag(line, "all");
 }
 
-static gboolean
-print_text(GString *text)
+gboolean
+run_print_text(GString *text)
 {
 	gboolean printed = fputs(text->str, stdout) >= 0 && fflush(stdout) == 0;
 
@@ -319,8 +228,8 @@ next_page(struct client *client, const struct command_line *line, json_t *argume
 	if (next != NULL)
 		json_object_set_new(arguments, "after", json_string(next));
 	else
-		output_list_end(list, text);
-	if (!print_text(text)) {
+		output_list_end(list, NULL, text);
+	if (!run_print_text(text)) {
 		answer->problem = g_strdup_printf("standard output: %s", g_strerror(errno));
 		answer->exit_status = CLIENT_EXIT_FAILED;
 		return FALSE;
@@ -342,7 +251,7 @@ run_all(struct client *client, const struct command_line *line, struct client_an
 
 	memset(answer, 0, sizeof *answer);
 	if (arguments == NULL) {
-		fail_run(answer, problem);
+		run_fail(answer, problem);
 		return;
 	}
 	json_object_del(arguments, "all");
@@ -400,8 +309,8 @@ write_files(const json_t *files, const char *output, GError **error)
 	return TRUE;
 }
 
-static void
-print_total(const json_t *total)
+void
+run_print_total(const json_t *total)
 {
 	GString *out = g_string_new(NULL);
 	const char *name;
@@ -471,7 +380,7 @@ run_print(const struct command_line *line, const json_t *answer, GError **error)
 		return fail_false(error, PS_ERROR_TEMPORARY, "standard output: %s",
 				  g_strerror(errno));
 	if (line->format == OUTPUT_TABLE && json_is_object(total))
-		print_total(total);
+		run_print_total(total);
 	if (line->format == OUTPUT_TABLE && next != NULL)
 		fprintf(stderr, "there are more: --after %s\n", next);
 	return TRUE;

@@ -47,8 +47,8 @@ make_share(gpointer data)
 	return NULL;
 }
 
-static void
-put_pem(GByteArray *pem, GBytes *der)
+void
+bench_put_pem(GByteArray *pem, GBytes *der)
 {
 	static const char begin[] = "-----BEGIN CERTIFICATE-----\n";
 	static const char end[] = "-----END CERTIFICATE-----\n";
@@ -96,7 +96,7 @@ slice_make(struct slice *slice, const struct store_sample *sample, guint first, 
 		g_thread_join(makers[i]);
 	for (guint i = 0; i < count; i++) {
 		g_ptr_array_add(slice->rows, row_of(scanner, slice->ders[i]));
-		put_pem(slice->pem, slice->ders[i]);
+		bench_put_pem(slice->pem, slice->ders[i]);
 		g_bytes_unref(slice->ders[i]);
 	}
 	g_free(slice->ders);

@@ -184,11 +184,11 @@ encrypt(struct gateway *gateway, const struct mailaddr *address)
 	buffer_sink_clear(&out);
 }
 
-/* The same people twice: nobody knows them the first time. Not those of the look-ups before. */
+/* The same people twice: nobody knows them the first time, as selections went to others. */
 static void
 encryption(struct gateway *gateway, guint addresses)
 {
-	guint first = MIN(COLD_MAX, addresses / 2) * 2, count = MIN(ENCRYPT_MAX, addresses / 4);
+	guint first = MIN(COLD_MAX, addresses / 2), count = MIN(ENCRYPT_MAX, addresses / 2);
 	double took[2];
 
 	for (guint round = 0; round < 2; round++) {

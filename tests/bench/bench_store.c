@@ -2,11 +2,13 @@
  * bench_store - a store of a million certificates on a scratch PostgreSQL of its own.
  *
  *     bench_store [--certs N] [--crl N] [--folder DIR]
+ *     bench_store [--certs N] --pem FILE     writes the certificates alone
  *
  * Prints a line of JSON a figure. tests/bench/run --store makes a table of them.
  */
 #include "tests/bench/bench_store.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,17 +111,40 @@ node(char **words, guint addresses)
 	return bench_node(settings, addresses);
 }
 
+static int
+write_pem(const char *path, guint certs)
+{
+	struct store_sample *sample = store_sample_new(MAX(certs / 10, 1));
+	FILE *out = fopen(path, "we");
+	gboolean good = out != NULL;
+
+	for (guint i = 0; good && i < certs; i++) {
+		g_autoptr(GBytes) der = store_sample_cert(sample, i);
+		g_autoptr(GByteArray) pem = g_byte_array_new();
+
+		bench_put_pem(pem, der);
+		good = fwrite(pem->data, 1, pem->len, out) == pem->len;
+	}
+	good = (out == NULL || fclose(out) == 0) && good;
+	store_sample_free(sample);
+	if (!good)
+		fprintf(stderr, "bench_store: %s: %s\n", path, g_strerror(errno));
+	return good ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
 	gint certs = 50000, crl = 50000, as_node = 0;
 	g_autofree char *folder = NULL;
+	g_autofree char *pem = NULL;
 	g_auto(GStrv) rest = NULL;
 	g_autoptr(GError) error = NULL;
 	GOptionEntry entries[] = {
 		{ "certs", 0, 0, G_OPTION_ARG_INT, &certs, "certificates in the store", "N" },
 		{ "crl", 0, 0, G_OPTION_ARG_INT, &crl, "entries of the revocation list", "N" },
 		{ "folder", 0, 0, G_OPTION_ARG_FILENAME, &folder, "for the database", "DIR" },
+		{ "pem", 0, 0, G_OPTION_ARG_FILENAME, &pem, "only write the sample", "FILE" },
 		{ "node", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &as_node, NULL, NULL },
 		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &rest, NULL, NULL },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -127,13 +152,16 @@ main(int argc, char **argv)
 	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
 
 	g_option_context_add_main_entries(context, entries, NULL);
-	if (!g_option_context_parse(context, &argc, &argv, &error) || certs < 1000) {
+	if (!g_option_context_parse(context, &argc, &argv, &error) ||
+	    certs < (pem != NULL ? 1 : 1000)) {
 		fprintf(stderr, "bench_store: %s\n",
 			error != NULL ? error->message : "at least 1,000 certificates");
 		return 2;
 	}
 	if (as_node > 0)
 		return node(rest, (guint)as_node);
+	if (pem != NULL)
+		return write_pem(pem, (guint)certs);
 
 	struct bench bench = { .certs = (guint)certs,
 			       .addresses = (guint)certs / 10,

@@ -28,6 +28,7 @@ void bench_row(const char *name, double value, const char *unit);
 double bench_seconds(void); /* monotonic */
 /* q of 0..1 of values, which are sorted by this. */
 double bench_quantile(GArray *doubles, double q);
+void bench_put_pem(GByteArray *pem, GBytes *der);
 /* bench_import.c: both tables filled in turns. */
 void bench_import(struct bench *bench);
 /* bench_node.c: what a filter does with it, in a process of its own. */

@@ -62,3 +62,6 @@ tests_unit_pki_test_directory_SOURCES = %D%/test_directory.c $(STORE_FIXTURE)
 tests_unit_pki_test_directory_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 tests_unit_pki_test_pending_SOURCES = %D%/test_pending.c $(STORE_FIXTURE)
 tests_unit_pki_test_pending_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_import_bulk
+tests_unit_pki_test_import_bulk_SOURCES = %D%/test_import_bulk.c $(STORE_FIXTURE)
+tests_unit_pki_test_import_bulk_LDADD = $(TEST_LIBS) $(PKI_LIBS)
