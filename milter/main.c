@@ -28,6 +28,7 @@
 #include "milter/session.h"
 #include "milter/status.h"
 #include "pki/harvest.h"
+#include "pki/pending.h"
 #include "pki/select.h"
 #include "pki/trust.h"
 #include "store/audit.h"
@@ -344,6 +345,20 @@ prepare_listening(struct program *program, const struct settings *settings)
 }
 
 static gboolean
+start_harvest(struct program *program, GError **error)
+{
+	const struct pending_judge judge = {
+		.db = program->gateway->db,
+		.clock = program->gateway->clock,
+		.trust = program->gateway->trust,
+		.preferences = program->gateway->preferences,
+	};
+
+	program->harvest = harvest_start(&judge, error);
+	return program->harvest != NULL;
+}
+
+static gboolean
 start(struct program *program, GError **error)
 {
 	struct settings *settings = settings_load(program->config, error);
@@ -369,9 +384,7 @@ start(struct program *program, GError **error)
 		return FALSE;
 	program->outbound = outbound_new();
 	program->report = report_new(program->gateway, program->status, program->audit);
-	program->harvest = harvest_start(program->gateway->db, program->gateway->trust,
-					 program->gateway->preferences, error);
-	if (program->harvest == NULL)
+	if (!start_harvest(program, error))
 		return FALSE;
 	program->process = (struct process){ program->gateway, program->outbound, program->report,
 					     program->harvest };

@@ -6,7 +6,6 @@
 #include "pki/crypto/cert.h"
 #include "pki/import.h"
 #include "pki/pending.h"
-#include "pki/trust.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
@@ -25,9 +24,7 @@ struct note {
 };
 
 struct harvest {
-	struct db *db;
-	struct trust *trust;
-	struct preference_cache *preferences;
+	struct pending_judge judge; /* S1 */
 	GThread *thread;
 	GMutex lock;
 	GCond changed;
@@ -115,7 +112,7 @@ harvest_offer(struct harvest *harvest, struct cert *cert, const struct mailaddr 
 void
 harvest_used(struct harvest *harvest, const struct cert *cert)
 {
-	gint64 today = clock_now(clock_system()) / DAY_SECONDS;
+	gint64 today = clock_now(harvest->judge.clock) / DAY_SECONDS;
 
 	g_mutex_lock(&harvest->lock);
 	if (today != harvest->today)
@@ -131,20 +128,17 @@ harvest_used(struct harvest *harvest, const struct cert *cert)
 static gboolean
 take(struct harvest *harvest, const struct note *note, GError **error)
 {
-	const struct pending_judge judge = { harvest->db, clock_system(), harvest->trust,
-					     harvest->preferences };
 	CLEANUP(cert_row) struct cert_row *row = cert_row_from(note->cert);
+	g_autofree char *why = NULL;
 	enum harvest_outcome outcome;
 
-	if (!pending_judge(&judge, note->cert, &row->pending, NULL, error))
-		return FALSE;
-
-	if (!harvests_add(harvest->db, row, note->sender, &outcome, error))
+	if (!pending_judge(&harvest->judge, note->cert, &row->pending, &why, error) ||
+	    !harvests_add(harvest->judge.db, row, note->sender, &outcome, error))
 		return FALSE;
 	if (outcome == HARVEST_NEW)
 		log_info("certificate taken from signed mail", "sender", note->sender, "subject",
-			 row->subject, "thumbprint", row->thumbprint, "pending",
-			 row->pending ? "yes" : "no");
+			 row->subject, "thumbprint", row->thumbprint, "waits",
+			 row->pending ? why : "no");
 	g_mutex_lock(&harvest->lock);
 	harvest->stats.taken += outcome == HARVEST_NEW;
 	harvest->stats.known += outcome == HARVEST_PRESENT;
@@ -169,7 +163,7 @@ write_batch(struct harvest *harvest, GPtrArray *batch, GError **error)
 			return FALSE;
 	}
 	return used->len == 0 ||
-	       harvests_used(harvest->db, (const char *const *)used->pdata, used->len, error);
+	       harvests_used(harvest->judge.db, (const char *const *)used->pdata, used->len, error);
 }
 
 static void
@@ -212,14 +206,11 @@ writer(gpointer data)
 }
 
 struct harvest *
-harvest_start(struct db *db, struct trust *trust, struct preference_cache *preferences,
-	      GError **error)
+harvest_start(const struct pending_judge *judge, GError **error)
 {
 	struct harvest *harvest = g_new0(struct harvest, 1);
 
-	harvest->db = db;
-	harvest->trust = trust;
-	harvest->preferences = preferences;
+	harvest->judge = *judge;
 	g_mutex_init(&harvest->lock);
 	g_cond_init(&harvest->changed);
 	g_queue_init(&harvest->queue);

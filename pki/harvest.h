@@ -15,10 +15,8 @@
 #include "store/base/mailaddr.h"
 
 struct cert;
-struct db;
 struct harvest;
-struct preference_cache;
-struct trust;
+struct pending_judge;
 
 #define HARVEST_DER_MAX_BYTES 16384
 #define HARVEST_EMAILS_MAX 20
@@ -31,9 +29,8 @@ struct harvest_stats {
 	guint64 dropped; /* no room in the queue, or no database */
 };
 
-/* Arguments stay the caller's and live longer. */
-struct harvest *harvest_start(struct db *db, struct trust *trust,
-			      struct preference_cache *preferences,
+/* What judge names stays the caller's and lives longer. */
+struct harvest *harvest_start(const struct pending_judge *judge,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void harvest_stop(struct harvest *harvest); /* drops what waits; NULL is fine */
 

@@ -137,6 +137,20 @@ def main():
             site.prefer(ALICE, harvest="on")
         tap.case("nothing where the recipient has harvest off", refused, site, switched_off, f"quiet@{PARTNER}")
 
+        def new_key():
+            """Another CA's certificate for a known address waits; a renewal under the same CA does not."""
+            other = Authority(site.folder, "Other Good CA")
+            site.cli("root", "import", other.cert)
+            cert, key = other.issue("bob", BOB)
+            receive(site, other.signed(BOB, cert, key))
+            pending = wait_until("the certificate that waits", lambda: site.json("cert", "list", "--pending")["items"])
+            require(len(pending) == 1 and pending[0]["issuer"].endswith("Other Good CA"), f"pending: {pending}")
+            cert, key = good.issue("bob2", BOB)
+            receive(site, good.signed(BOB, cert, key))
+            wait_until("the renewal", lambda: len(known(site, BOB)) == 3)
+            require(len(site.json("cert", "list", "--pending")["items"]) == 1, "the renewal under the same CA waits, too")
+        tap.case("a new key from another CA waits, a renewal does not", new_key)
+
         def too_many():
             address = f"busy@{PARTNER}"
             for number in range(7):
