@@ -1,4 +1,5 @@
 # Tests of certificates, trust and selection.
+include %D%/paths.mk
 CERT_FIXTURE = %D%/cert_fixture.c %D%/cert_fixture.h
 check_PROGRAMS += tests/unit/pki/test_cert tests/unit/pki/test_seal
 tests_unit_pki_test_cert_SOURCES = %D%/test_cert.c $(CERT_FIXTURE)
