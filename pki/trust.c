@@ -7,6 +7,7 @@
 
 #include "pki/above.h"
 #include "pki/cert_cache.h"
+#include "pki/crl_load.h"
 #include "pki/crypto/chain.h"
 #include "pki/crypto/sentences.h"
 #include "pki/judge.h"
@@ -346,6 +347,13 @@ take_question(struct chain_options *options, const struct trust_question *questi
 	options->allow_legacy = question->allow_legacy;
 }
 
+/* Else somebody looks back. */
+static gboolean
+is_present(const struct judgement *judgement)
+{
+	return ABS(judgement->at - clock_now(judgement->trust->clock)) <= 60;
+}
+
 static struct verdict *
 judge(struct judgement *judgement, GError **error)
 {
@@ -359,6 +367,7 @@ judge(struct judgement *judgement, GError **error)
 		.revocation = judgement->mode,
 		.strict_issuers = judgement->above->own,
 		.crl_grace = REVOCATION_GRACE_SECONDS,
+		.crl_early = is_present(judgement) ? CRL_EARLY_SECONDS : 0,
 	};
 	if (judgement->question != NULL)
 		take_question(&options, judgement->question);

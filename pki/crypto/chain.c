@@ -295,6 +295,7 @@ ask(struct judgement *judgement, GPtrArray *path, guint index, struct asked *ask
 		.signers = asked != NULL ? judgement->signers : NULL,
 		.at = options->at,
 		.grace = is_required(options, issuer) ? 0 : options->crl_grace,
+		.early = options->crl_early,
 		.signer_path = signer_path,
 		.data = judgement,
 		.steps = &judgement->report->work.list_steps,

@@ -52,7 +52,9 @@ struct chain_options {
 	enum chain_revocation revocation;
 	/* Thumbprints of issuers whose certificates need REQUIRED all the same, or NULL. */
 	GHashTable *strict_issuers;
-	gint64 crl_grace;            /* IF_AVAILABLE: seconds that a CRL counts past nextUpdate */
+	gint64 crl_grace; /* IF_AVAILABLE: seconds that a CRL counts past nextUpdate */
+	gint64 crl_early; /* seconds that it counts before thisUpdate, see crl_check; 0: looking
+			     back */
 	const char *const *policies; /* user-initial-policy-set as OIDs; NULL is anyPolicy */
 	gboolean explicit_policy;
 	gboolean inhibit_policy_mapping;

@@ -163,10 +163,17 @@ plus_grace(gint64 time, gint64 grace)
 	return time == CLOCK_NEVER ? CLOCK_NEVER : time + grace;
 }
 
+/* Of a time after the one that is asked about. */
+static gboolean
+is_ahead(const struct state *state, const struct crl *crl)
+{
+	return state->check->early == 0 && crl_this_update(crl) > state->check->at;
+}
+
 static gboolean
 is_current(const struct state *state, const struct crl *crl)
 {
-	return crl_this_update(crl) <= state->check->at &&
+	return crl_this_update(crl) <= state->check->at + state->check->early &&
 	       plus_grace(crl_next_update(crl), state->check->grace) >= state->check->at;
 }
 
@@ -226,23 +233,25 @@ is_believed(const struct state *state, const struct crl *crl)
 	return FALSE;
 }
 
+/* A newer delta of the same issuer and scope. */
+static gboolean
+is_delta_of(const struct crl *base, const struct crl *delta)
+{
+	const char *base_number = crl_number(base), *delta_number = crl_number(delta);
+
+	return (crl_scope(delta) & CRL_SCOPE_DELTA) != 0 && base_number != NULL &&
+	       delta_number != NULL && strcmp(crl_issuer_key(base), crl_issuer_key(delta)) == 0 &&
+	       strcmp(crl_scope_digest(base), crl_scope_digest(delta)) == 0 &&
+	       g_strcmp0(crl_aki(base), crl_aki(delta)) == 0 &&
+	       crl_number_compare(base_number, delta_number) < 0;
+}
+
 /* 6.3.3 (c): a delta list that goes with this complete one. */
 static gboolean
 delta_fits(const struct crl *base, const struct crl *delta)
 {
-	const char *base_number = crl_number(base), *delta_base = crl_base_number(delta);
-	const char *delta_number = crl_number(delta);
-
-	if ((crl_scope(delta) & CRL_SCOPE_DELTA) == 0 || base_number == NULL ||
-	    delta_number == NULL || strcmp(crl_issuer_key(base), crl_issuer_key(delta)) != 0 ||
-	    strcmp(crl_scope_digest(base), crl_scope_digest(delta)) != 0 ||
-	    g_strcmp0(crl_aki(base), crl_aki(delta)) != 0)
-		return FALSE;
-	/* Hex without leading zeros: longer is larger. */
-	gsize a = strlen(base_number), b = strlen(delta_base), c = strlen(delta_number);
-	gboolean reaches = a != b ? a > b : strcmp(base_number, delta_base) >= 0;
-	gboolean newer = a != c ? a < c : strcmp(base_number, delta_number) < 0;
-	return reaches && newer;
+	return is_delta_of(base, delta) &&
+	       crl_number_compare(crl_number(base), crl_base_number(delta)) >= 0;
 }
 
 /* The newest delta for a list that may be used now, or NULL. */
@@ -270,6 +279,22 @@ is_listed(const struct state *state, const struct crl *crl, struct crl_item *ite
 	return crl_find(crl, cert_issuer_key(state->cert), cert_serial_hex(state->cert), item);
 }
 
+/* A delta that has more to say than this list, whatever its base and dates: whom it names is
+ * revoked (T6). */
+static gboolean
+is_named_by_delta(const struct state *state, const struct crl *base, struct crl_item *item)
+{
+	for (guint i = 0; i < state->check->crls->len && !is_too_much(state); i++) {
+		const struct crl *delta = state->check->crls->pdata[i];
+
+		if (is_delta_of(base, delta) && !is_ahead(state, delta) &&
+		    is_listed(state, delta, item) && item->reason != REVOCATION_REMOVE_FROM_CRL &&
+		    is_believed(state, delta))
+			return TRUE;
+	}
+	return FALSE;
+}
+
 /* 6.3.3 (d) to (l) for one complete list through one point. */
 static void
 use_list(struct state *state, const struct crl *crl, const struct point *point)
@@ -279,9 +304,15 @@ use_list(struct state *state, const struct crl *crl, const struct point *point)
 	gboolean listed, current = is_current(state, crl);
 
 	if ((crl_scope(crl) & CRL_SCOPE_DELTA) != 0 || !covers(state, crl, point) ||
-	    (reasons & ~state->covered) == 0 || crl_this_update(crl) > state->check->at)
+	    is_ahead(state, crl))
 		return;
 	listed = is_listed(state, crl, &item);
+	gboolean named = !listed && is_named_by_delta(state, crl, &item);
+	listed |= named;
+	/* Where another list has answered already (a CA with a new key has two) only its word that
+	 * somebody is revoked is of interest. */
+	if (!listed && (reasons & ~state->covered) == 0)
+		return;
 	/* A list that is out of date still says who was revoked: that is for ever (T6). */
 	if ((!current || crl_has_unknown_critical(crl)) && !listed)
 		return;
@@ -290,8 +321,11 @@ use_list(struct state *state, const struct crl *crl, const struct point *point)
 	const struct crl *delta = find_delta(state, crl);
 	struct crl_item change;
 	if (delta != NULL && is_listed(state, delta, &change)) {
-		listed = change.reason != REVOCATION_REMOVE_FROM_CRL;
-		item = change;
+		/* Only what was on hold can be lifted; anything else was removed for its age. */
+		if (change.reason == REVOCATION_REMOVE_FROM_CRL)
+			listed = listed && item.reason != REVOCATION_CERTIFICATE_HOLD;
+		else
+			listed = TRUE, item = change;
 	}
 	if (listed) {
 		state->revoked = TRUE;
@@ -325,7 +359,7 @@ list_fault(const struct state *state, const GPtrArray *points, const struct crl 
 		return SENTENCE_COUNT;
 	if (!covered || (crl_scope(crl) & CRL_SCOPE_DELTA) != 0)
 		return SENTENCE_CRL_SCOPE;
-	if (crl_this_update(crl) > state->check->at)
+	if (crl_this_update(crl) > state->check->at + state->check->early)
 		return SENTENCE_CRL_EARLY;
 	if (!is_current(state, crl))
 		return SENTENCE_CRL_EXPIRED;

@@ -22,6 +22,10 @@ struct crl_check {
 	GPtrArray *signers; /* struct cert that may sign lists, besides the issuer */
 	gint64 at;
 	gint64 grace; /* seconds that a list counts past its nextUpdate */
+	/* Seconds that a list counts before its thisUpdate: at is the present, by a clock that may
+	 * be behind, and what any list names is revoked. 0: at is a moment to be looked back on, of
+	 * which later lists say nothing. */
+	gint64 early;
 	/* Has the signer a path to this anchor, revocation aside? It is checked here. The path
 	 * (struct cert, signer first) or NULL; owned by the caller. */
 	GPtrArray *(*signer_path)(struct cert *signer, const struct cert *anchor, gpointer data);
