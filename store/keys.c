@@ -175,7 +175,8 @@ keys_find_in_tx(struct tx *tx, const char *spki_sha256, GError **error)
 
 static const struct statement keys_show_statement = {
 	"keys_show",
-	KEY_COLUMNS("NULL::bytea") " WHERE k.spki_sha256 LIKE $1 || '%' LIMIT 2",
+	KEY_COLUMNS("NULL::bytea") " WHERE k.spki_sha256 >= $1 AND k.spki_sha256 < $1 || 'g'"
+				   " LIMIT 2",
 };
 
 struct key_row *

@@ -296,3 +296,17 @@ requests_by_spki(struct db *db, const char *spki_sha256, GError **error)
 			    spki_sha256);
 	return g_ptr_array_steal_index(found, 0);
 }
+
+static const struct statement requests_of_key_statement = {
+	"requests_of_key",
+	REQUEST_COLUMNS " WHERE spki_sha256 = $1 ORDER BY id",
+};
+
+GPtrArray *
+requests_of_key(struct db *db, const char *spki_sha256, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, spki_sha256);
+	return request_rows_read(db_query(db, &requests_of_key_statement, params, error));
+}

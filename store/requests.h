@@ -66,6 +66,9 @@ GPtrArray *requests_due(struct db *db, gint64 now, gint limit,
 /* The unfinished request that waits for this key; NOT_FOUND. */
 struct request_row *requests_by_spki(struct db *db, const char *spki_sha256,
 				     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All requests that a key was made for, finished ones too; struct request_row *. */
+GPtrArray *requests_of_key(struct db *db, const char *spki_sha256,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 void request_row_free(struct request_row *row);
 DEFINE_CLEANUP(request_row, request_row_free)

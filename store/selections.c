@@ -156,3 +156,18 @@ selections_by_thumbprint(struct db *db, const char *thumbprint, GError **error)
 	return selection_rows_read(
 	    db_query(db, &selections_by_thumbprint_statement, params, error));
 }
+
+static const struct statement selections_of_kind_statement = {
+	"selections_of_kind",
+	SELECTION_COLUMNS "selection s WHERE s.kind = $1 ORDER BY s.scope, s.thumbprint LIMIT $2",
+};
+
+GPtrArray *
+selections_of_kind(struct db *db, enum selection_kind kind, gint limit, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, kind_names[kind]);
+	params_int(params, limit);
+	return selection_rows_read(db_query(db, &selections_of_kind_statement, params, error));
+}

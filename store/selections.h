@@ -36,6 +36,9 @@ GPtrArray *selections_by_scopes(struct db *db, const GPtrArray *scopes,
 /* For whom a certificate is selected. */
 GPtrArray *selections_by_thumbprint(struct db *db, const char *thumbprint,
 				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All choices of a kind, of all scopes. */
+GPtrArray *selections_of_kind(struct db *db, enum selection_kind kind, gint limit,
+			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 void selection_row_free(struct selection_row *row);
 DEFINE_CLEANUP(selection_row, selection_row_free)

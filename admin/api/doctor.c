@@ -78,6 +78,7 @@ examine(struct doctor *doctor)
 	doctor_check_keys(doctor);
 	doctor_check_database(doctor);
 	doctor_check_schema(doctor);
+	doctor_check_search(doctor);
 	doctor_check_sealed(doctor);
 	doctor_check_sockets(doctor);
 	doctor_check_clock(doctor);

@@ -34,6 +34,7 @@ void doctor_check_clock(struct doctor *doctor);
 /* admin/api/doctor_store.c */
 void doctor_check_database(struct doctor *doctor);
 void doctor_check_schema(struct doctor *doctor);
+void doctor_check_search(struct doctor *doctor);
 void doctor_check_sealed(struct doctor *doctor);
 void doctor_check_pki(struct doctor *doctor);
 void doctor_check_preferences(struct doctor *doctor);

@@ -69,6 +69,27 @@ doctor_check_schema(struct doctor *doctor)
 			   problem->message);
 }
 
+/* Without the index everything works; with a million certificates it takes seconds. */
+void
+doctor_check_search(struct doctor *doctor)
+{
+	gboolean indexed;
+
+	if (doctor->gateway == NULL || !doctor->database_answers ||
+	    !certs_search_is_indexed(doctor->gateway->db, &indexed, NULL))
+		return;
+	if (indexed)
+		doctor_add(doctor, FINDING_OK, "search", NULL, "names are found by an index");
+	else
+		doctor_add(doctor, FINDING_NOTE, "search",
+			   "when the store is large: install PostgreSQL's contrib modules, as a "
+			   "superuser of the database 'CREATE EXTENSION pg_trgm SCHEMA "
+			   "postseal_search' (after 'CREATE SCHEMA IF NOT EXISTS "
+			   "postseal_search'), then 'postseal db migrate'",
+			   "the extension pg_trgm is not there: a search for a part of a name "
+			   "reads all certificates");
+}
+
 void
 doctor_check_sealed(struct doctor *doctor)
 {
@@ -143,6 +164,7 @@ check_selection(struct doctor *doctor, const struct selection_row *row)
 	CLEANUP(cert)
 	struct cert *cert = cert_text_find(doctor->call, row->thumbprint, &problem);
 	gint64 now = clock_now(doctor->gateway->clock);
+	g_autofree char *ends = cert != NULL ? clock_format(cert_not_after(cert)) : NULL;
 	const char *kind =
 	    row->kind == SELECTION_ADDITIONAL ? "additional certificate" : "selected certificate";
 	struct verdict *verdict;
@@ -160,9 +182,25 @@ check_selection(struct doctor *doctor, const struct selection_row *row)
 			   verdict->reason);
 	else if (cert_not_after(cert) < now + SOON_SECONDS)
 		doctor_add(doctor, FINDING_WARNING, kind, "choose a newer one before it ends",
-			   "'%s' for %s ends within 30 days", cert_subject(cert), scope);
+			   "'%s' for %s ends within 30 days, on %s", cert_subject(cert), scope,
+			   ends);
 	if (verdict != NULL)
 		verdict_unref(verdict);
+}
+
+/* Additional certificates of single users too: mail of theirs lacks them without a word. */
+static void
+check_additional(struct doctor *doctor)
+{
+	g_autoptr(GPtrArray) rows =
+	    selections_of_kind(doctor->gateway->db, SELECTION_ADDITIONAL, SCOPES_MAX, NULL);
+
+	for (guint i = 0; rows != NULL && i < rows->len; i++) {
+		const struct selection_row *row = g_ptr_array_index(rows, i);
+
+		if (row->scope->kind == SCOPE_USER)
+			check_selection(doctor, row);
+	}
 }
 
 /* Choices of global scope and of domains: those of single users are too many to look at. */
@@ -184,6 +222,7 @@ check_selections(struct doctor *doctor)
 	rows = selections_by_scopes(doctor->gateway->db, scopes, NULL);
 	for (guint i = 0; rows != NULL && i < rows->len; i++)
 		check_selection(doctor, g_ptr_array_index(rows, i));
+	check_additional(doctor);
 }
 
 static void
@@ -217,10 +256,11 @@ check_pending(struct doctor *doctor)
 	g_autoptr(GPtrArray) rows = certs_list(doctor->gateway->db, &filter, NULL);
 
 	if (rows != NULL && rows->len > 0)
-		doctor_add(doctor, FINDING_WARNING, "certificates",
-			   "see 'postseal cert list --pending', then 'cert accept' or 'cert refuse'",
-			   "%u%s with a new key for a known address wait for you", rows->len,
-			   rows->len == PENDING_MAX ? " or more" : "");
+		doctor_add(
+		    doctor, FINDING_WARNING, "certificates",
+		    "see 'postseal cert list --pending', then 'cert accept' or 'cert refuse'",
+		    "%u%s with a new key for a known address wait for you", rows->len,
+		    rows->len == PENDING_MAX ? " or more" : "");
 }
 
 static void
@@ -235,7 +275,8 @@ check_directories(struct doctor *doctor)
 		if (row->ca_file != NULL && access(row->ca_file, R_OK) != 0) {
 			doctor_add(doctor, FINDING_BAD, "directory",
 				   "put it there, on every daemon's host",
-				   "'%s': its CA file '%s' cannot be read", row->name, row->ca_file);
+				   "'%s': its CA file '%s' cannot be read", row->name,
+				   row->ca_file);
 			continue;
 		}
 		if (row->failures == 0) {
@@ -243,7 +284,8 @@ check_directories(struct doctor *doctor)
 				   row->name);
 			continue;
 		}
-		remedy = g_strdup_printf("try it: postseal directory test ADDR --name %s", row->name);
+		remedy =
+		    g_strdup_printf("try it: postseal directory test ADDR --name %s", row->name);
 		doctor_add(doctor, row->open_until != 0 ? FINDING_BAD : FINDING_WARNING,
 			   "directory", remedy, "'%s' failed %d times in a row: %s", row->name,
 			   row->failures, row->last_error);

@@ -13,24 +13,34 @@
 #include "pki/crypto/bundle.h"
 #include "pki/keyring.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
+#include "store/cas.h"
 #include "store/certs.h"
 #include "store/db/tx.h"
 #include "store/keys.h"
+#include "store/requests.h"
 
 static json_t *
 key_object(const struct key_row *row)
 {
 	json_t *object = json_object();
 	g_autofree char *type = g_strdup_printf("%s %d", row->kind, row->bits);
+	g_autofree char *origin =
+	    row->request_id != 0
+		? g_strdup_printf("%s (request %" G_GINT64_FORMAT ")", row->origin, row->request_id)
+		: g_strdup(row->origin);
 
 	json_object_set_new(object, "spki", answer_text(row->spki_sha256));
 	json_object_set_new(object, "type", answer_text(type));
-	json_object_set_new(object, "origin", answer_text(row->origin));
+	json_object_set_new(object, "origin", answer_text(origin));
+	if (row->request_id != 0)
+		json_object_set_new(object, "request", json_integer(row->request_id));
 	json_object_set_new(object, "certificates", json_integer(row->certificates));
 	json_object_set_new(object, "requests", json_integer(row->requests));
 	json_object_set_new(object, "ca", json_boolean(row->is_ca));
 	json_object_set_new(object, "made", answer_time(row->made));
-	json_object_set_new(object, "last_used", answer_time(row->last_used));
+	json_object_set_new(object, "last_used",
+			    answer_time(row->last_used != 0 ? row->last_used : CLOCK_NEVER));
 	json_object_set_new(object, "generation", json_integer(row->generation));
 	return object;
 }
@@ -56,48 +66,96 @@ key_list(struct call *call, GError **error)
 	return page_answer(&page, items);
 }
 
-/* A key is named by its SPKI digest or by a certificate of it; at least 8 digits. */
+/* A key is named by its SPKI digest or by a certificate of it, in any spelling; at least 8
+ * digits. */
 static struct key_row *
 find_key(struct call *call, const char *name, GError **error)
 {
 	g_autoptr(GError) problem = NULL;
-	g_autofree char *lower = g_ascii_strdown(name, -1);
-	struct key_row *row = NULL;
+	g_autofree char *digits = hex_from_spelling(name);
+	struct key_row *row;
 
-	row = keys_show(call->gateway->db, lower, &problem);
-	if (row != NULL || !g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND)) {
-		if (row == NULL)
-			g_propagate_error(error, g_steal_pointer(&problem));
+	if (digits == NULL)
+		return fail(error, PS_ERROR_NOT_FOUND,
+			    "%s: neither an SPKI digest nor a thumbprint (hex digits)", name);
+	row = keys_show(call->gateway->db, digits, &problem);
+	if (row != NULL)
 		return row;
+	if (!g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND)) {
+		g_propagate_error(error, g_steal_pointer(&problem));
+		return NULL;
 	}
-	CLEANUP(cert_row) struct cert_row *cert = certs_find(call->gateway->db, lower, NULL);
+	CLEANUP(cert) struct cert *cert = cert_text_find(call, digits, NULL);
 	if (cert == NULL)
 		return fail(error, PS_ERROR_NOT_FOUND,
 			    "%s: no key with this SPKI digest, and no "
 			    "certificate with this thumbprint",
 			    name);
-	row = keys_show(call->gateway->db, cert->spki_sha256, NULL);
+	row = keys_show(call->gateway->db, cert_spki_sha256(cert), NULL);
 	if (row == NULL)
 		return fail(error, PS_ERROR_NOT_FOUND,
 			    "%s: the private key of this certificate is not held here", name);
 	return row;
 }
 
-static json_t *
-key_users(struct call *call, const char *spki, GError **error)
+static gboolean
+add_certs(struct call *call, json_t *object, const char *spki, GError **error)
 {
 	g_autoptr(GPtrArray) certs = certs_by_spki(call->gateway->db, spki, error);
 	json_t *array;
 
 	if (certs == NULL)
-		return NULL;
+		return FALSE;
 	array = json_array();
 	for (guint i = 0; i < certs->len; i++) {
 		const struct cert_row *row = g_ptr_array_index(certs, i);
 
 		json_array_append_new(array, cert_text_row(call, row, row->der));
 	}
-	return array;
+	json_object_set_new(object, "used_by", array);
+	return TRUE;
+}
+
+static gboolean
+add_requests(struct call *call, json_t *object, const char *spki, GError **error)
+{
+	g_autoptr(GPtrArray) requests = requests_of_key(call->gateway->db, spki, error);
+	json_t *array;
+
+	if (requests == NULL)
+		return FALSE;
+	array = json_array();
+	for (guint i = 0; i < requests->len; i++) {
+		const struct request_row *row = g_ptr_array_index(requests, i);
+
+		json_array_append_new(
+		    array, json_pack("{s:I, s:s, s:o, s:o, s:o}", "id", (json_int_t)row->id,
+				     "state", request_state_name(row->state), "email",
+				     answer_text(row->email), "handler", answer_text(row->handler),
+				     "created", answer_time(row->created)));
+	}
+	json_object_set_new(object, "asked_for_by", array);
+	return TRUE;
+}
+
+static gboolean
+add_cas(struct call *call, json_t *object, const char *spki, GError **error)
+{
+	g_autoptr(GPtrArray) cas = cas_list(call->gateway->db, error);
+	json_t *array = json_array();
+
+	for (guint i = 0; cas != NULL && i < cas->len; i++) {
+		const struct ca_row *row = g_ptr_array_index(cas, i);
+
+		if (g_strcmp0(row->spki_sha256, spki) == 0)
+			json_array_append_new(array, json_sprintf("%s: issues", row->name));
+		if (g_strcmp0(row->root_spki_sha256, spki) == 0)
+			json_array_append_new(array, json_sprintf("%s: its root", row->name));
+	}
+	if (json_array_size(array) > 0)
+		json_object_set(object, "signs_for_ca", array);
+	json_decref(array);
+	return cas != NULL;
 }
 
 json_t *
@@ -108,15 +166,16 @@ key_show(struct call *call, GError **error)
 
 	for (char **name = names; *name != NULL; name++) {
 		CLEANUP(key_row) struct key_row *row = find_key(call, *name, error);
-		json_t *users = row != NULL ? key_users(call, row->spki_sha256, error) : NULL;
+		json_t *object = row != NULL ? key_object(row) : NULL;
 
-		if (users == NULL) {
+		if (object != NULL)
+			json_array_append_new(array, object);
+		if (object == NULL || !add_certs(call, object, row->spki_sha256, error) ||
+		    !add_requests(call, object, row->spki_sha256, error) ||
+		    !add_cas(call, object, row->spki_sha256, error)) {
 			json_decref(array);
 			return NULL;
 		}
-		json_t *object = key_object(row);
-		json_object_set_new(object, "used_by", users);
-		json_array_append_new(array, object);
 	}
 	json_t *answer = json_object();
 	json_object_set_new(answer, "keys", array);

@@ -1,8 +1,9 @@
 /*
- * housekeeping - partitions, old answers, old jobs.
+ * housekeeping - partitions, old answers, old jobs; what will end soon.
  */
 #include "admin/jobs/runners.h"
 
+#include "admin/jobs/additional_watch.h"
 #include "milter/gateway.h"
 #include "store/audit.h"
 #include "store/config/settings.h"
@@ -38,6 +39,7 @@ job_housekeeping(const struct job_context *context, GError **error)
 {
 	const struct settings *settings = gateway_settings(context->gateway);
 
+	additional_watch(context->gateway);
 	return db_transaction(context->gateway->db, keep_house, (gpointer)settings, error)
 		   ? JOB_RESULT_DONE
 		   : JOB_RESULT_FAILED;

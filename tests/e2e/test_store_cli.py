@@ -14,7 +14,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from commands import Cli, file_with, openssl  # noqa: E402
-from harness import INSIDE, PARTNER, Failed, Site, Tap, program  # noqa: E402
+from harness import INSIDE, PARTNER, Failed, Site, Tap, program, wait_until  # noqa: E402
 
 ALICE, BOB, CAROL = f"alice@{INSIDE}", f"bob@{PARTNER}", f"carol@{INSIDE}"
 MANY = 320
@@ -404,6 +404,60 @@ def test_select(cli):
     cli.tap.ok("\x1b[32mvalid\x1b[0m" in seen, "verdicts have colour on a terminal", repr(seen))
 
 
+# -- keys, and what ends soon ---------------------------------------------------------------
+
+
+def test_keys(cli):
+    site = cli.site
+    site.cli("request", "create", "--email", f"erin@{INSIDE}", "--common-name", "Erin", "--key", "ec:P-256", "--days", "20")
+    erin = items(cli, "cert", "list", "--email", f"erin@{INSIDE}")[0]["thumbprint"]
+    spki = cli.json("cert", "show", erin)["certificates"][0]["spki_sha256"]
+    request = items(cli, "request", "list", "--limit", "1")[0]["id"]
+    for name in (spki, spki[:12].upper(), ":".join(spki[i:i + 2] for i in range(0, 64, 2)), erin[:16]):
+        key = cli.json("key", "show", name)["keys"][0]
+        cli.tap.ok(key["spki"] == spki, f"key show {name[:20]}", key)
+    cli.tap.ok(key["origin"] == f"generated (request {request})" and key["type"] == "EC 256" and key["made"] and key["request"] == request
+               and key["certificates"] == 1 and key["requests"] == 0, "key show: origin, request, type, made", key)
+    cli.tap.ok(key["used_by"][0]["thumbprint"] == erin and key["used_by"][0]["verdict"] == "valid" and key["asked_for_by"][0]["state"] == "issued",
+               "key show: certificates and requests that use it", key)
+    row = next(row for row in items(cli, "key", "list", "--limit", "100") if row["spki"] == spki)
+    cli.tap.ok(row["last_used"] is None and row["origin"] == key["origin"], "key list: never used", row)
+    alone = os.path.join(site.folder, "alone.key")
+    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", alone)
+    cli.expect(0, "key", "import", alone, output="new")
+    row = items(cli, "key", "list", "--limit", "100")[-1]
+    cli.tap.ok(row["origin"] == "imported" and row["certificates"] == 0 and row["type"] == "RSA 2048", "a key without a certificate is listed", row)
+    issuing = items(cli, "cert", "list", "--subject", "Test Issuing")[0]["thumbprint"]
+    cli.tap.ok(cli.json("key", "show", issuing)["keys"][0]["signs_for_ca"] == ["Test Issuing CA: issues"], "the key of a CA says so")
+    cli.expect(1, "key", "delete", spki, error="can never be read again", name="key delete asks when a certificate needs it")
+    cli.expect(0, "key", "delete", row["spki"], name="and does not when nobody does")
+    cli.expect(5, "key", "show", "alice", error="neither an SPKI digest nor a thumbprint")
+    cli.expect(5, "key", "show", "00" * 32, error="no key with this SPKI digest")
+    # An additional certificate that ends soon is told ahead of time.
+    site.cli("select", "additional", f"alice@{INSIDE}", erin)
+    found = cli.run("doctor", "--no-mta").stdout
+    cli.tap.ok("ends within 30 days" in found and "additional certificate" in found, "doctor: an additional certificate ends soon", found)
+    cli.tap.ok("names are found by an index" in found, "doctor: searches are indexed", found)
+    housekeeping = next(row for row in items(cli, "job", "list", "--kind", "housekeeping") if row["kind"] == "housekeeping")
+    sql(site, f"UPDATE job SET state = 'due', due = now() WHERE id = {housekeeping['id']}")
+    site.daemon.stop()
+    site.start_daemon()
+    cli.tap.case("the log says so once a day", wait_until, "a line in the log",
+                 lambda: "an additional certificate ends soon" in site.daemon.output() and erin in site.daemon.output())
+    sql(site, f"UPDATE certificate SET pending = true WHERE thumbprint = '{erin}'")
+    rows = items(cli, "cert", "list", "--pending")
+    cli.tap.ok([row["thumbprint"] for row in rows] == [erin] and rows[0]["pending"] is True, "cert list --pending", rows)
+
+
+def sql(site, text):
+    """As the database's own superuser, where no command does it."""
+    folder = os.path.dirname(glob.glob(f"{site.run}/**/.s.PGSQL.*", recursive=True)[0])
+    done = subprocess.run(["psql", "-X", "-q", "-h", folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", text, "postseal"],
+                          capture_output=True, text=True, user="postgres")
+    if done.returncode != 0:
+        raise Failed(done.stderr)
+
+
 def fill(site):
     """Several hundred certificates of strangers, and some that are strange."""
     folder = os.path.join(site.folder, "made")
@@ -489,6 +543,7 @@ def main():
             guarded(tap, test, cli)
         guarded(tap, test_show, cli, rich)
         guarded(tap, test_select, cli)
+        guarded(tap, test_keys, cli)
     tap.done()
 
 
