@@ -17,7 +17,7 @@
 #include "store/base/mailaddr.h"
 #include "store/directories.h"
 
-#define DIRECTORY_TIMEOUT_MS 5000  /* of one server */
+#define DIRECTORY_TIMEOUT_MS 5000 /* of one server */
 #define DIRECTORY_FILTER_DEFAULT "(mail=%s)"
 
 struct clock;

@@ -100,8 +100,7 @@ directory_value_certs(GBytes *value, GError **error)
 	return read ? g_steal_pointer(&certs) : NULL;
 }
 
-/* ---- what fits an address ----------------------------------------------------------------------
- */
+/* ---- what fits an address -------------------------------------------------------------------- */
 
 static void
 refuse(struct directory_taken *taken, const char *why)

@@ -44,8 +44,7 @@ directory_wait_free(struct directory_wait *wait)
 	g_free(wait);
 }
 
-/* ---- which domains -----------------------------------------------------------------------------
- */
+/* ---- which domains --------------------------------------------------------------------------- */
 
 /* Under the lock. */
 static gboolean
@@ -82,8 +81,7 @@ served_domains(struct directory_wait *wait, GError **error)
 	return domains;
 }
 
-/* ---- one round ---------------------------------------------------------------------------------
- */
+/* ---- one round ------------------------------------------------------------------------------- */
 
 struct round {
 	struct directory_wait *wait;

@@ -29,6 +29,6 @@ libpki_a_SOURCES += \
 	%D%/enroll.c \
 	%D%/enroll_check.c \
 	%D%/enroll_check.h
-libpki_a_SOURCES += %D%/breaker.c %D%/breaker.h %D%/directory.c %D%/directory.h \
+libpki_a_SOURCES += %D%/breaker.c %D%/breaker.h %D%/directory.c %D%/directory.h %D%/directory_inquiry.c %D%/directory_inquiry.h \
 	%D%/directory_values.c %D%/directory_values.h %D%/directory_wait.c %D%/directory_wait.h \
 	%D%/pending.c %D%/pending.h

@@ -54,8 +54,7 @@ directory_answer_row_free(struct directory_answer_row *row)
 	g_free(row);
 }
 
-/* ---- servers -----------------------------------------------------------------------------------
- */
+/* ---- servers --------------------------------------------------------------------------------- */
 
 static struct directory_row *
 directory_row_read(const struct rows *rows, int r)
@@ -270,8 +269,7 @@ directories_save_state(struct tx *tx, const struct directory_row *row, GError **
 	return rows != NULL;
 }
 
-/* ---- domains -----------------------------------------------------------------------------------
- */
+/* ---- domains --------------------------------------------------------------------------------- */
 
 static const struct statement directories_domains_statement = {
 	"directories_domains",
@@ -301,8 +299,7 @@ directories_cover(const char *const *domains, const char *domain)
 	return FALSE;
 }
 
-/* ---- answers -----------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static enum directory_outcome
 outcome_of(const char *name)

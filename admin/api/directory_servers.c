@@ -23,8 +23,7 @@
 #define DOMAINS_MAX 1000
 #define PLACE_MAX 1000
 
-/* ---- showing -----------------------------------------------------------------------------------
- */
+/* ---- showing --------------------------------------------------------------------------------- */
 
 static char *
 url_of(const struct directory_row *row)
@@ -118,8 +117,7 @@ directory_show(struct call *call, GError **error)
 	return row != NULL ? whole_object(call, row) : NULL;
 }
 
-/* ---- setting -----------------------------------------------------------------------------------
- */
+/* ---- setting --------------------------------------------------------------------------------- */
 
 static void
 set_text(char **member, const char *text)
@@ -431,8 +429,7 @@ directory_remove(struct call *call, GError **error)
 	return change_run(call, remove_rows, names, error);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static json_t *
 reply_object(const struct directory_reply *reply)

@@ -66,8 +66,7 @@ limits_fill(struct ldap_limits *limits, const struct ldap_limits *wanted)
 		limits->answer_max_bytes = ANSWER_MAX_BYTES;
 }
 
-/* ---- errors: our words for libldap's numbers, never the server's own ---------------------------
- */
+/* ---- errors: our words for libldap's numbers, never the server's own ------------------------- */
 
 static gboolean
 fail_code(const struct ldap_client *client, int code, const char *what, GError **error)
@@ -109,8 +108,7 @@ time_left(const struct ldap_client *client, struct timeval *left)
 	return TRUE;
 }
 
-/* ---- connecting --------------------------------------------------------------------------------
- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 /* Whom an administrator names may be anywhere. */
 static int
@@ -331,8 +329,7 @@ ldap_client_free(struct ldap_client *client)
 	g_free(client);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static void
 value_free(gpointer data)

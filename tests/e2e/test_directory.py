@@ -9,7 +9,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import directories as ldap  # noqa: E402
 from directories import BASE, FakeServer, Slapd, Tls  # noqa: E402
-from harness import INSIDE, Site, Tap, require, wait_until  # noqa: E402
+from harness import INSIDE, OUTSIDER, Process, Site, Tap, can_connect, program, require, wait_until  # noqa: E402
 from peers import check  # noqa: E402
 
 ALICE = f"alice@{INSIDE}"
@@ -57,6 +57,15 @@ class Authority:
 
     def pkcs7(self, name):
         return check(["openssl", "crl2pkcs7", "-nocrl", "-certfile", self.path(name + ".pem"), "-certfile", self.cert, "-outform", "DER"])
+
+    def signed(self, name, address):
+        """A whole message from address, signed."""
+        path = self.path("content")
+        with open(path, "wb") as f:
+            f.write(b"Content-Type: text/plain\r\n\r\nhello\r\n")
+        entity = check(["openssl", "cms", "-sign", "-in", path, "-signer", self.path(name + ".pem"), "-inkey",
+                        self.path(name + ".key"), "-md", "sha256"])
+        return f"From: {address}\nTo: {ALICE}\nSubject: signed\n".encode() + entity.replace(b"\r\n", b"\n")
 
     def opens(self, name, message):
         path = self.path("got.eml")
@@ -438,7 +447,76 @@ def new_keys(tap, site, good, other):
         wrong = site.cli("cert", "accept", stored(site, address)[0]["thumbprint"], check=False)
         require(wrong.returncode != 0 and "does not wait" in wrong.stderr, wrong.stderr)
     tap.case("one that is refused is gone", dropped)
+
+    def by_mail():
+        address = f"frank@{OTHER}"
+        good.issue("frank", address)
+        site.cli("cert", "import", good.path("frank.pem"))
+        for authority, name, pending in ((good, "frank2", 0), (other, "frank3", 1)):
+            authority.issue(name, address)
+            site.exchange(address, ALICE, authority.signed(name, address), xclient=OUTSIDER)
+            wait_until("what the mail brought", lambda: any(name in row["subject"] for row in stored(site, address)))
+            waiting = site.json("cert", "list", "--pending")["items"]
+            require(len(waiting) == pending, f"{name}: {len(waiting)} wait")
+        site.cli("cert", "refuse", waiting[0]["thumbprint"])
+    tap.case("the same for what signed mail brings", by_mail)
     server.stop()
+
+
+def two_daemons(tap, site, good):
+    """One question an address, whichever daemon asks it; one of them is enough."""
+    ders = {}
+
+    def answer(connection, number):
+        time.sleep(0.1)
+        connection.sendall(ldap.entry(number, [("userCertificate", list(ders.values()))]) + ldap.result(number))
+    server = FakeServer(answer)
+    site.cli("directory", "set", "keys", "--url", f"ldap://127.0.0.1:{server.port}/{BASE}", "--tls", "none", "--domain", OTHER)
+    config, socket_path = site.config + ".2", os.path.join(site.run, "api2.sock")
+    with open(config, "w") as f:
+        f.writelines(f"{k} = {v}\n" for k, v in {**site.settings, "api_socket": socket_path}.items())
+    second = Process("daemon2", [program("postseald"), "-c", config], os.path.join(site.folder, "daemon2.log"))
+
+    def once():
+        names = [f"pair{n}" for n in range(4)]
+        ders.update({name: good.issue(name, f"{name}@{OTHER}") for name in names})
+        before = server.searches
+        code, text, seconds = send(site, *[f"{name}@{OTHER}" for name in names])
+        require(code == 250, f"{code} {text}")
+        require(seconds < WAIT, f"{seconds:.2f} s")
+        require(server.searches - before == len(names), f"{server.searches - before} questions for {len(names)} addresses")
+        for name in names:
+            site.wait_mail(f"{name}@{OTHER}")
+
+    def other_one():
+        site.daemon.stop()
+        try:
+            ders["left-over"] = good.issue("left-over", f"left-over@{OTHER}")
+            encrypted(site, good, f"left-over@{OTHER}")
+        finally:
+            second.stop()
+        deferred(site, f"no-daemon@{OTHER}")
+        site.start_daemon()
+
+    second.start()
+    try:
+        wait_until("the second daemon answers", lambda: can_connect("unix:" + socket_path))
+        tap.case("two daemons ask once for each address", once)
+        tap.case("with one of them gone the other asks; with none 451", other_one)
+    finally:
+        second.stop()
+        server.stop()
+
+
+def explained(tap, site):
+    def told():
+        site.cli("directory", "set", "keys", "--url", f"ldap://127.0.0.1:1/{BASE}", "--tls", "none", "--domain", OTHER)
+        def says():
+            text = site.cli("explain", "--from", ALICE, "--to", f"why@{OTHER}").stdout
+            require("a directory has not answered" in text, text[-2000:])
+            return "cannot be reached" in text
+        wait_until("the reason", says, 10)  # the daemon has just begun: the first question may be late
+    tap.case("explain says which directory did not answer, and why", told)
 
 
 def configuration(tap, site):
@@ -499,6 +577,8 @@ def main():
             real(tap, site, slapd, good, stranger, tls)
             fake(tap, site, good)
             new_keys(tap, site, good, other)
+            two_daemons(tap, site, good)
+            explained(tap, site)
             configuration(tap, site)
         finally:
             slapd.stop()

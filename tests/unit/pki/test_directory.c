@@ -21,8 +21,7 @@ static struct world world;
 static struct settings *settings;
 static struct node root, bob, bob_newer, alice, expired, authority, signing;
 
-/* ---- values ------------------------------------------------------------------------------------
- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static void
 value_free(gpointer data)
@@ -157,8 +156,7 @@ test_what_fits(void)
 	g_assert_nonnull(taken->why);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static gboolean
 up(void)
@@ -295,8 +293,7 @@ test_not_served(void)
 	world_down(&world);
 }
 
-/* ---- what filters are told ---------------------------------------------------------------------
- */
+/* ---- what filters are told ------------------------------------------------------------------- */
 
 static enum directory_state
 state_of(const char *text)
