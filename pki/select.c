@@ -13,6 +13,9 @@
 #include "store/preferences.h"
 #include "store/scopes.h"
 
+/* Questions that share a query: the certificates of so many are in memory at once. */
+#define AHEAD_MAX 100
+
 static gpointer
 ref(gpointer selection)
 {
@@ -142,10 +145,17 @@ void
 select_prefetch(struct select *select, const struct select_question *questions, gsize n)
 {
 	g_autoptr(GError) error = NULL;
+	gsize done = 0;
 
 	/* Without a change log nothing would be kept. */
-	if (select->changelog != NULL && !prefetch(select, questions, n, &error))
-		log_debug("selections were not made ahead", "reason", error->message);
+	if (select->changelog == NULL)
+		return;
+	while (done < n && error == NULL) {
+		gsize count = MIN(n - done, (gsize)AHEAD_MAX);
+		if (!prefetch(select, questions + done, count, &error))
+			log_debug("selections were not made ahead", "reason", error->message);
+		done += count;
+	}
 }
 
 static struct selection *

@@ -89,8 +89,7 @@ struct verdict *trust_judge_tagged(struct trust *trust, struct cert *cert,
 struct verdict *trust_judge_row(struct trust *trust, struct cert *cert, const char *ctl_mark,
 				enum trust_purpose purpose, enum chain_revocation revocation,
 				GArray *tags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* With everything that path validation can be asked; never remembered. */
-struct trust_question {
+struct trust_question { /* everything that path validation can be asked; never remembered */
 	enum trust_purpose purpose;
 	enum chain_revocation revocation;
 	GPtrArray *hints;            /* struct cert, or NULL */

@@ -350,9 +350,8 @@ gather_additional(struct gathering *g, struct gathered_recipient *recipient)
 					   : "an additional certificate is missing from the copy");
 }
 
-/* Aliases of one of ours, and his address without its tag, count as his. */
-static GPtrArray *
-aliases_of(struct gathering *g, const struct gathered_recipient *recipient)
+GPtrArray *
+gather_aliases(struct gathering *g, const struct gathered_recipient *recipient)
 {
 	GPtrArray *aliases = g_ptr_array_new_with_free_func((GDestroyNotify)mailaddr_unref);
 	const char *const *list = preference_list(recipient->preferences, PREF_ALIASES);
@@ -380,7 +379,7 @@ aliases_of(struct gathering *g, const struct gathered_recipient *recipient)
 void
 gather_certificates(struct gathering *g, struct gathered_recipient *recipient)
 {
-	g_autoptr(GPtrArray) aliases = aliases_of(g, recipient);
+	g_autoptr(GPtrArray) aliases = gather_aliases(g, recipient);
 	g_autoptr(GPtrArray) usable = NULL;
 	g_autoptr(GError) error = NULL;
 
@@ -494,6 +493,11 @@ gather_recipient_certificates(struct gathering *g)
 		struct gathered_recipient *recipient = g_ptr_array_index(found->recipients, i);
 
 		recipient->asked = certificates_matter(g, recipient);
+	}
+	gather_ahead(g);
+	for (guint i = 0; i < found->recipients->len; i++) {
+		struct gathered_recipient *recipient = g_ptr_array_index(found->recipients, i);
+
 		recipient->facts.scheme = scheme_for(found->signer_key, recipient->facts.scheme);
 		if (recipient->address == NULL) {
 			recipient->note = g_strdup("not an address that can have a certificate");

@@ -1,5 +1,5 @@
 /*
- * gathering - the work of gather.c under way; shared with gather_recipient.c alone.
+ * gathering - the work of gather.c under way; shared with the other gather_*.c alone.
  */
 #ifndef MILTER_POLICY_GATHERING_H
 #define MILTER_POLICY_GATHERING_H
@@ -28,6 +28,10 @@ gboolean gather_recipient_preferences(struct gathering *g,
 void gather_recipient_certificates(struct gathering *g);
 /* The certificates of one recipient, from the store; again when there may be more by now. */
 void gather_certificates(struct gathering *g, struct gathered_recipient *recipient);
+/* Aliases of one of ours, and his address without its tag, which count as his. */
+GPtrArray *gather_aliases(struct gathering *g, const struct gathered_recipient *recipient);
+/* Makes ready what gather_certificates will ask, for all recipients at once. */
+void gather_ahead(struct gathering *g);
 /* Asks the directories for those who should have a certificate and have no valid one. */
 void gather_directories(struct gathering *g);
 /* Of a selection that uses nothing: no, or unknown where a verdict could not be found. */
