@@ -31,8 +31,8 @@ static const struct statement point = {
 	"SELECT certificate_id FROM certificate_email WHERE email = $1",
 };
 
-static struct mailaddr *
-address_of(guint person)
+struct mailaddr *
+bench_address(guint person)
 {
 	g_autofree char *text = store_sample_address(person);
 	g_autoptr(GError) error = NULL;
@@ -56,8 +56,8 @@ choose(struct gateway *gateway, const struct mailaddr *address)
 	return selection;
 }
 
-static gsize
-resident(void)
+gsize
+bench_resident(void)
 {
 	unsigned long pages = 0;
 	g_autofree char *text = NULL;
@@ -100,8 +100,8 @@ cold_selection(struct gateway *gateway, guint addresses)
 
 	for (guint i = 0; i < count; i++) {
 		CLEANUP(mailaddr)
-		struct mailaddr *other = address_of(scattered(i + count, addresses));
-		CLEANUP(mailaddr) struct mailaddr *address = address_of(scattered(i, addresses));
+		struct mailaddr *other = bench_address(scattered(i + count, addresses));
+		CLEANUP(mailaddr) struct mailaddr *address = bench_address(scattered(i, addresses));
 		double start = bench_seconds(), took;
 
 		point_query(gateway, other);
@@ -134,7 +134,7 @@ warm_selection(struct gateway *gateway, guint addresses)
 	guint count = MIN(1000, addresses / 2), found = 0;
 
 	for (guint i = 0; i < count; i++) {
-		struct mailaddr *address = address_of(scattered(i, addresses));
+		struct mailaddr *address = bench_address(scattered(i, addresses));
 
 		g_ptr_array_add(list, address);
 		g_hash_table_insert(table, (gpointer)mailaddr_key(address), address);
@@ -196,7 +196,7 @@ encryption(struct gateway *gateway, guint addresses)
 
 		for (guint i = 0; i < count; i++) {
 			CLEANUP(mailaddr)
-			struct mailaddr *address = address_of(scattered(first + i, addresses));
+			struct mailaddr *address = bench_address(scattered(first + i, addresses));
 			encrypt(gateway, address);
 		}
 		took[round] = (bench_seconds() - start) / count;
@@ -212,12 +212,12 @@ serve_all(struct gateway *gateway, guint addresses, gsize rest)
 	double start = bench_seconds();
 
 	for (guint i = 0; i < addresses; i++) {
-		CLEANUP(mailaddr) struct mailaddr *address = address_of(i);
+		CLEANUP(mailaddr) struct mailaddr *address = bench_address(i);
 
 		selection_unref(choose(gateway, address));
 	}
 	double seconds = bench_seconds() - start;
-	gsize grown = resident() - MIN(rest, resident());
+	gsize grown = bench_resident() - MIN(rest, bench_resident());
 	bench_row("served_rate", addresses / seconds, "addresses/s");
 	bench_row("served_memory", (double)grown / 1048576, "MiB");
 	bench_row("served_memory_each", (double)grown / addresses, "bytes an address");
@@ -234,10 +234,10 @@ bench_node(struct settings *settings, guint addresses)
 
 	if (gateway == NULL)
 		g_error("%s", error->message);
-	CLEANUP(mailaddr) struct mailaddr *first = address_of(addresses - 1);
+	CLEANUP(mailaddr) struct mailaddr *first = bench_address(addresses - 1);
 	point_query(gateway, first);
 	selection_unref(choose(gateway, first));
-	gsize rest = resident();
+	gsize rest = bench_resident();
 	cold_selection(gateway, addresses);
 	warm_selection(gateway, addresses);
 	encryption(gateway, addresses);
@@ -281,8 +281,8 @@ forgive(struct tx *tx, gpointer data, GError **error)
 	return ctl_remove(tx, data, error);
 }
 
-static struct settings *
-node_settings(const struct bench *bench)
+struct settings *
+bench_node_settings(const struct bench *bench)
 {
 	const struct settings *from = scratch_pg_settings(bench->pg);
 	struct settings *settings = settings_default();
@@ -323,12 +323,12 @@ bench_ctl(const struct bench *bench)
 {
 	g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(double));
 	g_autoptr(GError) error = NULL;
-	struct gateway *node = gateway_open(node_settings(bench), GATEWAY_MILTER, &error);
+	struct gateway *node = gateway_open(bench_node_settings(bench), GATEWAY_MILTER, &error);
 
 	if (node == NULL)
 		g_error("%s", error->message);
 	for (guint i = 0; i < EFFECT_TRIES; i++) {
-		CLEANUP(mailaddr) struct mailaddr *address = address_of(i);
+		CLEANUP(mailaddr) struct mailaddr *address = bench_address(i);
 		CLEANUP(selection) struct selection *selection = choose(node, address);
 		guint usual = selection->used->len;
 		g_autofree char *thumbprint = g_strdup(cert_thumbprint(selection->used->pdata[0]));

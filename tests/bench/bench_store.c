@@ -93,22 +93,23 @@ run(struct bench *bench, const char *program)
 	scratch_pg_sql(bench->pg, "ANALYZE");
 	bench_node_run(bench, program);
 	bench_ctl(bench);
+	bench_revocation(bench, program);
 }
 
 /* The process that bench_node_run starts: settings as words "name=value". */
-static int
-node(char **words, guint addresses)
+static struct settings *
+settings_of(char **words)
 {
 	struct settings *settings = settings_default();
 	g_autoptr(GError) error = NULL;
 
-	for (; *words != NULL; words++) {
+	for (; words != NULL && *words != NULL; words++) {
 		g_auto(GStrv) pair = g_strsplit(*words, "=", 2);
 
 		if (!settings_set(settings, pair[0], pair[1], &error))
 			g_error("%s", error->message);
 	}
-	return bench_node(settings, addresses);
+	return settings;
 }
 
 static int
@@ -137,7 +138,7 @@ main(int argc, char **argv)
 {
 	gint certs = 50000, crl = 50000, as_node = 0;
 	g_autofree char *folder = NULL;
-	g_autofree char *pem = NULL;
+	g_autofree char *pem = NULL, *way = NULL, *list = NULL;
 	g_auto(GStrv) rest = NULL;
 	g_autoptr(GError) error = NULL;
 	GOptionEntry entries[] = {
@@ -146,6 +147,8 @@ main(int argc, char **argv)
 		{ "folder", 0, 0, G_OPTION_ARG_FILENAME, &folder, "for the database", "DIR" },
 		{ "pem", 0, 0, G_OPTION_ARG_FILENAME, &pem, "only write the sample", "FILE" },
 		{ "node", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &as_node, NULL, NULL },
+		{ "way", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &way, NULL, NULL },
+		{ "list", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &list, NULL, NULL },
 		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &rest, NULL, NULL },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
 	};
@@ -159,7 +162,9 @@ main(int argc, char **argv)
 		return 2;
 	}
 	if (as_node > 0)
-		return node(rest, (guint)as_node);
+		return bench_node(settings_of(rest), (guint)as_node);
+	if (way != NULL)
+		return bench_revocation_child(settings_of(rest), way, list);
 	if (pem != NULL)
 		return write_pem(pem, (guint)certs);
 

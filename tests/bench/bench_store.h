@@ -12,6 +12,7 @@
 #include "store/config/settings.h"
 #include "tests/bench/store_sample.h"
 
+struct mailaddr;
 struct scratch_pg;
 
 struct bench {
@@ -36,5 +37,12 @@ int bench_node(struct settings *settings, guint addresses);
 void bench_node_run(const struct bench *bench, const char *program);
 /* From an entry in the CTL on one node to its effect on another. */
 void bench_ctl(const struct bench *bench);
+/* bench_revocation.c: P10, and how long a list takes to another node. */
+void bench_revocation(const struct bench *bench, const char *program);
+/* In a process of its own, so that its memory can be told. way: "openssl", "ours", "load". */
+int bench_revocation_child(struct settings *settings, const char *way, const char *path);
+struct settings *bench_node_settings(const struct bench *bench);
+struct mailaddr *bench_address(guint person);
+gsize bench_resident(void);
 
 #endif

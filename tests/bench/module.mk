@@ -9,6 +9,6 @@ tests_bench_bench_milter_LDADD = $(MILTER_CLIENT_LIBS)
 EXTRA_DIST += %D%/run
 dist_check_SCRIPTS += tests/bench/test_tools.sh
 noinst_PROGRAMS += tests/bench/bench_store
-tests_bench_bench_store_SOURCES = %D%/bench_store.c %D%/bench_store.h %D%/bench_import.c %D%/bench_node.c \
+tests_bench_bench_store_SOURCES = %D%/bench_store.c %D%/bench_store.h %D%/bench_import.c %D%/bench_node.c %D%/bench_revocation.c \
 	%D%/store_sample.c %D%/store_sample.h
 tests_bench_bench_store_LDADD = $(TEST_LIBS) $(MAIL_LIBS) -lm

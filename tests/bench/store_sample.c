@@ -438,3 +438,69 @@ store_sample_cert(const struct store_sample *sample, guint number)
 	};
 	return put_together(sample, number, &parts);
 }
+
+/* --- a revocation list --- */
+
+static void
+put_entries(GByteArray *out, gint64 now, GBytes *const serials[3], guint entries)
+{
+	guint list = tlv_open(out);
+
+	for (guint i = 0; i < entries; i++) {
+		guint at = tlv_open(out);
+		GBytes *wanted = i == 0             ? serials[0]
+				 : i == entries / 2 ? serials[1]
+				 : i == entries - 1 ? serials[2]
+						    : NULL;
+		guint8 serial[16];
+
+		if (wanted != NULL) {
+			tlv_put(out, TLV_INTEGER, g_bytes_get_data(wanted, NULL),
+				g_bytes_get_size(wanted));
+		} else {
+			RAND_bytes(serial, sizeof serial);
+			serial[0] = (guint8)((serial[0] & 0x3f) | 0x40);
+			tlv_put(out, TLV_INTEGER, serial, sizeof serial);
+		}
+		put_time(out, now - 86400 * (gint64)(1 + i % 300));
+		tlv_close(out, at, TLV_SEQUENCE);
+	}
+	tlv_close(out, list, TLV_SEQUENCE);
+}
+
+static void
+put_list_extensions(GByteArray *out, GBytes *issuer_id)
+{
+	guint outer = tlv_open(out), all = tlv_open(out), value;
+	guint extension = open_extension(out, 0x23, FALSE, &value), inner = tlv_open(out);
+
+	tlv_put(out, TLV_CONTEXT(0), g_bytes_get_data(issuer_id, NULL),
+		g_bytes_get_size(issuer_id));
+	tlv_close(out, inner, TLV_SEQUENCE);
+	close_extension(out, extension, value);
+	put_raw_extension(out, 0x14, FALSE, "\x02\x01\x07", 3);
+	tlv_close(out, all, TLV_SEQUENCE);
+	tlv_close(out, outer, TLV_CONTEXT_CONSTRUCTED(0));
+}
+
+GBytes *
+store_sample_crl(const struct store_sample *sample, guint number, GBytes *const serials[3],
+		 guint entries)
+{
+	const struct ca *ca = &sample->cas[number];
+	GByteArray *out = g_byte_array_new();
+	guint all = tlv_open(out), start = tlv_open(out);
+	struct parts parts = { .spki = sample->spkis[0], .signer = key_pkey(ca->key) };
+
+	tlv_put(out, TLV_INTEGER, "\1", 1);
+	put_algorithm(out, FALSE);
+	tlv_put_raw(out, g_bytes_get_data(ca->name, NULL), g_bytes_get_size(ca->name));
+	put_time(out, sample->now - 3600);
+	put_time(out, sample->now + 7 * 86400);
+	put_entries(out, sample->now, serials, entries);
+	put_list_extensions(out, ca->id);
+	tlv_close(out, start, TLV_SEQUENCE);
+	put_signature(out, &parts, start);
+	tlv_close(out, all, TLV_SEQUENCE);
+	return g_byte_array_free_to_bytes(out);
+}

@@ -26,6 +26,10 @@ char *store_sample_address(guint address); /* of a person, from 0 */
 const struct cert *store_sample_root(const struct store_sample *sample);
 const struct cert *store_sample_ca(const struct store_sample *sample, guint ca);
 const struct key *store_sample_ca_key(const struct store_sample *sample, guint ca);
+/* A revocation list of this CA with so many entries, `serials` (octets of the INTEGER) at its
+ * start, in its middle and at its end. */
+GBytes *store_sample_crl(const struct store_sample *sample, guint ca, GBytes *const serials[3],
+			 guint entries);
 /* The CA that issues certificate `number` (one that is issued). */
 guint store_sample_ca_of(guint number);
 
