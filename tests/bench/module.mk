@@ -12,3 +12,7 @@ noinst_PROGRAMS += tests/bench/bench_store
 tests_bench_bench_store_SOURCES = %D%/bench_store.c %D%/bench_store.h %D%/bench_import.c %D%/bench_node.c %D%/bench_revocation.c \
 	%D%/store_sample.c %D%/store_sample.h
 tests_bench_bench_store_LDADD = $(TEST_LIBS) $(MAIL_LIBS) -lm
+noinst_PROGRAMS += tests/bench/bench_crl
+tests_bench_bench_crl_SOURCES = %D%/bench_crl.c tests/unit/pki/cert_fixture.c tests/unit/pki/cert_fixture.h \
+	tests/unit/pki/store_fixture.c tests/unit/pki/store_fixture.h
+tests_bench_bench_crl_LDADD = $(TEST_LIBS) $(PKI_LIBS)

@@ -76,7 +76,7 @@ static const char *
 verdict_of(struct cert *cert, enum chain_revocation mode)
 {
 	CLEANUP(trust)
-	struct trust *trust = trust_new(world.db, NULL, world.clock, world.preferences, 300);
+	struct trust *trust = trust_new(world.db, NULL, world.clock, world.preferences, NULL);
 	g_autoptr(GError) error = NULL;
 	CLEANUP(verdict)
 	struct verdict *verdict = trust_judge_with(trust, cert, TRUST_ENCRYPT, mode, &error);
@@ -100,7 +100,7 @@ static char *
 shown(void)
 {
 	CLEANUP(trust)
-	struct trust *trust = trust_new(world.db, NULL, world.clock, world.preferences, 300);
+	struct trust *trust = trust_new(world.db, NULL, world.clock, world.preferences, NULL);
 	CLEANUP(crl_judge) struct crl_judge *judge = crl_judge_new(world.db, trust);
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GPtrArray) rows = crls_list(world.db, &error);
