@@ -32,3 +32,7 @@ libpki_a_SOURCES += \
 libpki_a_SOURCES += %D%/breaker.c %D%/breaker.h %D%/directory.c %D%/directory.h %D%/directory_inquiry.c %D%/directory_inquiry.h \
 	%D%/directory_values.c %D%/directory_values.h %D%/directory_wait.c %D%/directory_wait.h \
 	%D%/pending.c %D%/pending.h
+libpki_a_SOURCES += \
+	%D%/crl_refresh.c %D%/crl_refresh.h \
+	%D%/fetch_one.c %D%/fetch_one.h \
+	%D%/fetch_schedule.c %D%/fetch_schedule.h

@@ -1,10 +1,7 @@
 /*
- * fetches - what is fetched from elsewhere: one row a URL, and which points name it.
+ * fetches - what is fetched from elsewhere: one row a URL, how the last try went, when the next is.
  *
- * A point is an ordered list of URLs that all lead to the same thing (the names of one CRL
- * distribution point, the caIssuers of one certificate). The run that collects points from the
- * certificates replaces them; a URL that no point names any more is dropped with what is known
- * of it. A URL's row says when it is due; who fetches it holds the job of that key.
+ * Which URLs there are is fetch_points' to say; who fetches one holds the job of that key.
  * Threads: any.
  */
 #ifndef STORE_FETCHES_H
@@ -19,7 +16,6 @@ struct tx;
 
 enum fetch_kind { FETCH_CRL, FETCH_ISSUER };
 
-/* In the order in which they are got better. */
 enum fetch_state {
 	FETCH_NEVER,  /* not tried yet */
 	FETCH_FAILED, /* the last try did not work; result says why */
@@ -34,53 +30,50 @@ struct fetch_row {
 	char *etag;                    /* NULL: none */
 	gint64 last_modified;          /* 0: none; as the server says it */
 	gint64 last_try, last_success; /* 0: never */
-	gint64 next_try;
+	gint64 next_try;     /* CLOCK_NEVER: only when the names before it in its point fail */
 	gint failures;       /* tries in a row that did not work */
 	char *yield;         /* thumbprint of the list or certificate that it gave last; NULL */
-	gint64 certificates; /* that name it, as of the last run */
-	gboolean by_hand; /* asked for with `crl update --url`: no certificate needs to name it */
-};
-
-struct fetch_point {
-	enum fetch_kind kind;
-	GStrv urls;
-	char *witness; /* thumbprint of a certificate that names it and verifies (CRL), or asks */
-	gint64 certificates;
+	gint64 certificates; /* that name it, as of the last run; set by the store */
+	gboolean by_hand;    /* kept although no certificate names it; set by the store */
+	gboolean under_way;  /* somebody is fetching it now; set by the store */
 };
 
 const char *fetch_state_name(enum fetch_state state); /* "never", "failed", "good" */
 const char *fetch_kind_name(enum fetch_kind kind);    /* "crl", "issuer" */
 
-/* All points of a run (struct fetch_point *): new URLs become rows that are due now, URLs that
- * nothing names any more go. */
-gboolean fetches_replace_points(struct tx *tx, const GPtrArray *points,
-				GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* One by hand, due now; a row that is there keeps what is known. */
 gboolean fetches_add(struct tx *tx, enum fetch_kind kind, const char *url,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-gboolean fetches_delete(struct tx *tx, const char *url, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* NULL and NOT_FOUND. */
 struct fetch_row *fetches_find(struct db *db, const char *url,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* By URL; failed ones alone on demand. */
-GPtrArray *fetches_list(struct db *db, gboolean only_failed,
+/* By URL. struct fetch_row *. */
+GPtrArray *fetches_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *fetches_by_urls(struct db *db, const char *const *urls, gsize n,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Writes the outcome of a try. FALSE in *kept when nothing names the URL any more. Where it failed,
+ * the next name of each of its points that waits becomes due; where it worked, the names behind
+ * it wait. */
+gboolean fetches_record(struct tx *tx, const struct fetch_row *row, gboolean *kept,
 			GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The points that name a URL, or all of them (NULL). struct fetch_point *. */
-GPtrArray *fetches_points(struct db *db, const char *url_or_null,
-			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Writes the outcome of a try: state, result, etag, last_modified, last_try, last_success,
- * next_try, failures and yield of the row. NOT_FOUND when nothing names it any more. */
-gboolean fetches_record(struct tx *tx, const struct fetch_row *row,
-			GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Due now, back-off or not; n 0: all. Returns how many through *count. */
-gboolean fetches_due_now(struct tx *tx, const char *const *urls, gsize n, gint64 *count,
+/* Due now, back-off or not: these, or (n 0) every one that is not waiting. */
+gboolean fetches_due_now(struct tx *tx, const char *const *urls, gsize n,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Puts a job of kind "fetch" before every row that is due. */
+/* Those of points whose witness a CA issued, by a part of its name (any case) or its subject_key.
+ */
+GStrv fetches_urls_of_ca(struct tx *tx, const char *name_part, const char *subject_key,
+			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* A job of kind "fetch" for each that is due. */
 gboolean fetches_enqueue_due(struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Is the list with this thumbprint in the store, and until when? *next_update CLOCK_NEVER: does
+ * not say. */
+gboolean fetches_list_there(struct db *db, const char *thumbprint, gboolean *there,
+			    gint64 *next_update, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* What has failed so often in a row, for doctor; by URL. */
+GPtrArray *fetches_failing(struct db *db, gint failures_min,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 void fetch_row_free(struct fetch_row *row);
-void fetch_point_free(struct fetch_point *point);
 DEFINE_CLEANUP(fetch_row, fetch_row_free)
-DEFINE_CLEANUP(fetch_point, fetch_point_free)
 
 #endif

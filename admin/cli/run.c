@@ -11,6 +11,7 @@
 
 #include "admin/api/arguments.h"
 #include "admin/cli/explain_text.h"
+#include "admin/cli/fetch_wait.h"
 #include "admin/cli/output.h"
 #include "admin/cli/output_list.h"
 #include "admin/cli/run_internal.h"
@@ -192,6 +193,9 @@ run_call(struct client *client, const struct command_line *line, struct client_a
 		run_with_files(client, line, files, arguments, answer);
 	else
 		run_once(client, line, arguments, answer);
+	if (operation_id_of(line->operation) == OPERATION_CRL_UPDATE && answer->document != NULL &&
+	    !json_is_true(json_object_get(arguments, "no-wait")))
+		fetch_wait(client, answer);
 	json_decref(arguments);
 }
 

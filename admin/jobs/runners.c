@@ -13,5 +13,8 @@ const struct job_runner job_runners[] = {
 	{ "check-crls", 60, JOB_LANE_WORK, job_check_crls },
 	{ "directory", 0, JOB_LANE_MAIL, job_directory },
 	{ "ocsp", 0, JOB_LANE_NETWORK, job_ocsp },
+	{ "fetch-schedule", 15, JOB_LANE_WORK, job_schedule_fetches },
+	{ "crl-refresh", 0, JOB_LANE_WORK, job_collect_points },
+	{ "fetch", 0, JOB_LANE_NETWORK, job_fetch_url },
 };
 const gsize job_runner_count = G_N_ELEMENTS(job_runners);

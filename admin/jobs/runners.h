@@ -15,5 +15,8 @@ enum job_result job_issue_crls(const struct job_context *context, GError **error
 enum job_result job_check_crls(const struct job_context *context, GError **error);
 enum job_result job_directory(const struct job_context *context, GError **error);
 enum job_result job_ocsp(const struct job_context *context, GError **error);
+enum job_result job_collect_points(const struct job_context *context, GError **error);
+enum job_result job_schedule_fetches(const struct job_context *context, GError **error);
+enum job_result job_fetch_url(const struct job_context *context, GError **error);
 
 #endif

@@ -4,6 +4,7 @@ SCHEMA_FILES = %D%/0001_certificates.sql %D%/0002_gateway.sql %D%/0003_audit.sql
 	%D%/0004_access.sql %D%/0005_aliases.sql \
 	%D%/0006_external_root.sql %D%/0007_filter_limits.sql %D%/0008_changes.sql \
 	%D%/0009_crl_store.sql \
+	%D%/0010_fetches.sql \
 	%D%/0011_ocsp.sql \
 	%D%/0012_directories.sql \
 	%D%/0014_search.sql \
