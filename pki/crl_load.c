@@ -119,6 +119,12 @@ named_issuers(struct issuer_pool *pool, GPtrArray *roots, const char *subject_ke
 			g_ptr_array_add(named, cert_ref(roots->pdata[i]));
 	if (!issuer_pool_named(pool, subject_key, named, error))
 		return NULL;
+	g_autoptr(GPtrArray) above = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	for (guint i = 0; i < named->len; i++)
+		if (cert_key_kind(named->pdata[i]) == KEY_KIND_DSA &&
+		    !issuer_pool_climb(pool, named->pdata[i], above, error))
+			return NULL;
+	chain_complete_keys(named, above, roots);
 	return g_steal_pointer(&named);
 }
 

@@ -105,6 +105,11 @@ const char *chain_verdict_name(enum chain_verdict verdict); /* "valid" … */
  * as issuer and with a key that verifies. At most CHAIN_CANDIDATES_MAX. */
 GPtrArray *chain_candidates(const struct cert *cert, GPtrArray *const *pools, gsize count);
 
+/* A DSA key may have its parameters from the key of its issuer (RFC 3279 section 2.3.2): such
+ * certificates of the array, which owns them, are replaced by complete ones where the issuer is
+ * above or an anchor. */
+void chain_complete_keys(GPtrArray *certs, GPtrArray *above, GPtrArray *anchors);
+
 /* K3, K4 and strength of the one certificate: NULL when it fits, else the sentence (owned), and
  * what would mend it (may be NULL). */
 char *chain_usage_fault(const struct cert *cert, enum chain_purpose purpose, const char **remedy);

@@ -58,3 +58,24 @@ certs_inherit_parameters(GPtrArray *certs, GPtrArray *anchors)
 				}
 	}
 }
+
+void
+chain_complete_keys(GPtrArray *certs, GPtrArray *above, GPtrArray *anchors)
+{
+	g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	gboolean lacking = FALSE;
+
+	for (guint i = 0; i < certs->len; i++) {
+		lacking |= cert_lacks_parameters(certs->pdata[i]);
+		g_ptr_array_add(all, cert_ref(certs->pdata[i]));
+	}
+	if (!lacking)
+		return;
+	for (guint i = 0; i < above->len; i++)
+		g_ptr_array_add(all, cert_ref(above->pdata[i]));
+	certs_inherit_parameters(all, anchors);
+	for (guint i = 0; i < certs->len; i++) {
+		cert_unref(certs->pdata[i]);
+		certs->pdata[i] = cert_ref(all->pdata[i]);
+	}
+}
