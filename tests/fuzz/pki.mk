@@ -20,3 +20,7 @@ tests_fuzz_fuzz_ldap_target_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_directory_values_SOURCES = %D%/fuzz_directory_values.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_directory_values_LDADD = $(PKI_LIBS)
 tests_fuzz_fuzz_directory_values_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_chain
+tests_fuzz_fuzz_chain_SOURCES = %D%/fuzz_chain.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_chain_LDADD = $(PKI_LIBS)
+tests_fuzz_fuzz_chain_LDFLAGS = $(FUZZ_LINK)

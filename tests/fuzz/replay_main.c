@@ -1,7 +1,8 @@
 /*
  * replay_main - feeds files to a fuzz target without a fuzzer, as a test.
  *
- * Arguments are files or folders; without any, tests/fuzz/corpus/NAME-OF-THE-PROGRAM. Each
+ * Arguments are files or folders; without any, tests/fuzz/corpus/NAME-OF-THE-PROGRAM, and what
+ * others collected of that kind where the data of that is at hand (PS_DATA). Each
  * input is given whole, then cut short and with flipped bytes in a few hundred ways that are
  * the same in every run. The proof is that nothing crashes and no sanitizer speaks up.
  * With --enable-fuzz the same targets are linked with libFuzzer instead of this file.
@@ -73,6 +74,32 @@ run_path(const char *path)
 	}
 }
 
+/* What openssl/fuzz-corpora has for the target, each input as it is. */
+static const struct {
+	const char *program, *folder;
+} collected[] = {
+	{ "fuzz_cert", "x509" },      { "fuzz_cert", "acert" },      { "fuzz_crl", "crl" },
+	{ "fuzz_cms_verify", "cms" }, { "fuzz_cms_decrypt", "cms" }, { "fuzz_bundle", "asn1" },
+	{ "fuzz_chain", "x509" },     { "fuzz_chain", "crl" },       { "fuzz_bundle", "x509" },
+};
+
+static void
+run_collected(const char *program, const char *top)
+{
+	const char *data = g_getenv("PS_DATA");
+	g_autofree char *folder =
+	    data != NULL ? g_strdup(data)
+			 : g_build_filename(top != NULL ? top : ".", "..", "shared", "data", NULL);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(collected); i++) {
+		g_autofree char *path =
+		    g_build_filename(folder, "fuzz-corpora", collected[i].folder, NULL);
+		if (strcmp(collected[i].program, program) == 0 &&
+		    g_file_test(path, G_FILE_TEST_IS_DIR))
+			run_path(path);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -92,6 +119,7 @@ main(int argc, char **argv)
 		g_autofree char *corpus = g_build_filename(top != NULL ? top : ".", "tests", "fuzz",
 							   "corpus", program, NULL);
 		run_path(corpus);
+		run_collected(program, top);
 	}
 	if (inputs == 0) {
 		printf("not ok 1 - %s has no inputs\n", program);
