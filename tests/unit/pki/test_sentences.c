@@ -32,6 +32,8 @@ test_form(void)
 	for (int i = 0; i < SENTENCE_COUNT; i++) {
 		enum sentence sentence = (enum sentence)i;
 		const char *text = sentence_text(sentence), *remedy = sentence_remedy(sentence);
+		/* Goes on where another sentence, which names the object, ended. */
+		gboolean goes_on = g_str_has_prefix(text, "{1}, and ");
 		guint braces = 0;
 
 		g_test_message("%s; %s", text, remedy);
@@ -39,11 +41,11 @@ test_form(void)
 		for (const char *p = text; *p != '\0'; p++)
 			braces += *p == '{';
 		g_assert_cmpuint(braces, ==, arguments_of(text));
-		g_assert_nonnull(strstr(text, "'{"));
+		g_assert_true(goes_on || strstr(text, "'{") != NULL);
 		g_assert_null(strchr(text, '\n'));
 		g_assert_null(strchr(remedy, '\n'));
 		g_assert_cmpuint(strlen(text), <=, 100);
-		g_assert_cmpuint(strlen(remedy), >, 0);
+		g_assert_true(goes_on || *remedy != '\0');
 		g_assert_cmpuint(strlen(remedy), <=, 100);
 		g_assert_false(g_str_has_suffix(text, "."));
 		g_assert_false(g_str_has_suffix(remedy, "."));
