@@ -95,7 +95,8 @@ open_pki(struct gateway *gateway, GError **error)
 			 &gateway->limits, error);
 	if (gateway->keyring == NULL)
 		return FALSE;
-	gateway->directories = directory_wait_new(gateway->db, gateway->changelog, gateway->clock,
+	/* As of now, whatever time is explained: nobody asks a directory about another day. */
+	gateway->directories = directory_wait_new(gateway->db, gateway->changelog, clock_system(),
 						  settings->cache_grace);
 	gateway->trust = trust_new(gateway->db, gateway->changelog, gateway->clock,
 				   gateway->preferences, &gateway->limits);

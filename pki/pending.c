@@ -12,7 +12,7 @@
 
 #define PRESENT_MAX 200
 
-/* A certificate that its addresses have already, valid and not waiting. */
+/* A certificate that its addresses have already, valid as far as is known, and not waiting. */
 struct present {
 	struct cert *cert;
 	struct verdict *verdict;
@@ -36,6 +36,22 @@ present_free(gpointer data)
 	g_free(present);
 }
 
+/* A missing CRL, or one that cannot be found out about, is no reason to let another key in. */
+static gboolean
+counts(const struct verdict *verdict)
+{
+	switch (verdict->state) {
+	case VERDICT_VALID:
+	case VERDICT_UNKNOWN:
+		return TRUE;
+	case VERDICT_INVALID:
+		return verdict->fault == CHAIN_FAULT_REVOCATION;
+	case VERDICT_REVOKED:
+		break;
+	}
+	return FALSE;
+}
+
 static gboolean
 add_present(struct question *question, const struct cert_row *row, GError **error)
 {
@@ -52,7 +68,7 @@ add_present(struct question *question, const struct cert_row *row, GError **erro
 	verdict = trust_judge(question->judge->trust, cert, TRUST_ENCRYPT, error);
 	if (verdict == NULL)
 		return FALSE;
-	if (verdict->state != VERDICT_VALID)
+	if (!counts(verdict))
 		return TRUE;
 	present = g_new0(struct present, 1);
 	present->cert = g_steal_pointer(&cert);
@@ -108,7 +124,7 @@ same_key(const struct cert *a, const struct cert *b)
 	return strcmp(cert_spki_sha256(a), cert_spki_sha256(b)) == 0;
 }
 
-/* Both verdicts are valid, so each path stands up to a root. */
+/* Of a path up to a root; one that was not found has no issuer here. */
 static gboolean
 same_issuer(const struct verdict *a, const struct verdict *b)
 {

@@ -552,6 +552,8 @@ def configuration(tap, site):
 
 def main():
     tap = Tap()
+    # What libldap would read by itself must have no say.
+    os.environ.update({"LDAPTLS_REQCERT": "never", "LDAPREFERRALS": "on", "LDAPTLS_CACERT": "/nonexistent", "LDAPSASL_MECH": "EXTERNAL"})
     why = ldap.missing()
     if why:
         tap.skip("directories", why)

@@ -90,6 +90,18 @@ test_invalid_present(void)
 	world_down(&world);
 }
 
+/* A CRL that is missing where it is required must not be the moment for another key. */
+static void
+test_unchecked_present(void)
+{
+	if (!up())
+		return;
+	world_cert(&world, present.cert);
+	world_preference(&world, SCOPE_GLOBAL, "", PREF_REVOCATION_ENCRYPT, "required");
+	g_assert_true(waits(&by_other));
+	world_down(&world);
+}
+
 static void
 test_every_address(void)
 {
@@ -180,6 +192,7 @@ main(int argc, char **argv)
 	g_test_add_func("/pending/the first one of an address is used", test_first_one);
 	g_test_add_func("/pending/the same issuer, or its renewal", test_same_issuer);
 	g_test_add_func("/pending/what is not valid does not count", test_invalid_present);
+	g_test_add_func("/pending/a missing CRL lets nothing in", test_unchecked_present);
 	g_test_add_func("/pending/every address has a say", test_every_address);
 	g_test_add_func("/pending/select_new_key", test_preference);
 	failed = g_test_run();
