@@ -3,7 +3,7 @@
  *
  *   operations_gen man            postseal(1)
  *   operations_gen man NOUN       postseal-NOUN(1)
- *   operations_gen bash|zsh|fish  completion
+ *   operations_gen bash|zsh|fish  completion, the same for all operations
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,156 +168,42 @@ man_noun(const char *noun)
 
 /* --- completion --- */
 
-static char *
-words_first(void)
-{
-	GString *out = g_string_new(NULL);
+/* The shells know nothing themselves: the program says what can follow (admin/cli/completion.h).
+ * Where it says nothing, a file is meant. */
+static const char bash_text[] =
+    "# bash completion of postseal(1): the program itself says what can follow\n"
+    "_postseal()\n{\n"
+    "\tlocal line current=${COMP_WORDS[COMP_CWORD]}\n"
+    "\tlocal typed=(\"${COMP_WORDS[@]:1:COMP_CWORD}\")\n"
+    "\tCOMPREPLY=()\n"
+    "\twhile IFS= read -r line; do\n"
+    "\t\tCOMPREPLY+=(\"$(printf '%q' \"${line%%$'\\t'*}\")\")\n"
+    "\tdone < <(\"${COMP_WORDS[0]}\" complete -- \"${typed[@]//\\\\/}\" 2>/dev/null)\n"
+    "\tif ((${#COMPREPLY[@]} == 0)); then\n"
+    "\t\tcompopt -o filenames 2>/dev/null\n"
+    "\t\t[[ $current == '=' ]] && current=\n"
+    "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
+    "\tfi\n}\n"
+    "complete -F _postseal postseal\n";
 
-	for (enum operation_id id = 0; id < OPERATION_COUNT; id++) {
-		if (*operation_at(id)->noun == '\0')
-			g_string_append_printf(out, "%s ", operation_at(id)->verb);
-		else if (is_first_of_noun(id))
-			g_string_append_printf(out, "%s ", operation_at(id)->noun);
-	}
-	return g_string_free(out, FALSE);
-}
+static const char zsh_text[] =
+    "#compdef postseal\n"
+    "# the program itself says what can follow\n"
+    "local -a found\n"
+    "found=(${(f)\"$(${words[1]} complete -- \"${(@Q)words[2,CURRENT]}\" 2>/dev/null)\"})\n"
+    "if (( $#found )); then\n\tcompadd -- ${found%%$'\\t'*}\nelse\n\t_files\nfi\n";
 
-static char *
-verbs_of(const char *noun)
-{
-	GString *out = g_string_new(NULL);
-
-	for (enum operation_id id = 0; id < OPERATION_COUNT; id++)
-		if (strcmp(operation_at(id)->noun, noun) == 0)
-			g_string_append_printf(out, "%s ", operation_at(id)->verb);
-	return g_string_free(out, FALSE);
-}
-
-static char *
-options_of(const struct operation *operation)
-{
-	GString *out = g_string_new(NULL);
-
-	for (const struct argument *a = operation->arguments; a->name != NULL; a++) {
-		if (a->place != ARGUMENT_OPTION)
-			continue;
-		if (a->type == ARGUMENT_PASSWORD)
-			g_string_append_printf(out, "--%s-file --%s-fd ", a->name, a->name);
-		else
-			g_string_append_printf(out, "--%s ", a->name);
-	}
-	g_string_append(out, "--json --csv --help");
-	return g_string_free(out, FALSE);
-}
-
-/* "noun verb) words ;;" of a case, the same for bash and zsh. */
-static void
-cases(const char *before, const char *after)
-{
-	for (enum operation_id id = 0; id < OPERATION_COUNT; id++) {
-		g_autofree char *name = operation_name(operation_at(id));
-		g_autofree char *options = options_of(operation_at(id));
-
-		printf("\t\"%s\") %s%s%s ;;\n", name, before, options, after);
-	}
-	for (enum operation_id id = 0; id < OPERATION_COUNT; id++) {
-		if (!is_first_of_noun(id))
-			continue;
-		g_autofree char *verbs = verbs_of(operation_at(id)->noun);
-		printf("\t\"%s\") %s%s%s ;;\n", operation_at(id)->noun, before, verbs, after);
-	}
-}
-
-static void
-bash(void)
-{
-	g_autofree char *first = words_first();
-
-	fputs("# bash completion of postseal(1), made from the table of operations\n"
-	      "_postseal()\n{\n\tlocal words= said= word i\n\tlocal "
-	      "current=${COMP_WORDS[COMP_CWORD]}\n"
-	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tword=${COMP_WORDS[i]}\n"
-	      "\t\tcase $word in\n\t\t-c | --config | --socket) i=$((i + 1)) ;;\n\t\t-*) ;;\n"
-	      "\t\t*) [[ $said == *' '* ]] || said=\"${said:+$said }$word\" ;;\n\t\tesac\n\tdone\n"
-	      "\tcase $said in\n",
-	      stdout);
-	printf("\t\"\") words=\"%s\" ;;\n", first);
-	cases("words=\"", "\"");
-	fputs("\tesac\n"
-	      "\tif [[ $current == -* || $said == '' || $said != *' '* ]]; then\n"
-	      "\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n\tfi\n"
-	      "\t((${#COMPREPLY[@]})) || mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n}\n"
-	      "complete -o filenames -F _postseal postseal\n",
-	      stdout);
-}
-
-static void
-zsh(void)
-{
-	g_autofree char *first = words_first();
-
-	fputs("#compdef postseal\n# made from the table of operations\nlocal said= word list=\n"
-	      "for word in ${words[2,CURRENT-1]}; do\n\t[[ $word == -* || $said == *' '* ]] || "
-	      "said=\"${said:+$said }$word\"\ndone\ncase $said in\n",
-	      stdout);
-	printf("\t\"\") list=\"%s\" ;;\n", first);
-	cases("list=\"", "\"");
-	fputs("esac\ncompadd -- ${=list}\n_files\n", stdout);
-}
-
-static char *
-fish_quoted(const char *text)
-{
-	g_auto(GStrv) parts = g_strsplit(text, "'", -1);
-
-	return g_strjoinv("\\'", parts);
-}
-
-static void
-fish_operation(const struct operation *operation)
-{
-	g_autofree char *summary = fish_quoted(operation->summary);
-	g_autofree char *seen =
-	    *operation->noun != '\0'
-		? g_strdup_printf("__fish_seen_subcommand_from %s; and "
-				  "__fish_seen_subcommand_from %s",
-				  operation->noun, operation->verb)
-		: g_strdup_printf("__fish_seen_subcommand_from %s", operation->verb);
-
-	if (*operation->noun == '\0')
-		printf("complete -c postseal -n __fish_use_subcommand -a %s -d '%s'\n",
-		       operation->verb, summary);
-	else
-		printf("complete -c postseal -n '__fish_seen_subcommand_from %s' -a %s -d '%s'\n",
-		       operation->noun, operation->verb, summary);
-	for (const struct argument *a = operation->arguments; a->name != NULL; a++) {
-		g_autofree char *help = fish_quoted(a->help);
-
-		if (a->place != ARGUMENT_OPTION)
-			continue;
-		if (a->type == ARGUMENT_PASSWORD)
-			printf("complete -c postseal -n '%s' -l %s-file -r -d '%s'\n", seen,
-			       a->name, help);
-		else
-			printf("complete -c postseal -n '%s' -l %s %s-d '%s'\n", seen, a->name,
-			       a->type == ARGUMENT_FLAG ? "" : "-r ", help);
-	}
-}
-
-static void
-fish(void)
-{
-	fputs("# fish completion of postseal(1), made from the table of operations\n", stdout);
-	for (enum operation_id id = 0; id < OPERATION_COUNT; id++) {
-		if (is_first_of_noun(id)) {
-			g_autofree char *help =
-			    fish_quoted(help_noun_summary(operation_at(id)->noun));
-			printf("complete -c postseal -n __fish_use_subcommand -a %s -d '%s'\n",
-			       operation_at(id)->noun, help);
-		}
-		fish_operation(operation_at(id));
-	}
-}
+static const char fish_text[] =
+    "# fish completion of postseal(1): the program itself says what can follow\n"
+    "function __postseal_complete\n"
+    "\tset -l typed (commandline -opc) (commandline -ct)\n"
+    "\tset -l found ($typed[1] complete -- $typed[2..-1] 2>/dev/null)\n"
+    "\tif test (count $found) -gt 0\n"
+    "\t\tprintf '%s\\n' $found\n"
+    "\telse\n"
+    "\t\t__fish_complete_path (commandline -ct)\n"
+    "\tend\nend\n"
+    "complete -c postseal -f -a '(__postseal_complete)'\n";
 
 int
 main(int argc, char **argv)
@@ -329,11 +215,11 @@ main(int argc, char **argv)
 	else if (strcmp(what, "man") == 0 && argc == 2)
 		man_main();
 	else if (strcmp(what, "bash") == 0)
-		bash();
+		fputs(bash_text, stdout);
 	else if (strcmp(what, "zsh") == 0)
-		zsh();
+		fputs(zsh_text, stdout);
 	else if (strcmp(what, "fish") == 0)
-		fish();
+		fputs(fish_text, stdout);
 	else
 		return EXIT_FAILURE;
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

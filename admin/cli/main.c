@@ -12,6 +12,7 @@
 #include "admin/cli/cert_names.h"
 #include "admin/cli/client.h"
 #include "admin/cli/command_line.h"
+#include "admin/cli/completion.h"
 #include "admin/cli/file_commands.h"
 #include "admin/cli/help.h"
 #include "admin/cli/output.h"
@@ -132,6 +133,9 @@ main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	json_memory_start();
+	/* For the scripts of the shells, not for people: no row of the table. */
+	if (argc > 1 && strcmp(argv[1], "complete") == 0)
+		return completion_run((const char *const *)argv + 2);
 	CLEANUP(command_line)
 	struct command_line *line =
 	    command_line_parse((const char *const *)argv + (argc > 0 ? 1 : 0), &problem);

@@ -14,7 +14,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from commands import Cli, file_with, openssl  # noqa: E402
-from harness import INSIDE, PARTNER, Failed, Site, Tap, program, wait_until  # noqa: E402
+from harness import BUILD, INSIDE, PARTNER, Failed, Site, Tap, program, wait_until  # noqa: E402
 
 ALICE, BOB, CAROL = f"alice@{INSIDE}", f"bob@{PARTNER}", f"carol@{INSIDE}"
 MANY = 320
@@ -449,6 +449,30 @@ def test_keys(cli):
     cli.tap.ok([row["thumbprint"] for row in rows] == [erin] and rows[0]["pending"] is True, "cert list --pending", rows)
 
 
+def test_completion(cli):
+    """By bash itself, with the script that is installed."""
+    site = cli.site
+    script = os.path.join(BUILD, "contrib", "completion", "postseal")
+
+    def completed(*words):
+        line = [program("postseal"), "-c", site.config, *words]
+        done = subprocess.run(["bash", "-c", 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _postseal; printf "%s\n" "${COMPREPLY[@]}"',
+                               script, *line], capture_output=True, text=True, cwd=site.folder)
+        return done.stdout.split("\n")[:-1], done.stderr
+
+    for words, wanted in ((("ce",), ["cert"]), (("cert", "sh"), ["show"]), (("cert", "list", "--exp"), ["--expired"]),
+                          (("cert", "list", "--expired", ""), ["all", "no", "only"]), (("ca", "show", "Test\\ Iss"), ["Test\\ Issuing\\ CA"]),
+                          (("domain", "show", "ins"), [INSIDE]), (("domain", "set", INSIDE, "encrypt_mode", "fo"), ["force"]),
+                          (("cert", "import", "rich.p"), ["rich.pem"])):
+        found, complaint = completed(*words)
+        cli.tap.ok(found == wanted and not complaint, f"bash completes {' '.join(words)}", (found, complaint))
+    alice = items(cli, "cert", "list", "--email", ALICE)[0]["thumbprint"]
+    cli.tap.ok(completed("cert", "show", alice[:6])[0] == [alice[:16]], "a thumbprint by its first digits", completed("cert", "show", alice[:6]))
+    done = subprocess.run([program("postseal"), "complete", "--", "cert", "list", "--p"], capture_output=True, text=True)
+    fish = os.path.join(BUILD, "contrib", "completion", "postseal.fish")
+    cli.tap.ok(done.stdout == "--pending\tonly those that wait for an administrator\n" and "complete --" in open(fish).read(), "fish gets the meanings", done.stdout)
+
+
 def sql(site, text):
     """As the database's own superuser, where no command does it."""
     folder = os.path.dirname(glob.glob(f"{site.run}/**/.s.PGSQL.*", recursive=True)[0])
@@ -544,6 +568,7 @@ def main():
         guarded(tap, test_show, cli, rich)
         guarded(tap, test_select, cli)
         guarded(tap, test_keys, cli)
+        guarded(tap, test_completion, cli)
     tap.done()
 
 

@@ -1,4 +1,7 @@
 # unit tests of the layer admin: they link it and what is below
+check_PROGRAMS += tests/unit/admin/test_completion
+tests_unit_admin_test_completion_SOURCES = %D%/test_completion.c
+tests_unit_admin_test_completion_LDADD = $(ADMIN_LIBS)
 check_PROGRAMS += tests/unit/admin/test_operations tests/unit/admin/test_command_line \
 	tests/unit/admin/test_output tests/unit/admin/test_http tests/unit/admin/test_change
 tests_unit_admin_test_operations_SOURCES = %D%/test_operations.c
