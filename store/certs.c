@@ -346,7 +346,9 @@ certs_by_spki(struct db *db, const char *spki_sha256, GError **error)
 
 static const struct statement certs_count_statement = {
 	"certs_count",
-	"SELECT count(*) FROM certificate",
+	"SELECT CASE WHEN reltuples > 100000 THEN reltuples::bigint"
+	" ELSE (SELECT count(*) FROM certificate) END"
+	" FROM pg_class WHERE oid = 'certificate'::regclass",
 };
 
 gint64

@@ -101,7 +101,8 @@ GPtrArray *certs_by_spki(struct db *db, const char *spki_sha256,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *certs_list(struct db *db, const struct cert_filter *filter,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
-gint64 certs_count(struct db *db, GError **error); /* -1 on failure */
+/* -1 on failure. Of more than 100,000 the estimate that the server has from its last look. */
+gint64 certs_count(struct db *db, GError **error);
 /* How many certificates name this CA (subject_key) as their issuer, directly or through other CA
    certificates of the store. By names alone: whoever writes one counts. */
 gboolean certs_count_below(struct db *db, const char *subject_key, gint64 *count,

@@ -7,6 +7,7 @@ SCHEMA_FILES = %D%/0001_certificates.sql %D%/0002_gateway.sql %D%/0003_audit.sql
 	%D%/0010_fetches.sql \
 	%D%/0011_ocsp.sql \
 	%D%/0012_directories.sql \
+	%D%/0013_bulk.sql \
 	%D%/0014_search.sql \
 	%D%/0015_harvest_use.sql
 
