@@ -21,19 +21,22 @@
 static gboolean
 pack_serial_hex(const char *hex, guint8 packed[CRL_SERIAL_BYTES])
 {
-	guint8 bytes[256] = { 0 };
+	guint8 bytes[256];
 	gboolean negative = *hex == '-';
 	gsize digits = strlen(hex += negative);
 	gsize length = (digits + 1) / 2;
+	gsize odd = digits % 2;
 
 	if (digits == 0 || length >= sizeof(bytes))
 		return FALSE;
-	for (gsize i = 0; i < digits; i++) {
-		int value = g_ascii_xdigit_value(hex[digits - 1 - i]);
+	bytes[0] = 0;
+	for (gsize i = 0; i < length; i++) {
+		int high = i == 0 && odd ? 0 : g_ascii_xdigit_value(hex[2 * i - odd]);
+		int low = g_ascii_xdigit_value(hex[2 * i + 1 - odd]);
 
-		if (value < 0)
+		if (high < 0 || low < 0)
 			return FALSE;
-		bytes[length - i / 2] |= (guint8)(i % 2 == 0 ? value : value << 4);
+		bytes[i + 1] = (guint8)(high << 4 | low);
 	}
 	if (negative) {
 		unsigned int carry = 1;
@@ -125,6 +128,7 @@ crl_unref(struct crl *crl)
 	g_hash_table_unref(crl->issuer_index);
 	g_ptr_array_unref(crl->issuers);
 	g_free(crl->entries);
+	g_free(crl->starts);
 	g_free(crl->past);
 	g_hash_table_unref(crl->signers);
 	g_mutex_clear(&crl->lock);
@@ -170,7 +174,9 @@ gsize
 crl_memory(const struct crl *crl)
 {
 	return sizeof(*crl) + (crl->der != NULL ? g_bytes_get_size(crl->der) : 0) +
-	       (crl->count + crl->past_count) * sizeof(*crl->entries) + crl->issuers->len * 128;
+	       (crl->count + crl->past_count) * sizeof(*crl->entries) +
+	       (crl->starts != NULL ? (CRL_STARTS + 1) * sizeof(*crl->starts) : 0) +
+	       crl->issuers->len * 128;
 }
 
 const char *const *
@@ -218,6 +224,23 @@ find_packed(const struct crl_packed *entries, gsize count, const struct crl_pack
 			  : bsearch(wanted, entries, count, sizeof(*entries), crl_compare_packed);
 }
 
+static const struct crl_packed *
+find_entry(const struct crl *crl, const struct crl_packed *wanted)
+{
+	const struct crl_packed *first = crl->entries;
+	gsize count = crl->count;
+
+	if (crl->starts != NULL) {
+		guint bucket = crl_bucket(wanted, crl->common);
+
+		if (memcmp(wanted->serial, first->serial, crl->common) != 0)
+			return NULL;
+		first += crl->starts[bucket];
+		count = crl->starts[bucket + 1] - crl->starts[bucket];
+	}
+	return find_packed(first, count, wanted);
+}
+
 gboolean
 crl_find(const struct crl *crl, const char *issuer_key, const char *serial, struct crl_item *entry)
 {
@@ -233,7 +256,7 @@ crl_find(const struct crl *crl, const char *issuer_key, const char *serial, stru
 	/* What was revoked once is so for ever, whatever this list calls it. */
 	const struct crl_packed *found = find_packed(crl->past, crl->past_count, &wanted);
 	if (found == NULL)
-		found = find_packed(crl->entries, crl->count, &wanted);
+		found = find_entry(crl, &wanted);
 	if (found == NULL)
 		return FALSE;
 	entry->serial_hex = NULL;

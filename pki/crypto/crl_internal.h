@@ -39,6 +39,9 @@ struct crl {
 	GHashTable *issuer_index; /* key -> its place in issuers */
 	struct crl_packed *entries;
 	gsize count;
+	guint32
+	    *starts; /* of a long list: where serials begin by their first two octets that differ */
+	gsize common;            /* octets before these, which are the same in all */
 	gboolean long_serials;   /* some do not fit into a packed one as they stand */
 	struct crl_packed *past; /* of lists before this one; sorted */
 	gsize past_count;
@@ -61,6 +64,13 @@ gboolean crl_next_raw(struct crl *crl, struct der *list, struct crl_raw *raw);
 void crl_pack_serial(const guint8 *bytes, gsize length, guint8 packed[CRL_SERIAL_BYTES]);
 int crl_compare_packed(const void *a, const void *b);
 void crl_sort_packed(struct crl_packed *entries, gsize count);
+#define CRL_STARTS 65536 /* buckets of crl->starts */
+/* The bucket that a serial falls into, by the two octets behind the common ones. */
+static inline guint
+crl_bucket(const struct crl_packed *entry, gsize common)
+{
+	return (guint)entry->serial[common] << 8 | entry->serial[common + 1];
+}
 /* The place of a name's key among the issuers; it is added. FALSE: there are too many. */
 gboolean crl_issuer_place(struct crl *crl, const char *key, guint *place);
 

@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "pki/crl_load.h"
 #include "pki/crypto/chain.h"
@@ -150,6 +151,22 @@ make_list(guint number, gint without)
 	return sign_list(tbs);
 }
 
+/* Of this thread: others that run on the machine do not count. */
+static gint64
+cpu_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
+static double
+cpu_since(gint64 started_us)
+{
+	return (double)(cpu_us() - started_us) / 1e6;
+}
+
 static double
 seconds_since(gint64 started_us)
 {
@@ -200,18 +217,18 @@ measure_reading(GBytes *der)
 
 	for (int round = 0; round < ROUNDS; round++) {
 		gsize before = heap_bytes();
-		gint64 started = clock_monotonic_us();
+		gint64 started = cpu_us();
 		CLEANUP(crl)
 		struct crl *crl = crl_restore(der, "x", cert_spki_sha256(root.cert), NULL);
-		ours[round] = seconds_since(started);
+		ours[round] = cpu_since(started);
 		ours_bytes = heap_bytes() - before;
 		g_assert_cmpuint(crl_entry_count(crl), ==, (gsize)entries);
 
 		before = heap_bytes();
 		const unsigned char *p = bytes;
-		started = clock_monotonic_us();
+		started = cpu_us();
 		g_autoptr(X509_CRL) stock = d2i_X509_CRL(NULL, &p, (long)length);
-		theirs[round] = seconds_since(started);
+		theirs[round] = cpu_since(started);
 		theirs_bytes = heap_bytes() - before;
 		g_assert_nonnull(stock);
 	}
@@ -237,11 +254,11 @@ measure_look_up(GBytes *der)
 		dice = dice * 1664525 + 1013904223;
 		g_ptr_array_add(texts, serial_text((gint)(dice % (guint)entries)));
 	}
-	gint64 started = clock_monotonic_us();
+	gint64 started = cpu_us();
 	for (guint i = 0; i < LOOK_UPS; i++)
 		found += crl_find(crl, NULL, texts->pdata[i % 4096], &item);
 	g_assert_cmpuint(found, ==, LOOK_UPS);
-	printf("look-up: %.3f us (goal <= 1)\n", seconds_since(started) * 1e6 / LOOK_UPS);
+	printf("look-up: %.3f us (goal <= 1)\n", cpu_since(started) * 1e6 / LOOK_UPS);
 }
 
 static double
@@ -253,14 +270,14 @@ check_chains(GPtrArray *crls, enum chain_revocation mode)
 					 .at = PKI_NOW,
 					 .purpose = CHAIN_PURPOSE_ENCRYPT,
 					 .revocation = mode };
-	gint64 started = clock_monotonic_us();
+	gint64 started = cpu_us();
 
 	for (int i = 0; i < CHECKS; i++) {
 		CLEANUP(chain_report)
 		struct chain_report *report = chain_check(leaf.cert, &options, NULL);
 		g_assert_cmpint(report->verdict, ==, CHAIN_VALID);
 	}
-	return seconds_since(started);
+	return cpu_since(started);
 }
 
 static void
