@@ -47,6 +47,58 @@ fetching_object(const struct fetch_row *row)
 			 (json_int_t)row->certificates, "list", answer_text(row->yield));
 }
 
+/* --- crl list --- */
+
+/* "unchanged", "failed: URL: the server answered with status 404", "fetching". */
+static json_t *
+fetched_text(const struct fetch_row *row)
+{
+	if (row->under_way || row->state == FETCH_NEVER)
+		return json_string(fetching_state(row));
+	g_autofree char *text =
+	    g_strconcat(row->state == FETCH_FAILED ? "failed: " : "", row->result, NULL);
+	return answer_text(text);
+}
+
+static json_t *
+list_with(json_t *lists, const char *thumbprint)
+{
+	for (gsize i = 0; thumbprint != NULL && i < json_array_size(lists); i++) {
+		json_t *list = json_array_get(lists, i);
+
+		if (g_strcmp0(json_string_value(json_object_get(list, "thumbprint")), thumbprint) ==
+		    0)
+			return list;
+	}
+	return NULL;
+}
+
+gboolean
+fetching_join(struct call *call, json_t *lists, const char *text, GError **error)
+{
+	g_autoptr(GPtrArray) rows = fetches_list(call->gateway->db, error);
+
+	if (rows == NULL)
+		return FALSE;
+	for (guint i = 0; i < rows->len; i++) {
+		const struct fetch_row *row = g_ptr_array_index(rows, i);
+		json_t *list = list_with(lists, row->yield);
+
+		if (row->kind != FETCH_CRL)
+			continue;
+		if (list != NULL)
+			json_object_set_new(list, "fetched", fetched_text(row));
+		/* One that gave a list which another has replaced since is no news. */
+		else if ((row->yield == NULL || row->state != FETCH_GOOD) &&
+			 row->next_try != CLOCK_NEVER &&
+			 (text == NULL || strstr(row->url, text) != NULL))
+			json_array_append_new(
+			    lists, json_pack("{s:o, s:s, s:o}", "source", answer_text(row->url),
+					     "verdict", "none", "fetched", fetched_text(row)));
+	}
+	return TRUE;
+}
+
 /* --- crl urls --- */
 
 /* Does somebody who asked at this time still wait for it? */

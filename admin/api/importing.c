@@ -9,10 +9,14 @@
 #include "pki/import.h"
 #include "pki/import_bulk.h"
 #include "store/base/error.h"
+#include "store/base/log.h"
+#include "store/db/tx.h"
+#include "store/jobs.h"
 
 /* From here on certificates go in by batches, parsed by several threads. */
 #define BULK_FILES 20
 #define BULK_BYTES (256 * 1024)
+#define COLLECT_AFTER_SECONDS 3
 
 struct batch {
 	struct call *call;
@@ -215,6 +219,16 @@ import_file(struct batch *batch, GBytes *bytes, const char *file, GError **error
 	return TRUE;
 }
 
+/* What came in may name CRLs, or want an intermediate: soon, once for a row of imports. That it
+ * could not be asked for is no failure of the import. */
+static gboolean
+ask_for_collecting(struct tx *tx, gpointer data, GError **error)
+{
+	(void)data;
+	return jobs_enqueue(tx, "crl-refresh", "all", NULL, tx_now(tx) + COLLECT_AFTER_SECONDS,
+			    error);
+}
+
 static json_t *
 batch_answer(struct batch *batch, GError **error)
 {
@@ -226,6 +240,9 @@ batch_answer(struct batch *batch, GError **error)
 
 	if (batch->rejected > 0)
 		batch->call->exit_status = 1;
+	if (batch->added > 0 && batch->mode != IMPORTING_CRLS_ONLY &&
+	    !db_transaction(batch->call->gateway->db, ask_for_collecting, NULL, NULL))
+		log_warning("distribution points of what was imported are collected later");
 	if (batch->added == 0 && batch->call->id == NULL)
 		return answer;
 	if (!change_record(batch->call, batch->changed->str, detail, answer, error))

@@ -3,6 +3,7 @@
  */
 #include "admin/api/cert_text.h"
 #include "admin/api/change.h"
+#include "admin/api/fetching.h"
 #include "admin/api/handlers.h"
 #include "admin/api/importing.h"
 #include "admin/api/paging.h"
@@ -78,6 +79,11 @@ crl_list(struct call *call, GError **error)
 			return NULL;
 		}
 		json_array_append_new(items, object);
+	}
+	if (!call_flag(call, "without-effect") &&
+	    !fetching_join(call, items, call_text(call, "text"), error)) {
+		json_decref(items);
+		return NULL;
 	}
 	return answer_list(items, NULL);
 }
