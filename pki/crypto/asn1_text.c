@@ -48,13 +48,35 @@ fail_openssl_false(GError **error, enum ps_error code, const char *format, ...)
 	return FALSE;
 }
 
+/* Looked up once for the life of the program: each look-up costs more than the digest. */
+static const EVP_MD *
+digest_named(const char *name)
+{
+	static struct {
+		const char *name;
+		EVP_MD *md;
+	} known[] = { { "SHA256", NULL }, { "SHA512", NULL }, { "SHA1", NULL } };
+	static gsize ready;
+
+	if (g_once_init_enter(&ready)) {
+		for (gsize i = 0; i < G_N_ELEMENTS(known); i++)
+			known[i].md = EVP_MD_fetch(NULL, known[i].name, NULL);
+		g_once_init_leave(&ready, 1);
+	}
+	for (gsize i = 0; i < G_N_ELEMENTS(known); i++)
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].md;
+	return NULL;
+}
+
 char *
 digest_hex(const char *digest, gconstpointer bytes, gsize length)
 {
 	guint8 value[EVP_MAX_MD_SIZE];
-	gsize value_length = 0;
+	unsigned int value_length = 0;
+	const EVP_MD *md = digest_named(digest);
 
-	if (EVP_Q_digest(NULL, digest, NULL, bytes, length, value, &value_length) != 1)
+	if (md == NULL || EVP_Digest(bytes, length, value, &value_length, md, NULL) != 1)
 		g_error("OpenSSL has no %s", digest);
 	return hex_encode(value, value_length);
 }
