@@ -164,7 +164,9 @@ connection_open(const char *conninfo, const struct settings *settings, GError **
 gboolean
 connection_lost(const struct connection *connection)
 {
-	return PQstatus(connection->pg) != CONNECTION_OK;
+	/* 57P01 and so on: the server has said goodbye, whether libpq has seen the end or not. */
+	return PQstatus(connection->pg) != CONNECTION_OK ||
+	       strncmp(connection->sqlstate, "57P0", 4) == 0;
 }
 
 gboolean
@@ -175,10 +177,8 @@ connection_alive(struct connection *connection)
 	if (connection->stale_plans || connection_lost(connection) || watched.fd < 0 ||
 	    PQtransactionStatus(connection->pg) != PQTRANS_IDLE)
 		return FALSE;
-	if (poll(&watched, 1, 0) <= 0)
-		return TRUE;
 	/* An idle connection has nothing to read but a farewell, or a parameter that changed. */
-	return PQconsumeInput(connection->pg) == 1 && !connection_lost(connection);
+	return poll(&watched, 1, 0) <= 0;
 }
 
 /* FALSE: the time is over or the connection is lost. */
