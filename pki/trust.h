@@ -110,8 +110,7 @@ struct verdict *verdict_ref(struct verdict *verdict);
 void verdict_unref(struct verdict *verdict);
 const char *verdict_state_name(enum verdict_state state); /* "valid", "invalid" … */
 const char *ctl_mark_name(enum ctl_mark mark);            /* "allow", "denied through issuer" */
-/* The mark with the name that it comes from: "denied through 'CN=Y'"; "" when there is none. Owned
- * by the caller. */
+/* With the name that it comes from: "denied through 'CN=Y'"; owned by the caller. */
 char *verdict_mark(const struct verdict *verdict);
 
 DEFINE_CLEANUP(trust, trust_free)

@@ -39,6 +39,8 @@ ca_object(struct call *call, const struct ca_row *row)
 	json_object_set_new(object, "subject", answer_text(cert_subject(cert)));
 	json_object_set_new(object, "not_after", answer_time(cert_not_after(cert)));
 	json_object_set_new(object, "key", answer_text(cert_key_text(cert)));
+	json_object_set_new(object, "ctl", json_string(""));
+	(void)cert_text_judge(call, object, cert);
 	return object;
 }
 
@@ -90,7 +92,10 @@ ca_show(struct call *call, GError **error)
 	chain = json_array();
 	for (guint i = 0; i < certs->len; i++) {
 		g_autoptr(GPtrArray) facts = cert_facts(g_ptr_array_index(certs, i));
-		json_array_append_new(chain, cert_text_facts(facts));
+		json_t *shown = cert_text_facts(facts);
+		json_object_set_new(shown, "ctl", json_string("none"));
+		(void)cert_text_judge(call, shown, g_ptr_array_index(certs, i));
+		json_array_append_new(chain, shown);
 	}
 	json_object_set_new(object, "certificates", chain);
 	return object;

@@ -14,10 +14,13 @@
 #include "pki/crypto/bundle.h"
 #include "pki/keyring.h"
 #include "store/base/error.h"
+#include "store/base/hex.h"
 #include "store/cas.h"
 #include "store/db/tx.h"
 
 #define USES_SHOWN 5 /* of them in a question */
+#define SHA1_DIGITS 40
+#define SHA256_DIGITS 64
 
 /* --- list --- */
 
@@ -90,6 +93,16 @@ cert_text_ders(struct call *call, const GPtrArray *rows, GError **error)
 	return ders;
 }
 
+/* SHA-1 or SHA-256, as other programs name a certificate. */
+static gboolean
+is_other_digest(const struct cert_filter *filter)
+{
+	g_autofree char *digits = filter->text != NULL ? hex_from_spelling(filter->text) : NULL;
+	gsize length = digits != NULL ? strlen(digits) : 0;
+
+	return length == SHA1_DIGITS || length == SHA256_DIGITS;
+}
+
 json_t *
 cert_list(struct call *call, GError **error)
 {
@@ -113,7 +126,14 @@ cert_list(struct call *call, GError **error)
 		json_array_append_new(items, cert_text_row(call, row, der));
 		page_seen(&page, row->id);
 	}
-	return page_answer(&page, items);
+	json_t *answer = page_answer(&page, items);
+	if (page.count == 0 && is_other_digest(&filter))
+		json_object_set_new(
+		    answer, "note",
+		    json_string("thumbprints are searched by SHA-512; the SHA-1 and "
+				"SHA-256 ones of other programs are shown by 'cert "
+				"show' alone"));
+	return answer;
 }
 
 /* --- import, export --- */

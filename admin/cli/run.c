@@ -87,6 +87,17 @@ may_want_password(const struct command_line *line)
 	return FALSE;
 }
 
+/* What is written with private keys wants a password, if somebody is there to be asked. */
+static gboolean
+writes_keys(const struct command_line *line)
+{
+	const char *format = operation_argument(line->operation, "format") != NULL
+				 ? command_line_text(line, "format")
+				 : NULL;
+
+	return format != NULL && strcmp(format, "pkcs12") == 0 && isatty(STDIN_FILENO);
+}
+
 static gboolean
 add_passwords(const struct command_line *line, json_t *arguments, GError **error)
 {
@@ -96,7 +107,7 @@ add_passwords(const struct command_line *line, json_t *arguments, GError **error
 
 		if (a->type != ARGUMENT_PASSWORD)
 			continue;
-		if (a->required)
+		if (a->required || writes_keys(line))
 			ask = UPLOAD_ASK_TWICE;
 		else if (may_want_password(line))
 			ask = UPLOAD_ASK_ONCE;

@@ -92,6 +92,7 @@ def test_filters(cli):
     cli.expect(1, "cert", "list", "--thumbprint", "xyz", error="is no thumbprint: hex digits")
     cli.expect(2, "cert", "list", "--expired", "perhaps", error="'perhaps' is none of all|no|only")
     cli.expect(1, "cert", "list", "--after", "alice", error="--after: not a cursor of this list")
+    cli.expect(0, "cert", "list", "--thumbprint", "ab" * 32, output="searched by SHA-512", name="a SHA-256 digest is not found, and why")
     heading = cli.run("cert", "list", "--email", ALICE).stdout.splitlines()[0].split()
     cli.tap.ok(heading == ["THUMBPRINT", "EMAIL", "VERDICT", "CTL", "KEY", "SUBJECT", "NOT", "AFTER"], "the marks stand beside the address", heading)
     plain = items(cli, "cert", "list", "--email", ALICE, "--no-verdict")[0]

@@ -5,6 +5,7 @@
 
 #include "admin/cli/explain_text.h"
 #include "admin/cli/output.h"
+#include "admin/cli/output_list.h"
 
 static const struct {
 	const char *proves;
@@ -134,12 +135,54 @@ test_explain_record(void)
 	json_decref(answer);
 }
 
+static const struct {
+	const char *proves;
+	enum output_format format;
+	const char *pages[3]; /* JSON arrays */
+	const char *text;
+} page_rows[] = {
+	{ "a table has one heading, later pages may be wider",
+	  OUTPUT_TABLE,
+	  { "[{\"a\":\"x\",\"b\":1}]", "[{\"a\":\"long\",\"b\":2}]", "[]" },
+	  "A  B\nx  1\nlong  2\n" },
+	{ "CSV has one heading, and columns of its own",
+	  OUTPUT_CSV,
+	  { "[{\"a\":\"x\",\"b\":1,\"c\":\"=1\"}]", "[{\"a\":\"y\",\"b\":2}]", "[]" },
+	  "a,b,c\r\n\"x\",\"1\",\"'=1\"\r\n\"y\",\"2\",\"\"\r\n" },
+	{ "JSON is one document",
+	  OUTPUT_JSON,
+	  { "[{\"a\":1}]", "[]", "[{\"a\":2},{\"a\":3}]" },
+	  "{\"items\": [\n{\"a\": 1},\n{\"a\": 2},\n{\"a\": 3}\n]}\n" },
+	{ "also an empty one", OUTPUT_JSON, { "[]", "[]", "[]" }, "{\"items\": [\n]}\n" },
+};
+
+static void
+test_pages(void)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(page_rows); i++) {
+		CLEANUP(output_list)
+		struct output_list *list =
+		    output_list_new("a:4 b +c", page_rows[i].format, OUTPUT_PLAIN);
+		g_autoptr(GString) out = g_string_new(NULL);
+
+		g_test_message("%s", page_rows[i].proves);
+		for (gsize k = 0; k < G_N_ELEMENTS(page_rows[i].pages); k++) {
+			json_t *page = json_loads(page_rows[i].pages[k], 0, NULL);
+			output_list_page(list, page, out);
+			json_decref(page);
+		}
+		output_list_end(list, NULL, out);
+		g_assert_cmpstr(out->str, ==, page_rows[i].text);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/output/rows", test_rows);
 	g_test_add_func("/output/explain/question", test_explain_question);
+	g_test_add_func("/output/lists page by page", test_pages);
 	g_test_add_func("/output/explain/record", test_explain_record);
 	return g_test_run();
 }
