@@ -259,9 +259,9 @@ ocsp_job_parse(const char *text, GError **error)
 	if (text == NULL || strlen(text) > 2 * OCSP_PATH_MAX_BYTES)
 		return fail(error, PS_ERROR_INVALID, "a question to a responder is too large");
 	g_auto(GStrv) pieces = g_strsplit(text, " ", CERTS_MAX + 1);
-	if (g_strv_length(pieces) > CERTS_MAX)
+	if (pieces[0] == NULL || g_strv_length(pieces) > CERTS_MAX)
 		return fail(error, PS_ERROR_INVALID,
-			    "a question to a responder has too many certificates");
+			    "a question to a responder carries 1 to %d certificates", CERTS_MAX);
 	for (char **piece = pieces; *piece != NULL; piece++) {
 		gsize size = 0;
 		guchar *der = g_base64_decode(*piece, &size);

@@ -24,3 +24,7 @@ FUZZ_TARGETS += tests/fuzz/fuzz_chain
 tests_fuzz_fuzz_chain_SOURCES = %D%/fuzz_chain.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_chain_LDADD = $(PKI_LIBS)
 tests_fuzz_fuzz_chain_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_ocsp
+tests_fuzz_fuzz_ocsp_SOURCES = %D%/fuzz_ocsp.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_ocsp_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+tests_fuzz_fuzz_ocsp_LDFLAGS = $(FUZZ_LINK)
