@@ -235,6 +235,7 @@ tell_candidate(GString *out, const struct candidate *candidate)
 	describe_text_member(out, "why", candidate->why);
 	describe_text_member(out, "verdict", verdict_state_name(candidate->verdict->state));
 	describe_text_member(out, "reason", candidate->verdict->reason);
+	describe_text_member(out, "revocation", candidate->verdict->revocation);
 	describe_text_member(out, "ctl", mark);
 	describe_text_member(out, "ctl_entry", candidate->verdict->ctl_thumbprint);
 	g_string_append_c(out, '}');

@@ -121,8 +121,9 @@ read_groups(struct work *work, GError **error)
 static gboolean
 judge(struct work *work, struct cert *cert, struct verdict **verdict, GError **error)
 {
-	*verdict =
-	    trust_judge_with(work->refresh->trust, cert, TRUST_ANY, CHAIN_REVOCATION_OFF, error);
+	static const struct trust_mode aside = { CHAIN_REVOCATION_OFF, CHAIN_STATUS_OFF };
+
+	*verdict = trust_judge_with(work->refresh->trust, cert, TRUST_ANY, aside, error);
 	return *verdict != NULL;
 }
 

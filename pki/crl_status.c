@@ -62,7 +62,7 @@ ask_trust(struct crl_judge *judge, GBytes *der, char **why, GError **error)
 		return TRUE;
 	CLEANUP(verdict)
 	struct verdict *verdict =
-	    trust_judge_with(judge->trust, cert, TRUST_ANY, CHAIN_REVOCATION_IF_AVAILABLE, error);
+	    trust_judge_with(judge->trust, cert, TRUST_ANY, trust_mode_of(NULL, TRUST_ANY), error);
 	if (verdict == NULL)
 		return FALSE;
 	g_free(*why);

@@ -18,6 +18,7 @@
 #define ASK_AGAIN_SECONDS 60 /* the same question, while nothing comes of it */
 #define COMPLAIN_SECONDS 600
 #define CERTS_MAX 16
+#define OPEN_FAILURES_MAX 5 /* about an hour and a half of tries */
 
 struct question {
 	char *key, *text;
@@ -232,19 +233,27 @@ ocsp_job_key(const struct cert *cert, const struct cert *issuer)
 			       cert_spki_sha256(issuer));
 }
 
+static gsize
+carried_bytes(GPtrArray *path, guint index)
+{
+	gsize bytes = 0;
+
+	for (guint i = index; i + 1 < path->len; i++)
+		bytes += g_bytes_get_size(cert_der(path->pdata[i]));
+	return bytes;
+}
+
 char *
 ocsp_job_text(GPtrArray *path, guint index)
 {
 	g_autoptr(GString) text = g_string_new(NULL);
-	gsize bytes = 0;
 
+	if (carried_bytes(path, index) > OCSP_PATH_MAX_BYTES)
+		return NULL;
 	for (guint i = index; i + 1 < path->len; i++) {
 		gsize size;
 		gconstpointer der = g_bytes_get_data(cert_der(path->pdata[i]), &size);
 
-		bytes += size;
-		if (bytes > OCSP_PATH_MAX_BYTES)
-			return NULL;
 		g_autofree char *base64 = g_base64_encode(der, size);
 		g_string_append_printf(text, "%s%s", text->len > 0 ? " " : "", base64);
 	}
@@ -356,17 +365,26 @@ ask(struct ocsp *ocsp, GPtrArray *path, guint index, gint64 now)
 	g_async_queue_push(ocsp->questions, question);
 }
 
+/* Is an answer to be expected? One that fails again and again is not: then it is as it is. */
+static gboolean
+is_open(const struct ocsp_row *row, gint64 now)
+{
+	return row == NULL ||
+	       (row->attempts < OPEN_FAILURES_MAX && (row->attempts > 0 || row->next_try <= now));
+}
+
 gint64
 ocsp_want(struct ocsp *ocsp, const struct ocsp_facts *facts, GPtrArray *path, guint32 wanted,
-	  gint64 now)
+	  gint64 now, gboolean *open)
 {
 	gint64 again = CLOCK_NEVER;
 
 	for (guint i = 0; i + 1 < path->len && i < 32; i++) {
-		if ((wanted >> i & 1) == 0)
+		if ((wanted >> i & 1) == 0 || carried_bytes(path, i) > OCSP_PATH_MAX_BYTES)
 			continue;
 		const struct ocsp_row *row =
 		    ocsp_facts_find(facts, path->pdata[i], path->pdata[i + 1]);
+		*open = *open || is_open(row, now);
 		if (row != NULL && row->next_try > now) {
 			again = MIN(again, row->next_try);
 			continue;

@@ -44,9 +44,10 @@ void ocsp_facts_free(struct ocsp_facts *facts);
 /* Asks in the background for every certificate of the path whose bit is set in `wanted` (as
  * chain_report.status_wanted) and for which facts have nothing, or something due for refreshing.
  * Gives the moment at which the judgement should be made again for the sake of that, CLOCK_NEVER
- * when there is none. Never waits. */
+ * when there is none. *open is set when one of them was not asked yet, or failed but a few times:
+ * it may be known soon. Never waits. */
 gint64 ocsp_want(struct ocsp *ocsp, const struct ocsp_facts *facts, GPtrArray *path, guint32 wanted,
-		 gint64 now);
+		 gint64 now, gboolean *open);
 
 /* The row of a certificate below this issuer, or NULL. */
 const struct ocsp_row *ocsp_facts_find(const struct ocsp_facts *facts, const struct cert *cert,

@@ -212,7 +212,7 @@ judge_candidate(struct search *search, struct candidate *candidate, const struct
 		const struct scope *scope, GError **error)
 {
 	struct trust *trust = search->select->trust;
-	enum chain_revocation mode = trust_revocation(search->preferences, search->purpose);
+	struct trust_mode mode = trust_mode_of(search->preferences, search->purpose);
 
 	if (is_shared(scope))
 		candidate->verdict = trust_judge_tagged(trust, candidate->cert, search->purpose,

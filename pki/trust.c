@@ -11,6 +11,7 @@
 #include "pki/crypto/chain.h"
 #include "pki/crypto/sentences.h"
 #include "pki/judge.h"
+#include "pki/ocsp.h"
 #include "pki/revocation.h"
 #include "store/base/error.h"
 #include "store/cache.h"
@@ -28,6 +29,7 @@ struct trust {
 	struct clock *clock;
 	struct aboves *aboves;
 	struct revocation *revocation;
+	struct ocsp *ocsp;
 	struct preference_cache *preferences;
 	struct cache *verdicts; /* key_of() -> struct verdict */
 };
@@ -54,6 +56,7 @@ trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
 	trust->changelog = changelog;
 	trust->clock = clock;
 	trust->revocation = revocation_new(db, changelog);
+	trust->ocsp = ocsp_new(db, changelog, clock);
 	trust->aboves = aboves_new(db, changelog, trust->revocation, limits);
 	trust->preferences = preferences;
 	trust->verdicts = cache_new(changelog, clock, limits, CACHE_VERDICTS, ref, unref);
@@ -74,6 +77,7 @@ trust_free(struct trust *trust)
 	cache_free(trust->verdicts);
 	aboves_free(trust->aboves);
 	revocation_free(trust->revocation);
+	ocsp_free(trust->ocsp);
 	g_free(trust);
 }
 
@@ -91,6 +95,7 @@ verdict_unref(struct verdict *verdict)
 		return;
 	g_free(verdict->reason);
 	g_free(verdict->finding);
+	g_free(verdict->revocation);
 	g_ptr_array_unref(verdict->path);
 	g_free(verdict->ctl_thumbprint);
 	g_free(verdict->ctl_subject);
@@ -159,12 +164,14 @@ struct judgement {
 	struct trust *trust;
 	struct cert *cert;
 	struct above *above;
-	GPtrArray *lists; /* struct crl; NULL: none are wanted */
-	GPtrArray *ctl;   /* struct ctl_row of the certificate itself: one or none */
-	GArray *tags;     /* what the verdict rests on */
+	GPtrArray *lists;           /* struct crl; NULL: none are wanted */
+	struct ocsp_facts *answers; /* NULL: none are wanted */
+	GPtrArray *ctl;             /* struct ctl_row of the certificate itself: one or none */
+	GArray *tags;               /* what the verdict rests on */
 	gint64 at;
 	enum trust_purpose purpose;
-	enum chain_revocation mode;
+	struct trust_mode mode;
+	gboolean asks; /* for OCSP answers that are missing: somebody is about to use it now */
 	const struct trust_question *question; /* or NULL */
 };
 
@@ -173,6 +180,7 @@ judgement_clear(struct judgement *judgement)
 {
 	g_clear_pointer(&judgement->above, above_unref);
 	g_clear_pointer(&judgement->lists, g_ptr_array_unref);
+	g_clear_pointer(&judgement->answers, ocsp_facts_free);
 	g_clear_pointer(&judgement->ctl, g_ptr_array_unref);
 }
 
@@ -199,11 +207,23 @@ read_ctl(struct judgement *judgement, const char *mark, GError **error)
 	return TRUE;
 }
 
+/* Of the certificate and of all that may stand above it. */
+static gboolean
+read_answers(struct judgement *judgement, GError **error)
+{
+	g_autoptr(GPtrArray) all = g_ptr_array_new();
+
+	g_ptr_array_add(all, judgement->cert);
+	g_ptr_array_extend(all, judgement->above->candidates, NULL, NULL);
+	judgement->answers = ocsp_facts(judgement->trust->ocsp, all, judgement->tags, error);
+	return judgement->answers != NULL;
+}
+
 static gboolean
 gather(struct judgement *judgement, GPtrArray *hints, const char *ctl_mark, GError **error)
 {
 	struct trust *trust = judgement->trust;
-	gboolean listed = judgement->mode != CHAIN_REVOCATION_OFF;
+	gboolean listed = judgement->mode.revocation != CHAIN_REVOCATION_OFF;
 
 	judgement->above =
 	    above_find(trust->aboves, judgement->cert,
@@ -214,7 +234,7 @@ gather(struct judgement *judgement, GPtrArray *hints, const char *ctl_mark, GErr
 	if (listed) {
 		judgement->lists =
 		    revocation_lists_of(trust->revocation, judgement->above->list_keys, error);
-		if (judgement->lists == NULL)
+		if (judgement->lists == NULL || !read_answers(judgement, error))
 			return FALSE;
 	}
 	return read_ctl(judgement, ctl_mark, error);
@@ -354,6 +374,23 @@ is_present(const struct judgement *judgement)
 	return ABS(judgement->at - clock_now(judgement->trust->clock)) <= 60;
 }
 
+/* Asks for what would count, in the background. While the first answer is on its way, what needs
+ * one is not invalid: nobody knows yet. */
+static void
+want_answers(const struct judgement *judgement, const struct chain_report *report,
+	     struct verdict *verdict)
+{
+	gboolean open = FALSE;
+
+	if (judgement->answers == NULL || !judgement->asks)
+		return;
+	gint64 again = ocsp_want(judgement->trust->ocsp, judgement->answers, report->path,
+				 report->status_wanted, judgement->at, &open);
+	verdict->expires = MIN(verdict->expires, again);
+	if (open && verdict->state == VERDICT_INVALID && verdict->fault == CHAIN_FAULT_REVOCATION)
+		verdict->state = VERDICT_UNKNOWN;
+}
+
 static struct verdict *
 judge(struct judgement *judgement, GError **error)
 {
@@ -364,7 +401,9 @@ judge(struct judgement *judgement, GError **error)
 		.crls = judgement->lists,
 		.at = judgement->at,
 		.purpose = chain_purpose_of(judgement->purpose),
-		.revocation = judgement->mode,
+		.revocation = judgement->mode.revocation,
+		.statuses = judgement->answers != NULL ? judgement->answers->statuses : NULL,
+		.status_use = judgement->mode.ocsp,
 		.strict_issuers = judgement->above->own,
 		.crl_grace = REVOCATION_GRACE_SECONDS,
 		.crl_early = is_present(judgement) ? CRL_EARLY_SECONDS : 0,
@@ -380,21 +419,24 @@ judge(struct judgement *judgement, GError **error)
 	for (guint i = 0; i < report->path->len; i++)
 		g_ptr_array_add(verdict->path, cert_ref(report->path->pdata[i]));
 	verdict->expires = report->valid_until;
+	verdict->revocation = g_strdup(report->revocation);
 	pronounce(judgement, report, verdict);
+	want_answers(judgement, report, verdict);
 	return g_steal_pointer(&verdict);
 }
 
-/* What it rests on is joined to the tags. ctl_mark: see trust_judge_row. */
+/* What it rests on is joined to the tags. ctl_mark: see trust_judge_row. at 0: now. */
 static struct verdict *
 judge_now(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
-	  enum chain_revocation mode, GPtrArray *hints, const char *ctl_mark, gint64 at,
-	  GArray *tags, GError **error)
+	  struct trust_mode mode, GPtrArray *hints, const char *ctl_mark, gint64 at, GArray *tags,
+	  GError **error)
 {
 	struct judgement judgement = { .trust = trust,
 				       .cert = cert,
-				       .at = at,
+				       .at = at != 0 ? at : clock_now(trust->clock),
 				       .purpose = purpose,
 				       .mode = mode,
+				       .asks = at == 0 && purpose != TRUST_ANY,
 				       .tags = tags };
 	struct verdict *verdict = NULL;
 
@@ -406,12 +448,13 @@ judge_now(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
 
 /* NULL: not to be remembered, the hints are too many. */
 static char *
-key_of(const struct cert *cert, enum trust_purpose purpose, enum chain_revocation mode,
+key_of(const struct cert *cert, enum trust_purpose purpose, struct trust_mode mode,
        const GPtrArray *hints)
 {
 	GString *key = g_string_new(NULL);
 
-	g_string_printf(key, "%d:%d:%s", (int)purpose, (int)mode, cert_thumbprint(cert));
+	g_string_printf(key, "%d:%d:%d:%s", (int)purpose, (int)mode.revocation, (int)mode.ocsp,
+			cert_thumbprint(cert));
 	for (guint i = 0; hints != NULL && i < hints->len; i++)
 		g_string_append_printf(key, " %s", cert_thumbprint(hints->pdata[i]));
 	return g_string_free(key, hints != NULL && hints->len > HINTS_KEPT_MAX);
@@ -427,7 +470,7 @@ cost_of(const struct verdict *verdict, const struct cert *cert)
 
 static struct verdict *
 judge_remembered(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
-		 enum chain_revocation mode, GPtrArray *hints, GArray *tags_or_null, GError **error)
+		 struct trust_mode mode, GPtrArray *hints, GArray *tags_or_null, GError **error)
 {
 	struct cache_moment began = cache_moment(trust->verdicts);
 	g_autofree char *key = key_of(cert, purpose, mode, hints);
@@ -438,7 +481,7 @@ judge_remembered(struct trust *trust, struct cert *cert, enum trust_purpose purp
 	if (verdict != NULL)
 		return verdict;
 	tags = change_tags_new();
-	verdict = judge_now(trust, cert, purpose, mode, hints, NULL, began.at, tags, error);
+	verdict = judge_now(trust, cert, purpose, mode, hints, NULL, 0, tags, error);
 	if (verdict == NULL)
 		return NULL;
 	if (key != NULL)
@@ -451,34 +494,30 @@ judge_remembered(struct trust *trust, struct cert *cert, enum trust_purpose purp
 
 struct verdict *
 trust_judge_with(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
-		 enum chain_revocation mode, GError **error)
+		 struct trust_mode mode, GError **error)
 {
 	return judge_remembered(trust, cert, purpose, mode, NULL, NULL, error);
 }
 
 struct verdict *
 trust_judge_tagged(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
-		   enum chain_revocation mode, GArray *tags, GError **error)
+		   struct trust_mode mode, GArray *tags, GError **error)
 {
 	return judge_remembered(trust, cert, purpose, mode, NULL, tags, error);
 }
 
 struct verdict *
 trust_judge_row(struct trust *trust, struct cert *cert, const char *ctl_mark,
-		enum trust_purpose purpose, enum chain_revocation mode, GArray *tags,
-		GError **error)
+		enum trust_purpose purpose, struct trust_mode mode, GArray *tags, GError **error)
 {
-	return judge_now(trust, cert, purpose, mode, NULL, ctl_mark != NULL ? ctl_mark : "",
-			 clock_now(trust->clock), tags, error);
+	return judge_now(trust, cert, purpose, mode, NULL, ctl_mark != NULL ? ctl_mark : "", 0,
+			 tags, error);
 }
 
-enum chain_revocation
-trust_revocation(const struct preference_set *set, enum trust_purpose purpose)
+static enum chain_revocation
+revocation_of(const struct preference_set *set, enum preference preference)
 {
-	enum preference preference = purpose == TRUST_ENCRYPT ? PREF_REVOCATION_ENCRYPT
-				     : purpose == TRUST_SIGN  ? PREF_REVOCATION_SIGN
-							      : PREF_REVOCATION_VERIFY;
-	const char *value = set != NULL ? preference_text(set, preference) : "if-available";
+	const char *value = preference_text(set, preference);
 
 	if (strcmp(value, "off") == 0)
 		return CHAIN_REVOCATION_OFF;
@@ -487,8 +526,34 @@ trust_revocation(const struct preference_set *set, enum trust_purpose purpose)
 	return CHAIN_REVOCATION_REQUIRED;
 }
 
+static enum chain_status_use
+ocsp_of(const struct preference_set *set, enum preference preference)
+{
+	const char *value = preference_text(set, preference);
+
+	if (strcmp(value, "off") == 0)
+		return CHAIN_STATUS_OFF;
+	return strcmp(value, "when-no-crl") == 0 ? CHAIN_STATUS_WHEN_NO_CRL : CHAIN_STATUS_PREFER;
+}
+
+struct trust_mode
+trust_mode_of(const struct preference_set *set, enum trust_purpose purpose)
+{
+	struct trust_mode mode = { CHAIN_REVOCATION_IF_AVAILABLE, CHAIN_STATUS_OFF };
+
+	if (set == NULL)
+		return mode;
+	mode.revocation = revocation_of(set, purpose == TRUST_ENCRYPT ? PREF_REVOCATION_ENCRYPT
+					     : purpose == TRUST_SIGN  ? PREF_REVOCATION_SIGN
+								      : PREF_REVOCATION_VERIFY);
+	mode.ocsp = ocsp_of(set, purpose == TRUST_ENCRYPT ? PREF_OCSP_ENCRYPT
+				 : purpose == TRUST_SIGN  ? PREF_OCSP_SIGN
+							  : PREF_OCSP_VERIFY);
+	return mode;
+}
+
 static gboolean
-global_mode(struct trust *trust, enum trust_purpose purpose, enum chain_revocation *mode,
+global_mode(struct trust *trust, enum trust_purpose purpose, struct trust_mode *mode,
 	    GError **error)
 {
 	CLEANUP(preference_set)
@@ -496,14 +561,14 @@ global_mode(struct trust *trust, enum trust_purpose purpose, enum chain_revocati
 
 	if (set == NULL)
 		return FALSE;
-	*mode = trust_revocation(set, purpose);
+	*mode = trust_mode_of(set, purpose);
 	return TRUE;
 }
 
 struct verdict *
 trust_judge(struct trust *trust, struct cert *cert, enum trust_purpose purpose, GError **error)
 {
-	enum chain_revocation mode = CHAIN_REVOCATION_REQUIRED;
+	struct trust_mode mode = trust_mode_of(NULL, purpose);
 
 	if (!global_mode(trust, purpose, &mode, error))
 		return NULL;
@@ -514,7 +579,7 @@ struct verdict *
 trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpose, GPtrArray *hints,
 	       gint64 at, GError **error)
 {
-	enum chain_revocation mode = CHAIN_REVOCATION_REQUIRED;
+	struct trust_mode mode = trust_mode_of(NULL, purpose);
 
 	g_autoptr(GArray) tags = NULL;
 
@@ -536,7 +601,7 @@ trust_ask(struct trust *trust, struct cert *cert, const struct trust_question *q
 		.cert = cert,
 		.at = question->at != 0 ? question->at : clock_now(trust->clock),
 		.purpose = question->purpose,
-		.mode = question->revocation,
+		.mode = { question->revocation, CHAIN_STATUS_OFF },
 		.question = question,
 		.tags = tags,
 	};

@@ -14,6 +14,7 @@
 
 #include "pki/crypto/cert.h"
 #include "pki/crypto/chain.h"
+#include "pki/verdict.h"
 #include "store/base/cleanup.h"
 #include "store/base/clock.h"
 
@@ -32,33 +33,10 @@ enum trust_purpose {
 	TRUST_ANY,     /* shown in a list: path and dates, no usage */
 };
 
-enum verdict_state { VERDICT_VALID, VERDICT_INVALID, VERDICT_REVOKED, VERDICT_UNKNOWN };
-
-/* The mark beside a certificate (T8). */
-enum ctl_mark {
-	CTL_MARK_NONE,
-	CTL_MARK_ALLOW,
-	CTL_MARK_ALLOW_EXPIRED,
-	CTL_MARK_DENY,
-	CTL_MARK_DENY_INHERITED, /* denied through an issuer, see ctl_thumbprint */
-};
-
-struct verdict {
-	gint references;
-	enum verdict_state state;
-	/* K2: what is wrong, naming the certificate, list or entry, and what would mend it; "" when
-	 * there is nothing. What log, lists, `explain` and JSON show. */
-	char *reason;
-	char *finding;   /* the first half of it */
-	GPtrArray *path; /* struct cert, end certificate first; as far as found */
-	gint64 expires;  /* the earliest moment at which the answer may change */
-	enum ctl_mark ctl;
-	char *ctl_thumbprint;   /* of the entry that speaks, or NULL */
-	char *ctl_subject;      /* whose entry it is, or NULL */
-	enum chain_fault fault; /* CHAIN_FAULTS when it is valid or denied */
-	gboolean unchecked;     /* revocation could not be checked, which is not fatal */
-	gboolean incomplete;    /* an issuer or the root is not in the store */
-	gboolean by_ctl_allow;  /* valid only because of an allow entry */
+/* Preferences revocation_* and ocsp_* for one purpose. */
+struct trust_mode {
+	enum chain_revocation revocation;
+	enum chain_status_use ocsp;
 };
 
 /* changelog may be NULL (tests): nothing is remembered then. Arguments live longer. */
@@ -78,17 +56,16 @@ struct verdict *trust_judge_at(struct trust *trust, struct cert *cert, enum trus
 /* As trust_judge, with the revocation mode of the address that it is for (preferences
  * revocation_encrypt …); trust_judge takes the global one. */
 struct verdict *trust_judge_with(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
-				 enum chain_revocation revocation,
-				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+				 struct trust_mode mode, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The same; what the verdict rests on is joined to the tags (GArray of change_tag). */
 struct verdict *trust_judge_tagged(struct trust *trust, struct cert *cert,
-				   enum trust_purpose purpose, enum chain_revocation revocation,
-				   GArray *tags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+				   enum trust_purpose purpose, struct trust_mode mode, GArray *tags,
+				   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The same for one whose row was just read, with its CTL entry ("allow", "allow-expired", "deny",
  * NULL for none); not remembered here. */
 struct verdict *trust_judge_row(struct trust *trust, struct cert *cert, const char *ctl_mark,
-				enum trust_purpose purpose, enum chain_revocation revocation,
-				GArray *tags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+				enum trust_purpose purpose, struct trust_mode mode, GArray *tags,
+				GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct trust_question { /* everything that path validation can be asked; never remembered */
 	enum trust_purpose purpose;
 	enum chain_revocation revocation;
@@ -101,19 +78,10 @@ struct trust_question { /* everything that path validation can be asked; never r
 struct verdict *trust_ask(struct trust *trust, struct cert *cert,
 			  const struct trust_question *question,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The mode that a set of preferences asks for; NULL: the default, if-available. */
-enum chain_revocation trust_revocation(const struct preference_set *set,
-				       enum trust_purpose purpose);
+/* The mode that a set of preferences asks for; NULL: the defaults. */
+struct trust_mode trust_mode_of(const struct preference_set *set, enum trust_purpose purpose);
 void trust_stats(struct trust *trust, struct cache_stats *stats);
 
-struct verdict *verdict_ref(struct verdict *verdict);
-void verdict_unref(struct verdict *verdict);
-const char *verdict_state_name(enum verdict_state state); /* "valid", "invalid" … */
-const char *ctl_mark_name(enum ctl_mark mark);            /* "allow", "denied through issuer" */
-/* With the name that it comes from: "denied through 'CN=Y'"; owned by the caller. */
-char *verdict_mark(const struct verdict *verdict);
-
 DEFINE_CLEANUP(trust, trust_free)
-DEFINE_CLEANUP(verdict, verdict_unref)
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * cert_show - cert show: everything there is to know of a certificate of the store (K1).
  */
+#include "admin/api/cert_ocsp.h"
 #include "admin/api/cert_text.h"
 #include "admin/api/cert_uses.h"
 #include "admin/api/handlers.h"
@@ -98,6 +99,24 @@ add_uses(struct call *call, json_t *object, const struct cert *cert)
 	json_object_set_new(object, "selected", array);
 }
 
+/* What says that it is revoked or not; each of several purposes may rest on another source. */
+static void
+add_source(json_t *object, const char *source)
+{
+	json_t *sources = json_object_get(object, "revocation");
+
+	if (source == NULL)
+		return;
+	for (gsize i = 0; i < json_array_size(sources); i++)
+		if (g_str_equal(json_string_value(json_array_get(sources, i)), source))
+			return;
+	if (sources == NULL) {
+		sources = json_array();
+		json_object_set_new(object, "revocation", sources);
+	}
+	json_array_append_new(sources, answer_text(source));
+}
+
 /* The verdict for each thing that it may be wanted for. */
 static void
 add_verdicts(struct call *call, json_t *object, struct cert *cert)
@@ -120,6 +139,7 @@ add_verdicts(struct call *call, json_t *object, struct cert *cert)
 		    trust_judge(call->gateway->trust, cert, purposes[i].purpose, NULL);
 		if (verdict == NULL)
 			continue;
+		add_source(object, verdict->revocation);
 		g_autofree char *text =
 		    *verdict->reason != '\0'
 			? g_strdup_printf("%s: %s", verdict_state_name(verdict->state),
@@ -162,6 +182,7 @@ show_one(struct call *call, const char *name, GError **error)
 		add_root(call, object, cert_thumbprint(cert));
 	add_uses(call, object, cert);
 	add_verdicts(call, object, cert);
+	cert_ocsp_add(call, object, cert);
 	add_path(call, object, cert);
 	return object;
 }

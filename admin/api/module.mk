@@ -4,7 +4,7 @@ libadmin_a_SOURCES += \
 	%D%/dispatch.c %D%/dispatch.h %D%/handlers.c %D%/handlers.h \
 	%D%/json_memory.c %D%/json_memory.h %D%/local_operation.c %D%/local_operation.h \
 	%D%/paging.c %D%/paging.h %D%/scope_argument.c %D%/scope_argument.h \
-	%D%/cert_show.c %D%/cert_text.c %D%/cert_text.h %D%/cert_uses.c %D%/cert_uses.h %D%/importing.c %D%/importing.h \
+	%D%/cert_ocsp.c %D%/cert_ocsp.h %D%/cert_show.c %D%/cert_text.c %D%/cert_text.h %D%/cert_uses.c %D%/cert_uses.h %D%/importing.c %D%/importing.h \
 	%D%/authorities.c %D%/certs.c %D%/configs.c %D%/database_move.c %D%/databases.c \
 	%D%/doctor.c %D%/doctor.h %D%/doctor_files.c %D%/doctor_mta.c %D%/doctor_store.c \
 	%D%/explains.c %D%/keys.c %D%/milter_status.c %D%/milter_status.h \

@@ -343,7 +343,7 @@ explain_text(const json_t *answer, enum output_colour colour)
 	GString *out = g_string_new(NULL);
 	append_head(out, answer, colour);
 	append_section(out, "of preference value scope", preferences_of(answer), colour);
-	append_section(out, "of to thumbprint:16 subject verdict ctl used origin why",
+	append_section(out, "of to thumbprint:16 subject verdict ctl used origin why revocation",
 		       certificates_of(answer), colour);
 	append_section(out, "recipient about decided_by", decisions_of(answer), colour);
 	return g_string_free(out, FALSE);

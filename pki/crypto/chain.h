@@ -83,12 +83,9 @@ struct chain_report {
 	GStrv policies;  /* the user-constrained policy set, sorted; empty when there is none */
 	gint64 valid_until; /* the earliest moment at which the answer may change */
 	gboolean
-	    unchecked; /* revocation could not be checked for some of the path (if-available) */
-	/* What the answer on the end certificate's revocation rests on, with its date: "CRL of 'X'
-	 * of …", "OCSP responder 'http://…' of …"; NULL when there is none. */
-	char *revocation;
-	/* Bit i: a status of path[i] would count now, whether one was given or not. 0 for a path
-	 * that does not lead to an anchor: nobody is asked about that. */
+	    unchecked;    /* revocation could not be checked for some of the path (if-available) */
+	char *revocation; /* what says so of the end certificate: "CRL of 'X' of DATE", or NULL */
+	/* Bit i: a status of path[i] would count. 0 where the path leads to no anchor. */
 	guint32 status_wanted;
 	gboolean incomplete; /* the path fails as an issuer or root is not there */
 	struct chain_work work;

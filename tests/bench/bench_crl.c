@@ -330,8 +330,8 @@ await_revoked(struct trust *trust, struct cert *cert)
 {
 	for (;;) {
 		CLEANUP(verdict)
-		struct verdict *verdict = trust_judge_with(trust, cert, TRUST_ENCRYPT,
-							   CHAIN_REVOCATION_IF_AVAILABLE, NULL);
+		struct verdict *verdict = trust_judge_with(
+		    trust, cert, TRUST_ENCRYPT, trust_mode_of(NULL, TRUST_ENCRYPT), NULL);
 		if (verdict != NULL && verdict->state == VERDICT_REVOKED)
 			return;
 		g_usleep(2000);
@@ -354,7 +354,7 @@ measure_store(GBytes *der)
 				 cert_with_serial(entries - 1) };
 	for (gsize i = 0; i < G_N_ELEMENTS(certs); i++)
 		verdict_unref(trust_judge_with(node, certs[i], TRUST_ENCRYPT,
-					       CHAIN_REVOCATION_IF_AVAILABLE, NULL));
+					       trust_mode_of(NULL, TRUST_ENCRYPT), NULL));
 	load(&world, der, "first list");
 	gint64 started = clock_monotonic_us();
 	for (gsize i = 0; i < G_N_ELEMENTS(certs); i++)

@@ -4,3 +4,4 @@ EXTRA_DIST += %D%/commands.py %D%/test_store_cli.py %D%/harness.py %D%/mta.py %D
 	%D%/test_interop.py %D%/test_life.py %D%/test_origin.py
 EXTRA_DIST += %D%/directories.py %D%/test_directory.py
 EXTRA_DIST += %D%/test_fetch.py
+EXTRA_DIST += %D%/test_ocsp.py

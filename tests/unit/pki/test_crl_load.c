@@ -79,7 +79,8 @@ verdict_of(struct cert *cert, enum chain_revocation mode)
 	struct trust *trust = trust_new(world.db, NULL, world.clock, world.preferences, NULL);
 	g_autoptr(GError) error = NULL;
 	CLEANUP(verdict)
-	struct verdict *verdict = trust_judge_with(trust, cert, TRUST_ENCRYPT, mode, &error);
+	struct verdict *verdict = trust_judge_with(
+	    trust, cert, TRUST_ENCRYPT, (struct trust_mode){ mode, CHAIN_STATUS_OFF }, &error);
 
 	g_assert_no_error(error);
 	if (verdict->state == VERDICT_VALID && verdict->unchecked)

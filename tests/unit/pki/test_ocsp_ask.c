@@ -401,9 +401,10 @@ test_wanting(void)
 		return;
 	CLEANUP(ocsp) struct ocsp *ocsp = ocsp_new(world.db, NULL, world.clock);
 	CLEANUP(ocsp_facts) struct ocsp_facts *facts = ocsp_facts(ocsp, path, NULL, &error);
-	g_assert_cmpint(ocsp_want(ocsp, facts, path, 0, PKI_NOW), ==, CLOCK_NEVER);
-	g_assert_cmpint(ocsp_want(ocsp, facts, path, 1, PKI_NOW), ==, PKI_NOW + 60);
-	g_assert_cmpint(ocsp_want(ocsp, facts, path, 1, PKI_NOW + 1), ==, PKI_NOW + 61);
+	gboolean open = FALSE;
+	g_assert_cmpint(ocsp_want(ocsp, facts, path, 0, PKI_NOW, &open), ==, CLOCK_NEVER);
+	g_assert_cmpint(ocsp_want(ocsp, facts, path, 1, PKI_NOW, &open), ==, PKI_NOW + 60);
+	g_assert_cmpint(ocsp_want(ocsp, facts, path, 1, PKI_NOW + 1, &open), ==, PKI_NOW + 61);
 	g_assert_cmpuint(wait_for_jobs(1), ==, 1);
 	g_autoptr(GPtrArray) jobs = jobs_list(world.db, "ocsp", TRUE, 0, 10, &error);
 	const struct job_row *job = jobs->pdata[0];
@@ -414,7 +415,7 @@ test_wanting(void)
 	g_assert_true(cert_equal(carried->pdata[1], intermediate.cert));
 
 	/* Bits beyond the path, and of its root, are of nobody. */
-	g_assert_cmpint(ocsp_want(ocsp, facts, path, 0xfffffffcU, PKI_NOW), ==, CLOCK_NEVER);
+	g_assert_cmpint(ocsp_want(ocsp, facts, path, 0xfffffffcU, PKI_NOW, &open), ==, CLOCK_NEVER);
 
 	static struct node flood[130];
 	for (gsize i = 0; i < G_N_ELEMENTS(flood); i++) {
@@ -423,7 +424,7 @@ test_wanting(void)
 		    &(struct leaf){ .common_name = "Flood", .ocsp_url = URL, .key = leaf.key });
 		g_autoptr(GPtrArray) one =
 		    pki_certs(flood[i].cert, intermediate.cert, root.cert, NULL);
-		(void)ocsp_want(ocsp, facts, one, 1, PKI_NOW + 60);
+		(void)ocsp_want(ocsp, facts, one, 1, PKI_NOW + 60, &open);
 	}
 	g_assert_cmpuint(wait_for_jobs(121), ==, 121);
 	g_usleep(100000);

@@ -395,7 +395,7 @@ test_change_log(void)
 	g_assert_cmpint(denied->ctl, ==, CTL_MARK_DENY_INHERITED);
 	CLEANUP(verdict)
 	struct verdict *stale = trust_judge_with(trust, good.cert, TRUST_ENCRYPT,
-						 CHAIN_REVOCATION_IF_AVAILABLE, &error);
+						 trust_mode_of(NULL, TRUST_ENCRYPT), &error);
 	g_assert_no_error(error);
 	g_assert_cmpint(stale->ctl, ==, CTL_MARK_DENY_INHERITED);
 	changelog_stop(changelog);
