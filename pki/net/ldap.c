@@ -286,12 +286,25 @@ set_non_blocking(struct ldap_client *client, int fd, GError **error)
 			  client->name, g_strerror(errno));
 }
 
+/* libldap sets itself and its TLS library up at first use, and not for two threads at once. */
+static gboolean
+attach_alone(struct ldap_client *client, const struct ldap_server *server, int fd, GError **error)
+{
+	static GMutex lock;
+	gboolean attached;
+
+	g_mutex_lock(&lock);
+	attached = attach(client, server, fd, error) && set_options(client, server, error);
+	g_mutex_unlock(&lock);
+	return attached;
+}
+
 static gboolean
 converse(struct ldap_client *client, const struct ldap_server *server, int fd, GError **error)
 {
-	return attach(client, server, fd, error) && set_options(client, server, error) &&
-	       set_non_blocking(client, fd, error) && start_tls(client, server, error) &&
-	       set_non_blocking(client, fd, error) && bind_simple(client, server, error);
+	return attach_alone(client, server, fd, error) && set_non_blocking(client, fd, error) &&
+	       start_tls(client, server, error) && set_non_blocking(client, fd, error) &&
+	       bind_simple(client, server, error);
 }
 
 struct ldap_client *
