@@ -217,6 +217,9 @@ def real(tap, site, slapd, good, stranger, tls):
         for text in (site.cli("directory", "show", "real").stdout, site.cli("directory", "list").stdout,
                      site.cli("audit", "list").stdout, site.daemon.output(), site.filter.output()):
             require(ldap.PASSWORD not in text, "the password is shown")
+        site.cli("key", "rotate-master")
+        wait_until("the rotation", lambda: any(job["state"] == "done" for job in site.json("job", "list", "--kind", "rewrap")["items"]))
+        require("found" in site.cli("directory", "test", f"closed@{REAL}").stdout, "the password does not open after a rotation")
         moved = site.cli("directory", "set", "real", "--url", "ldaps://127.0.0.9", check=False)
         require(moved.returncode != 0 and "give it again" in moved.stderr, "the password follows the URL")
         open_text = site.cli("directory", "set", "real", "--tls", "none", "--password-file", secret, check=False)
