@@ -122,12 +122,26 @@ drop_notice(void *data, const PGresult *result)
 	(void)result;
 }
 
+/* What a filter asks are look-ups by keys, of which one plan is as good as another: making one for
+ * each costs the server more than the look-up. Lists and searches (of the daemon) are another
+ * matter. */
+static gboolean
+is_filter(const struct connection *connection)
+{
+	const char *user = PQuser(connection->pg);
+
+	return g_strcmp0(user, role_user(DB_ROLE_MILTER)) == 0 ||
+	       g_strcmp0(user, role_user(DB_ROLE_READONLY)) == 0;
+}
+
 /* A pooler may forget it, then only our own limit holds. */
 static gboolean
 set_limits(struct connection *connection, const struct settings *settings, GError **error)
 {
-	g_autofree char *sql = g_strdup_printf("SET statement_timeout = %" G_GINT64_FORMAT,
-					       settings->database_query_timeout * 1000);
+	g_autofree char *sql = g_strdup_printf(
+	    "SET statement_timeout = %" G_GINT64_FORMAT "%s",
+	    settings->database_query_timeout * 1000,
+	    is_filter(connection) ? "; SET plan_cache_mode = force_generic_plan" : "");
 
 	if (!settings->prepared_statements)
 		return TRUE;

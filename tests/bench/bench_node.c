@@ -22,6 +22,7 @@
 #define COLD_MAX 2000
 #define WARM_ROUNDS 20
 #define ENCRYPT_MAX 2000
+#define PIECES_MAX 300
 #define MESSAGE_BYTES 2048
 #define EFFECT_TRIES 10
 #define EFFECT_SECONDS_MAX 10
@@ -189,10 +190,10 @@ static void
 encryption(struct gateway *gateway, guint addresses)
 {
 	guint first = MIN(COLD_MAX, addresses / 2), count = MIN(ENCRYPT_MAX, addresses / 2);
-	double took[2];
+	double took[2], cpu[2];
 
 	for (guint round = 0; round < 2; round++) {
-		double start = bench_seconds();
+		double start = bench_seconds(), cpu_start = bench_cpu_seconds();
 
 		for (guint i = 0; i < count; i++) {
 			CLEANUP(mailaddr)
@@ -200,10 +201,43 @@ encryption(struct gateway *gateway, guint addresses)
 			encrypt(gateway, address);
 		}
 		took[round] = (bench_seconds() - start) / count;
+		cpu[round] = (bench_cpu_seconds() - cpu_start) / count;
 	}
 	bench_row("encrypt_new", took[0] * 1e6, "us");
 	bench_row("encrypt_cached", took[1] * 1e6, "us");
 	bench_row("encrypt_ratio", took[1] / took[0], "of fully cached");
+	bench_row("encrypt_new_cpu", cpu[0] * 1e6, "us of CPU of this process");
+	bench_row("encrypt_cached_cpu", cpu[1] * 1e6, "us of CPU of this process");
+}
+
+/* What a selection of somebody new is made of on this side: each certificate read, and judged. */
+static void
+pieces(struct gateway *gateway, guint addresses)
+{
+	guint count = MIN(PIECES_MAX, addresses / 2);
+	double parse = 0, judge = 0;
+
+	for (guint i = 0; i < count; i++) {
+		CLEANUP(mailaddr) struct mailaddr *address = bench_address(i);
+		CLEANUP(selection) struct selection *selection = choose(gateway, address);
+		g_autoptr(GError) error = NULL;
+		double start = bench_cpu_seconds();
+		CLEANUP(cert)
+		struct cert *cert = cert_parse(cert_der(selection->used->pdata[0]), &error);
+
+		parse += bench_cpu_seconds() - start;
+		if (cert == NULL)
+			g_error("%s", error->message);
+		start = bench_cpu_seconds();
+		CLEANUP(verdict)
+		struct verdict *verdict = trust_judge_at(gateway->trust, cert, TRUST_ENCRYPT, NULL,
+							 clock_now(gateway->clock), &error);
+		judge += bench_cpu_seconds() - start;
+		if (verdict == NULL)
+			g_error("%s", error->message);
+	}
+	bench_row("cert_parse_cpu", parse / count * 1e6, "us of CPU");
+	bench_row("cert_judge_cpu", judge / count * 1e6, "us of CPU");
 }
 
 static void
@@ -241,6 +275,7 @@ bench_node(struct settings *settings, guint addresses)
 	cold_selection(gateway, addresses);
 	warm_selection(gateway, addresses);
 	encryption(gateway, addresses);
+	pieces(gateway, addresses);
 	serve_all(gateway, addresses, rest);
 	gateway_close(gateway);
 	return 0;

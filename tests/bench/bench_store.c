@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "pki/import.h"
 #include "pki/crypto/seal.h"
@@ -29,6 +30,15 @@ double
 bench_seconds(void)
 {
 	return (double)g_get_monotonic_time() / G_USEC_PER_SEC;
+}
+
+double
+bench_cpu_seconds(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
 static gint

@@ -26,7 +26,8 @@ struct bench {
 };
 
 void bench_row(const char *name, double value, const char *unit);
-double bench_seconds(void); /* monotonic */
+double bench_seconds(void);     /* monotonic */
+double bench_cpu_seconds(void); /* of this process */
 /* q of 0..1 of values, which are sorted by this. */
 double bench_quantile(GArray *doubles, double q);
 void bench_put_pem(GByteArray *pem, GBytes *der);

@@ -125,6 +125,32 @@ static const struct statement texts_statements[] = {
 	  " AND has_function_privilege('postseal_readonly', p.oid, 'EXECUTE')" },
 };
 
+/* A filter's look-ups are planned once a connection; what the daemon searches by, each time. */
+static void
+test_plans(void)
+{
+	static const struct statement mode = { "test_plan_mode", "SHOW plan_cache_mode" };
+	static const struct {
+		enum db_role role;
+		const char *mode;
+	} rows[] = {
+		{ DB_ROLE_MILTER, "force_generic_plan" },
+		{ DB_ROLE_READONLY, "force_generic_plan" },
+		{ DB_ROLE_DAEMON, "auto" },
+	};
+
+	if (scratch_pg_skip(pg))
+		return;
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		CLEANUP(db) struct db *db = scratch_pg_open(pg, rows[i].role, NULL);
+		g_autoptr(GError) error = NULL;
+		CLEANUP(rows) struct rows *shown = db_query(db, &mode, NULL, &error);
+
+		g_assert_no_error(error);
+		g_assert_cmpstr(rows_text(shown, 0, 0), ==, rows[i].mode);
+	}
+}
+
 static void
 test_schema(void)
 {
@@ -293,6 +319,7 @@ main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	pg = scratch_pg_start();
 	g_test_add_func("/roles/each may only what it needs", test_rights);
+	g_test_add_func("/roles/a filter's plans", test_plans);
 	g_test_add_func("/schema/tables, columns and functions explain themselves", test_schema);
 	g_test_add_func("/roles/harvest is limited", test_harvest);
 	g_test_add_func("/roles/harvest needs a sender", test_harvest_without_sender);
