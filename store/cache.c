@@ -193,6 +193,13 @@ cache_moment(const struct cache *cache)
 	return moment;
 }
 
+gboolean
+cache_is_fresh(const struct cache *cache)
+{
+	return changelog_fresh(cache->changelog,
+			       __atomic_load_n(&cache->limits->grace_seconds, __ATOMIC_RELAXED));
+}
+
 static gboolean
 is_good(const struct cache *cache, struct entry *entry)
 {
@@ -224,8 +231,7 @@ gpointer
 cache_get_tagged(struct cache *cache, const char *key, GArray *tags)
 {
 	struct shard *shard = shard_of(cache, key);
-	gint64 grace = __atomic_load_n(&cache->limits->grace_seconds, __ATOMIC_RELAXED);
-	gboolean fresh = changelog_fresh(cache->changelog, grace);
+	gboolean fresh = cache_is_fresh(cache);
 	struct entry *stale = NULL;
 	gpointer value = NULL;
 

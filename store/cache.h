@@ -64,6 +64,8 @@ struct cache *cache_new(const struct changelog *changelog, struct clock *clock,
 			gpointer (*ref)(gpointer), GDestroyNotify unref);
 void cache_free(struct cache *cache);
 struct cache_moment cache_moment(const struct cache *cache);
+/* Was the change log read within the grace? If not, nothing is served. */
+gboolean cache_is_fresh(const struct cache *cache);
 /* A reference of the caller's; NULL: absent, expired, changed, or the database is away for too
  * long. */
 gpointer cache_get(struct cache *cache, const char *key) G_GNUC_WARN_UNUSED_RESULT;

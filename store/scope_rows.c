@@ -1,5 +1,6 @@
 /*
- * scope_rows - one query for preferences and selections of many scopes, kept by scope.
+ * scope_rows - one query for preferences and selections of many scopes, kept by scope; and none for
+ * users who are known to have nothing.
  */
 #include "store/scope_rows.h"
 
@@ -15,9 +16,26 @@
 /* Of a row beside its texts. */
 #define ROW_BYTES 160
 
+/* Which users had rows, or were somebody's alias, when all of them were read: of the others it is
+ * known without a query that they have nothing, as long as no change of theirs was told since. */
+#define USERS_MAX 50000
+#define USERS_AGAIN_US (5 * G_USEC_PER_SEC)
+
+struct users {
+	gatomicrefcount references;
+	GHashTable *keys; /* scope keys; NULL: they are too many to be kept */
+	guint64 since;
+	gint64 read_us;
+};
+
 struct scope_cache {
 	struct db *db;
+	const struct changelog *changelog;
 	struct cache *rows; /* scope key -> struct scope_rows */
+	struct scope_rows *nothing;
+	GMutex lock;
+	struct users *users; /* under the lock; NULL: not read yet */
+	gboolean reading;    /* likewise: one thread does */
 };
 
 static struct scope_rows *
@@ -54,12 +72,24 @@ scope_rows_unref(gpointer p)
 	g_free(rows);
 }
 
+static void
+users_unref(struct users *users)
+{
+	if (users == NULL || !g_atomic_ref_count_dec(&users->references))
+		return;
+	g_clear_pointer(&users->keys, g_hash_table_unref);
+	g_free(users);
+}
+
 struct scope_cache *
 scope_cache_new(struct db *db, struct changelog *changelog, const struct cache_limits *limits)
 {
 	struct scope_cache *cache = g_new0(struct scope_cache, 1);
 
 	cache->db = db;
+	cache->changelog = changelog;
+	cache->nothing = scope_rows_new();
+	g_mutex_init(&cache->lock);
 	cache->rows =
 	    cache_new(changelog, NULL, limits, CACHE_SCOPES, scope_rows_ref, scope_rows_unref);
 	return cache;
@@ -71,6 +101,9 @@ scope_cache_free(struct scope_cache *cache)
 	if (cache == NULL)
 		return;
 	cache_free(cache->rows);
+	scope_rows_unref(cache->nothing);
+	users_unref(cache->users);
+	g_mutex_clear(&cache->lock);
 	g_free(cache);
 }
 
@@ -225,6 +258,86 @@ cost_of(const struct scope_rows *rows)
 	return cost;
 }
 
+const struct statement scope_users_statement = {
+	"scope_users",
+	"SELECT scope FROM preference WHERE scope >= 'u:' AND scope < 'u;'"
+	" UNION SELECT scope FROM selection WHERE scope >= 'u:' AND scope < 'u;'"
+	" UNION SELECT 'u:' || unnest(string_to_array(value, ' ')) FROM preference"
+	" WHERE name = 'aliases' LIMIT $1",
+};
+
+static struct users *
+users_read(struct scope_cache *cache)
+{
+	struct users *users = g_new0(struct users, 1);
+	struct params *params = params_new();
+
+	g_atomic_ref_count_init(&users->references);
+	users->since = changelog_moment(cache->changelog);
+	users->read_us = g_get_monotonic_time();
+	params_int(params, USERS_MAX + 1);
+	CLEANUP(rows) struct rows *rows = db_query(cache->db, &scope_users_statement, params, NULL);
+	if (rows == NULL || rows_count(rows) > USERS_MAX)
+		return users;
+	users->keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	for (int r = 0; r < rows_count(rows); r++)
+		g_hash_table_add(users->keys, g_strdup(rows_text(rows, r, 0)));
+	return users;
+}
+
+/* A reference, or NULL. Read once, and again by the one who finds it no longer of use. */
+static struct users *
+users_find(struct scope_cache *cache, gboolean again)
+{
+	struct users *users, *former;
+	gboolean mine;
+
+	g_mutex_lock(&cache->lock);
+	users = cache->users;
+	mine =
+	    !cache->reading &&
+	    (users == NULL || (again && g_get_monotonic_time() - users->read_us > USERS_AGAIN_US));
+	if (users != NULL && !mine)
+		g_atomic_ref_count_inc(&users->references);
+	cache->reading |= mine;
+	g_mutex_unlock(&cache->lock);
+	if (!mine)
+		return users;
+	users = users_read(cache);
+	g_atomic_ref_count_inc(&users->references);
+	g_mutex_lock(&cache->lock);
+	former = cache->users;
+	cache->users = users;
+	cache->reading = FALSE;
+	g_mutex_unlock(&cache->lock);
+	users_unref(former);
+	return users;
+}
+
+/* Is it known that this user has no rows? */
+static gboolean
+has_nothing(struct scope_cache *cache, const char *key)
+{
+	change_tag tags[] = { change_tag_of(CHANGE_PREFERENCE, key),
+			      change_tag_of(CHANGE_SELECTION, key) };
+	gboolean again = FALSE, nothing = FALSE;
+
+	if (cache->changelog == NULL || !g_str_has_prefix(key, "u:") ||
+	    !cache_is_fresh(cache->rows))
+		return FALSE;
+	for (int round = 0; round < 2 && !nothing; round++) {
+		struct users *users = users_find(cache, again);
+		gboolean known = users != NULL && users->keys != NULL;
+
+		again = known && !changelog_unchanged(cache->changelog, tags, 2, users->since);
+		nothing = known && !again && !g_hash_table_contains(users->keys, key);
+		users_unref(users);
+		if (!again)
+			break;
+	}
+	return nothing;
+}
+
 /* Rests on its own key alone: who makes it an alias tells that as a change of it. */
 static void
 remember(struct scope_cache *cache, const char *key, struct scope_rows *rows,
@@ -252,6 +365,8 @@ load(struct scope_cache *cache, const char *const *keys, gsize n, GHashTable *fo
 		if (g_hash_table_contains(found, keys[i]))
 			continue;
 		known = cache_get(cache->rows, keys[i]);
+		if (known == NULL && has_nothing(cache, keys[i]))
+			known = scope_rows_ref(cache->nothing);
 		if (known != NULL)
 			g_hash_table_insert(found, g_strdup(keys[i]), known);
 		else

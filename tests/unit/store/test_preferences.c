@@ -441,7 +441,9 @@ test_cache(void)
 	scratch_pg_down(pg);
 	assert_value(cache, "x@a.example", PREF_SIGN_MODE, "required", "domain a.example");
 	assert_value(cache, "z@b.example", PREF_SIGN_MODE, "if-possible", "default");
-	g_assert_null(preferences_resolve(cache, "new@a.example", &error));
+	/* Of one who has nothing of his own that is known, too; not of another domain. */
+	assert_value(cache, "new@a.example", PREF_SIGN_MODE, "required", "domain a.example");
+	g_assert_null(preferences_resolve(cache, "new@c.example", &error));
 	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
 	g_clear_error(&error);
 	/* Beyond the grace what is remembered is no answer either. */
