@@ -19,7 +19,7 @@ REVOKE EXECUTE ON FUNCTION searched FROM PUBLIC;
 -- where it is. Where it may not be made everything works, more slowly; called again by every
 -- 'db migrate', it makes up for that when it has become possible.
 CREATE FUNCTION search_indexes() RETURNS boolean
-LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = public, pg_temp SET client_min_messages = warning AS $$
 DECLARE
 	place text;
 BEGIN

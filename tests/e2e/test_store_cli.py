@@ -570,6 +570,8 @@ def main():
         guarded(tap, test_select, cli)
         guarded(tap, test_keys, cli)
         guarded(tap, test_completion, cli)
+        site.daemon.stop()
+        tap.ok("Sanitizer" not in site.daemon.output() and "runtime error" not in site.daemon.output(), "nothing that a sanitizer found")
     tap.done()
 
 
