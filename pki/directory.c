@@ -76,6 +76,7 @@ struct arrival {
 
 struct storing {
 	GPtrArray *arrivals; /* struct arrival */
+	const char *stamp;   /* of the servers that were asked */
 	struct directory_answer_row *answer;
 };
 
@@ -169,7 +170,15 @@ static gboolean
 store(struct tx *tx, gpointer data, GError **error)
 {
 	struct storing *storing = data;
+	gboolean unchanged = FALSE;
 
+	if (!directories_unchanged(tx, storing->stamp, &unchanged, error))
+		return FALSE;
+	if (!unchanged) {
+		/* Nothing that was said before counts after a change: ask again. */
+		storing->answer->outcome = DIRECTORY_FAILED;
+		storing->answer->good_until = storing->answer->asked;
+	}
 	for (guint i = 0; i < storing->arrivals->len; i++) {
 		struct arrival *arrival = storing->arrivals->pdata[i];
 		const struct import_options options = {
@@ -250,10 +259,11 @@ gboolean
 directory_ask(const struct directory *directory, const struct mailaddr *address,
 	      struct directory_answer_row **answer, GError **error)
 {
-	g_autoptr(GPtrArray) servers = directories_all(directory->db, error);
+	g_autofree char *stamp = directories_stamp(directory->db, error);
+	g_autoptr(GPtrArray) servers = stamp != NULL ? directories_all(directory->db, error) : NULL;
 	g_autoptr(GPtrArray) arrivals = g_ptr_array_new_with_free_func(arrival_free);
 	g_autoptr(GPtrArray) inquiries = NULL;
-	struct storing storing = { arrivals, NULL };
+	struct storing storing = { arrivals, stamp, NULL };
 	gboolean stored;
 
 	*answer = NULL;

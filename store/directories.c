@@ -150,12 +150,27 @@ directories_lock(struct tx *tx, const char *name, GError **error)
 			error);
 }
 
-/* Only who adds one waits here: two at once must not make five of four. */
+#define SERVERS_LOCK "(hashtext('postseal.directory_server'))"
+
+/* Two at once must not make five of four, nor an answer of the old servers stay. */
+static const struct statement directories_begin_statement = {
+	"directories_begin",
+	"SELECT pg_advisory_xact_lock" SERVERS_LOCK,
+};
+
 static const struct statement directories_count_statement = {
 	"directories_count",
-	"SELECT pg_advisory_xact_lock(hashtext('postseal.directory_server')),"
-	" (SELECT count(*) FROM directory_server WHERE name <> $1)",
+	"SELECT count(*) FROM directory_server WHERE name <> $1",
 };
+
+static gboolean
+begin_change(struct tx *tx, GError **error)
+{
+	CLEANUP(rows)
+	struct rows *rows = tx_query(tx, &directories_begin_statement, NULL, error);
+
+	return rows != NULL;
+}
 
 static const struct statement directories_put_statement = {
 	"directories_put",
@@ -194,7 +209,7 @@ is_room(struct tx *tx, const char *name, GError **error)
 
 	if (rows == NULL)
 		return FALSE;
-	return rows_int(rows, 0, 1) < DIRECTORIES_MAX ||
+	return rows_int(rows, 0, 0) < DIRECTORIES_MAX ||
 	       fail_false(error, PS_ERROR_INVALID,
 			  "there are %d directories already, which is the limit: remove one first",
 			  DIRECTORIES_MAX);
@@ -205,7 +220,7 @@ directories_put(struct tx *tx, const struct directory_row *row, GError **error)
 {
 	struct params *params;
 
-	if (!is_room(tx, row->name, error))
+	if (!begin_change(tx, error) || !is_room(tx, row->name, error))
 		return FALSE;
 	params = name_params(row->name);
 	params_int(params, row->place);
@@ -237,14 +252,54 @@ static const struct statement directories_delete_statement = {
 gboolean
 directories_delete(struct tx *tx, const char *name, GError **error)
 {
+	if (!begin_change(tx, error))
+		return FALSE;
 	CLEANUP(rows)
 	struct rows *rows = tx_query(tx, &directories_delete_statement, name_params(name), error);
-
 	if (rows == NULL)
 		return FALSE;
 	if (rows_affected(rows) == 0)
 		return fail_false(error, PS_ERROR_NOT_FOUND, "there is no directory '%s'", name);
 	return drop_answers(tx, error);
+}
+
+#define STAMP                                                                                      \
+	"SELECT coalesce(string_agg(name || ' ' || extract(epoch FROM changed), ',' ORDER BY "     \
+	"name), '')"                                                                               \
+	" FROM directory_server"
+
+static const struct statement directories_stamp_statement = { "directories_stamp", STAMP };
+
+char *
+directories_stamp(struct db *db, GError **error)
+{
+	CLEANUP(rows) struct rows *rows = db_write(db, &directories_stamp_statement, NULL, error);
+
+	return rows != NULL ? g_strdup(rows_text(rows, 0, 0)) : NULL;
+}
+
+static const struct statement directories_hold_statement = {
+	"directories_hold",
+	"SELECT pg_advisory_xact_lock_shared" SERVERS_LOCK,
+};
+
+/* A statement of its own, whose snapshot is taken under the lock. */
+static const struct statement directories_stamp_held_statement = { "directories_stamp_held",
+								   STAMP };
+
+gboolean
+directories_unchanged(struct tx *tx, const char *stamp, gboolean *unchanged, GError **error)
+{
+	CLEANUP(rows) struct rows *held = tx_query(tx, &directories_hold_statement, NULL, error);
+	CLEANUP(rows) struct rows *rows = NULL;
+
+	if (held == NULL)
+		return FALSE;
+	rows = tx_query(tx, &directories_stamp_held_statement, NULL, error);
+	if (rows == NULL)
+		return FALSE;
+	*unchanged = strcmp(rows_text(rows, 0, 0), stamp) == 0;
+	return TRUE;
 }
 
 static const struct statement directories_save_state_statement = {

@@ -63,6 +63,11 @@ gboolean directories_delete(struct tx *tx, const char *name,
 /* The row with its breaker, locked until the transaction ends; NOT_FOUND. */
 struct directory_row *directories_lock(struct tx *tx, const char *name,
 				       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* What the servers are now, as one text; and, in the transaction that writes an answer, are they
+ * still? Nobody changes them until it ends. */
+char *directories_stamp(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean directories_unchanged(struct tx *tx, const char *stamp, gboolean *unchanged,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Saves failures, trips, open_until, last_error, failed, answered. */
 gboolean directories_save_state(struct tx *tx, const struct directory_row *row,
 				GError **error) G_GNUC_WARN_UNUSED_RESULT;

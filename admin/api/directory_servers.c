@@ -201,9 +201,10 @@ set_url(struct directory_row *row, const char *url, GError **error)
 	set_text(&row->security, target->tls ? "ldaps" : "starttls");
 	if (*target->base != '\0')
 		set_text(&row->base, target->base);
-	if (target->attributes[0] == NULL)
-		return TRUE;
-	set_text(&row->depth, depths[target->depth]);
+	if (strcmp(target->filter, "(objectClass=*)") != 0)
+		return fail_false(error, PS_ERROR_INVALID, "the filter is given with --filter");
+	if (target->depth != LDAP_DEPTH_BASE) /* what a URL means that names none */
+		set_text(&row->depth, depths[target->depth]);
 	return set_attributes(row, (const char *const *)target->attributes, error);
 }
 

@@ -234,6 +234,43 @@ test_limit_of_servers(void)
 	world_down(&world);
 }
 
+struct stamped {
+	const char *stamp;
+	gboolean unchanged;
+};
+
+static gboolean
+look(struct tx *tx, gpointer data, GError **error)
+{
+	struct stamped *stamped = data;
+
+	return directories_unchanged(tx, stamped->stamp, &stamped->unchanged, error);
+}
+
+/* An answer of the servers of before must not be written after a change. */
+static void
+test_stamp(void)
+{
+	if (!up())
+		return;
+	g_autofree char *none = directories_stamp(world.db, NULL);
+	struct stamped stamped = { none, FALSE };
+	g_assert_true(db_transaction(world.db, look, &stamped, NULL));
+	g_assert_true(stamped.unchanged);
+	g_assert_true(put_server("a", NULL));
+	g_assert_true(db_transaction(world.db, look, &stamped, NULL));
+	g_assert_false(stamped.unchanged);
+	g_autofree char *one = directories_stamp(world.db, NULL);
+	stamped.stamp = one;
+	CLEANUP(directory_answer_row) struct directory_answer_row *asked = ask("bob@example.org");
+	g_assert_true(db_transaction(world.db, look, &stamped, NULL));
+	g_assert_true(stamped.unchanged); /* how it did is no change */
+	g_assert_true(put_server("a", NULL));
+	g_assert_true(db_transaction(world.db, look, &stamped, NULL));
+	g_assert_false(stamped.unchanged);
+	world_down(&world);
+}
+
 static void
 test_covers(void)
 {
@@ -414,6 +451,7 @@ main(int argc, char **argv)
 	g_test_add_func("/directory/values/what fits an address", test_what_fits);
 	g_test_add_func("/directory/domains", test_covers);
 	g_test_add_func("/directory/four servers", test_limit_of_servers);
+	g_test_add_func("/directory/changed servers", test_stamp);
 	g_test_add_func("/directory/breaker", test_breaker);
 	g_test_add_func("/directory/another domain", test_not_served);
 	g_test_add_func("/directory/wait/what is told", test_told);
