@@ -497,6 +497,15 @@ test_names_in_order(void)
 
 /* --- a million --- */
 
+/* Filling it is not what is measured: the indexes that a run has no use for go first. */
+static const struct statement bare_statement = {
+	"bare",
+	"DO $$ DECLARE i regclass; BEGIN FOR i IN SELECT indexrelid::regclass FROM pg_index"
+	" WHERE indrelid = 'certificate'::regclass AND NOT indisprimary AND "
+	"indexrelid::regclass::text"
+	" NOT IN ('certificate_ca', 'certificate_thumbprint', 'certificate_subject')"
+	" LOOP EXECUTE format('DROP INDEX %s', i); END LOOP; END $$",
+};
 static const struct statement million_statement = {
 	"million",
 	"INSERT INTO certificate (thumbprint, der, subject, issuer, subject_key, issuer_key, "
@@ -532,6 +541,8 @@ test_million(void)
 	if (!up())
 		return;
 	put(&middle, "seed", "http://a.example/list", NULL, "import");
+	CLEANUP(rows) struct rows *bare = db_write(world.db, &bare_statement, NULL, NULL);
+	g_assert_nonnull(bare);
 	for (gint64 from = 1; from < 1000000; from += 100000)
 		g_assert_true(db_transaction(world.db, insert_million, &from, NULL));
 	gint64 before = g_get_monotonic_time();
