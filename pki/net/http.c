@@ -256,6 +256,7 @@ resolve_list(const struct exchange *exchange)
 	char text[INET6_ADDRSTRLEN];
 
 	if (network->resolve == getaddrinfo || exchange->proxied ||
+	    g_hostname_is_ip_address(exchange->url->host) ||
 	    network->resolve(exchange->url->host, service, &hints, &found) != 0)
 		return NULL;
 	g_autoptr(GString) line = g_string_new(NULL);
@@ -269,7 +270,9 @@ resolve_list(const struct exchange *exchange)
 			      ->sin_addr;
 
 		if (inet_ntop(info->ai_family, address, text, sizeof(text)) != NULL)
-			g_string_append_printf(line, "%s%s", info == found ? "" : ",", text);
+			g_string_append_printf(line,
+					       info->ai_family == AF_INET6 ? "%s[%s]" : "%s%s",
+					       info == found ? "" : ",", text);
 	}
 	network->release(found);
 	return curl_slist_append(NULL, line->str);

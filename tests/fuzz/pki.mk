@@ -28,3 +28,7 @@ FUZZ_TARGETS += tests/fuzz/fuzz_ocsp
 tests_fuzz_fuzz_ocsp_SOURCES = %D%/fuzz_ocsp.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_ocsp_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 tests_fuzz_fuzz_ocsp_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_url
+tests_fuzz_fuzz_url_SOURCES = %D%/fuzz_url.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_url_LDADD = $(PKI_LIBS)
+tests_fuzz_fuzz_url_LDFLAGS = $(FUZZ_LINK)

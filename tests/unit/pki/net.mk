@@ -8,3 +8,6 @@ check_PROGRAMS += tests/unit/pki/test_crl_refresh
 tests_unit_pki_test_crl_refresh_SOURCES = %D%/test_crl_refresh.c %D%/cert_fixture.c %D%/cert_fixture.h \
 	%D%/store_fixture.c %D%/store_fixture.h
 tests_unit_pki_test_crl_refresh_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_http
+tests_unit_pki_test_http_SOURCES = %D%/test_http.c
+tests_unit_pki_test_http_LDADD = $(PKI_LIBS)
