@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "pki/crl_load.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/cert_scan.h"
 #include "pki/crypto/pem_cut.h"
@@ -57,6 +58,7 @@ struct import_bulk {
 	GMutex lock; /* of batch.parsed */
 	GCond parsed;
 	guint64 added;
+	gboolean has_new_issuers;
 	guint batch_objects; /* how many the one that is being gathered may have */
 	gboolean failed;
 };
@@ -296,6 +298,7 @@ report_object(struct import_bulk *bulk, const struct object *object, GHashTable 
 	} else {
 		item.outcome = object->is_new ? IMPORT_NEW : IMPORT_PRESENT;
 		bulk->added += object->is_new ? 1 : 0;
+		bulk->has_new_issuers |= object->is_new && object->row->is_ca;
 		if (object->row->is_ca && object->row->self_signed)
 			item.note = (char *)"not trusted as a root; for that: postseal root import";
 		else if (g_hash_table_contains(held, object->row->spki_sha256))
@@ -426,6 +429,19 @@ import_bulk_add(struct import_bulk *bulk, GBytes *bytes, const char *file_name, 
 	return good;
 }
 
+/* Lists that came before their issuer may count from now on. */
+static gboolean
+look_at_lists(struct import_bulk *bulk, GError **error)
+{
+	guint changed = 0;
+
+	if (!bulk->has_new_issuers)
+		return TRUE;
+	CLEANUP(crl_loader) struct crl_loader *loader = crl_loader_new(bulk->db, NULL);
+	bulk->has_new_issuers = FALSE;
+	return crl_reexamine(loader, NULL, &changed, error);
+}
+
 gboolean
 import_bulk_finish(struct import_bulk *bulk, GError **error)
 {
@@ -439,7 +455,7 @@ import_bulk_finish(struct import_bulk *bulk, GError **error)
 	if (bulk->added >= SETTLE_MIN)
 		certs_insert_settle(bulk->db);
 	bulk->added = 0;
-	return TRUE;
+	return look_at_lists(bulk, error);
 }
 
 struct import_bulk *

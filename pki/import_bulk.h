@@ -32,7 +32,8 @@ void import_bulk_free(struct import_bulk *bulk); /* what is not written yet is d
 /* Takes a file that fits. FALSE when the database fails: then nothing more can be given. */
 gboolean import_bulk_add(struct import_bulk *bulk, GBytes *bytes, const char *file,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Writes and reports all that is left. */
+/* Writes and reports all that is left; revocation lists that waited for a CA among it are looked
+ * at again. */
 gboolean import_bulk_finish(struct import_bulk *bulk, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 DEFINE_CLEANUP(import_bulk, import_bulk_free)

@@ -9,11 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pki/crl_load.h"
 #include "pki/crypto/bundle.h"
 #include "pki/crypto/pem_cut.h"
 #include "pki/import_bulk.h"
 #include "store/base/error.h"
 #include "store/certs.h"
+#include "store/crls.h"
 #include "store/db/changelog.h"
 #include "tests/unit/pki/cert_fixture.h"
 
@@ -22,6 +24,7 @@
 static struct world world;
 static GPtrArray *certs; /* struct cert */
 static GByteArray *pem;  /* of all of them */
+static struct node issuer;
 
 static GBytes *
 pem_of(const struct cert *cert)
@@ -67,7 +70,7 @@ make_certs(void)
 	}
 	for (guint i = 0; i < CERTS; i++)
 		append(pem, certs->pdata[i]);
-	node_clear(&intermediate);
+	issuer = intermediate;
 	node_clear(&root);
 }
 
@@ -198,6 +201,33 @@ test_refused_by_database(void)
 	g_assert_cmpuint(outcome.added, ==, CERTS - 1);
 	g_assert_cmpuint(outcome.rejected, ==, 1);
 	g_assert_nonnull(strstr(lines->pdata[100], "rejected"));
+	world_down(&world);
+}
+
+/* A list that nobody could vouch for counts from the moment at which its CA came in bulk. */
+static void
+test_list_before_issuer(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!world_up(&world))
+		return;
+	CLEANUP(crl)
+	struct crl *list =
+	    pki_crl(&issuer, PKI_NOW - PKI_DAY, PKI_NOW + PKI_DAY, 1, NULL, REVOCATION_UNSPECIFIED);
+	world_root(&world, certs->pdata[0]);
+	CLEANUP(crl_loader) struct crl_loader *loader = crl_loader_new(world.db, NULL);
+	enum crl_load_outcome outcome;
+	g_autofree char *reason = NULL, *again = NULL;
+	g_assert_true(crl_load(loader, crl_der(list), "a.crl", &outcome, &reason, &error));
+	g_assert_no_error(error);
+	g_assert_cmpint(outcome, ==, CRL_LOAD_KEPT);
+	g_autoptr(GBytes) bytes = g_bytes_new(pem->data, pem->len);
+	g_assert_cmpuint(import(bytes, "all.pem", NULL).added, ==, CERTS);
+	CLEANUP(crl_row) struct crl_row *row = crls_find(world.db, crl_thumbprint(list), &error);
+	g_assert_no_error(error);
+	g_test_message("state %d: %s", row->state, row->note != NULL ? row->note : "");
+	g_assert_true(crl_row_in_force(row));
 	world_down(&world);
 }
 
@@ -415,8 +445,10 @@ main(int argc, char **argv)
 	g_test_add_func("/import_bulk/mixed", test_mixed);
 	g_test_add_func("/import_bulk/refused_by_database", test_refused_by_database);
 	g_test_add_func("/import_bulk/database_gone", test_database_gone);
+	g_test_add_func("/import_bulk/list_before_issuer", test_list_before_issuer);
 	g_test_add_func("/import_bulk/memory", test_memory);
 	int status = g_test_run();
+	node_clear(&issuer);
 	g_ptr_array_unref(certs);
 	g_byte_array_unref(pem);
 	scratch_pg_stop(world.pg);
