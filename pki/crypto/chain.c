@@ -357,6 +357,9 @@ check_revocation(struct judgement *judgement, GPtrArray *path)
 		char *text = NULL;
 		enum crl_answer answer = ask(judgement, path, i, asked, &text, &remedy);
 
+		/* What was not looked at may say anything, whatever the preference. */
+		required |= judgement->report->work.list_steps > CRL_STEPS_MAX;
+
 		if (answer == CRL_ANSWER_REVOKED && i == 0) {
 			/* No other path makes that undone. */
 			set_fault(judgement->report, CHAIN_FAULT_REVOKED, text, remedy);

@@ -223,11 +223,19 @@ named_issuers(struct chain_search *search, const struct cert *child)
 	return named;
 }
 
+static gboolean
+has_key_of(const GPtrArray *nodes, const struct node *node)
+{
+	for (guint i = 0; i < nodes->len; i++)
+		if (strcmp(cert_spki_sha256(((const struct node *)nodes->pdata[i])->cert),
+			   cert_spki_sha256(node->cert)) == 0)
+			return TRUE;
+	return FALSE;
+}
+
 static void
 look_above(struct chain_search *search, struct node *node)
 {
-	gboolean verified = FALSE;
-
 	if (node->above != NULL)
 		return;
 	g_autoptr(GPtrArray) named = named_issuers(search, node->cert);
@@ -236,16 +244,17 @@ look_above(struct chain_search *search, struct node *node)
 	for (guint i = 0; i < named->len; i++) {
 		struct node *issuer = named->pdata[i];
 
-		if (verified && key_id_fit(node->cert, issuer->cert) < 0)
+		/* Another key, where one was found already that fits by identifier and signature.
+		 */
+		if (node->above->len > 0 && key_id_fit(node->cert, issuer->cert) < 0 &&
+		    !has_key_of(node->above, issuer))
 			continue;
 		if (search->work->effort > CHAIN_EFFORT_MAX) {
 			search->work->exhausted = TRUE;
 			return;
 		}
-		if (cert_is_signed_by(node->cert, issuer->cert, &search->work->effort)) {
-			verified = TRUE;
+		if (cert_is_signed_by(node->cert, issuer->cert, &search->work->effort))
 			g_ptr_array_add(node->above, issuer);
-		}
 	}
 }
 

@@ -13,6 +13,7 @@
 
 #define POINTS_MAX 32
 #define SIGNER_DEPTH_MAX 4
+#define SIGNATURE_STEPS 50 /* what a signature counts, which is seldom remembered for strangers */
 
 /* One DistributionPoint of the certificate, or the implicit one: its issuer's own list. */
 struct point {
@@ -213,12 +214,17 @@ is_believed(const struct state *state, const struct crl *crl)
 {
 	const struct crl_check *check = state->check;
 
+	if (check->steps != NULL)
+		*check->steps += SIGNATURE_STEPS;
 	if (state->issuer != NULL && crl_is_signed_by(crl, state->issuer))
 		return TRUE;
 	for (guint i = 0; check->signers != NULL && i < check->signers->len && !is_too_much(state);
 	     i++) {
 		struct cert *signer = check->signers->pdata[i];
 
+		if (strcmp(crl_issuer_key(crl), cert_subject_key(signer)) == 0 &&
+		    state->check->steps != NULL)
+			*state->check->steps += SIGNATURE_STEPS;
 		if (!crl_is_signed_by(crl, signer))
 			continue;
 		if (cert_is_among(signer, state->check->in_progress))
@@ -380,6 +386,12 @@ explain_unknown(const struct state *state, const GPtrArray *points)
 	const GPtrArray *crls = state->check->crls;
 	struct crl_finding *finding = state->finding;
 
+	if (is_too_much(state)) {
+		finding->why =
+		    sentence_make(SENTENCE_CRL_TOO_MANY, cert_subject(state->cert), NULL);
+		finding->remedy = sentence_remedy(SENTENCE_CRL_TOO_MANY);
+		return;
+	}
 	for (guint i = 0; crls != NULL && i < crls->len && !is_too_much(state); i++) {
 		const struct crl *crl = crls->pdata[i];
 		enum sentence fault = list_fault(state, points, crl);

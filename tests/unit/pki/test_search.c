@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pki/crypto/chain.h"
+#include "pki/crypto/crl_check.h"
 #include "tests/unit/pki/chain_maker.h"
 
 static struct maker *maker;
@@ -64,6 +65,14 @@ static const struct row rows[] = {
 		     CA("new", "root", .subject = "CN=ca", .from = "280101000000Z", .key = "k"),
 		     { .id = "ee", .issuer = "old" } },
 	  .over = "old" },
+	{ .proves = "a renewed CA whose key has another identifier now",
+	  .certs = { ROOT("root"),
+		     CA("old", "root", .subject = "CN=ca", .to = "260101000000Z", .key = "k"),
+		     CA("new", "root", .subject = "CN=ca", .key = "k",
+			.ext = "subjectKeyIdentifier=0A0B0C\n"),
+		     { .id = "ee", .issuer = "old" } },
+	  .lists = { { .issuer = "new", .flags = MADE_BARE } },
+	  .over = "new" },
 	{ .proves = "of two certificates of a CA one is revoked",
 	  .certs = { ROOT("root"),
 		     CA("a", "root", .subject = "CN=ca", .key = "k", .serial = "50"),
@@ -364,6 +373,34 @@ test_length(void)
 	}
 }
 
+/* Lists that nobody signed, in the name of a CA with many keys. */
+static void
+test_lists(void)
+{
+	struct made_list lists[401] = { { .issuer = NULL } };
+
+	maker_clear(maker);
+	add(&(struct made){ .id = "root", .flags = MADE_CA | MADE_ANCHOR });
+	for (int i = 0; i < 40; i++) {
+		g_autofree char *id = g_strdup_printf("same-%d", i);
+		add(&(struct made){ .id = id,
+				    .issuer = "root",
+				    .subject = "CN=same",
+				    .flags = MADE_CA | MADE_NO_LIST | MADE_BARE,
+				    .ext = "basicConstraints=critical,CA:TRUE\n" });
+	}
+	add(&(struct made){ .id = "ee", .issuer = "same-7", .flags = MADE_BARE });
+	for (gsize i = 0; i < G_N_ELEMENTS(lists) - 1; i++)
+		lists[i] = (struct made_list){ .issuer = "same-0",
+					       .flags = MADE_BARE | MADE_BAD_SIGNATURE };
+	maker_lists(maker, lists);
+	CLEANUP(chain_report)
+	struct chain_report *report = check_as(CHAIN_REVOCATION_IF_AVAILABLE, FALSE);
+	g_assert_cmpint(report->verdict, ==, CHAIN_INVALID);
+	g_assert_nonnull(strstr(report->reason, "the CRLs for 'CN=ee, O=Test' are too many"));
+	g_assert_cmpuint(report->work.list_steps, <, 2 * CRL_STEPS_MAX);
+}
+
 /* What was verified once is remembered by the certificate. */
 static void
 test_remembered(void)
@@ -401,6 +438,7 @@ main(int argc, char **argv)
 	g_test_add_func("/search/policies that explode", test_policies);
 	g_test_add_func("/search/a thousand names", test_names);
 	g_test_add_func("/search/as long as it may be", test_length);
+	g_test_add_func("/search/lists without a signature", test_lists);
 	g_test_add_func("/search/remembered signatures", test_remembered);
 	int status = g_test_run();
 	maker_free(maker);
