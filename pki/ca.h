@@ -92,6 +92,10 @@ struct ca_crl {
 	gboolean anew;      /* drops what is revoked so far; DENIED names them unless confirmed */
 	gboolean confirmed;
 };
+/* What is wrong with the list at the CA's distribution point, as of the last look: a sentence, or
+ * NULL (nothing, or nobody looked yet). *looked: when that was; 0: never. */
+gboolean ca_point_fault(struct db *db, const struct ca_row *ca, gint64 now, char **fault,
+			gint64 *looked, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Makes, stores and returns the DER. The root's list is made anew beside it. */
 GBytes *ca_make_crl(struct keyring *keyring, struct db *db, struct clock *clock, const char *ca,
 		    const struct ca_crl *options, struct tx *tx,

@@ -140,6 +140,9 @@ load_list(struct attempt *attempt, struct crl_loader *loader, GBytes *value, GEr
 
 	if (!crl_load(loader, der, attempt->row->url, &outcome, &reason, error))
 		return FALSE;
+	/* It came before, and has no effect for the same reason. */
+	if (outcome == CRL_LOAD_PRESENT && *reason != '\0')
+		outcome = CRL_LOAD_KEPT;
 	switch (outcome) {
 	case CRL_LOAD_IN_FORCE:
 	case CRL_LOAD_PRESENT:

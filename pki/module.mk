@@ -25,7 +25,7 @@ libpki_a_SOURCES += \
 	%D%/ca_create.c \
 	%D%/ca_crl.c \
 	%D%/ca_external.c \
-	%D%/ca_internal.h \
+	%D%/ca_internal.h %D%/ca_point.c \
 	%D%/enroll.c \
 	%D%/enroll_check.c \
 	%D%/enroll_check.h

@@ -40,6 +40,8 @@ void doctor_check_pki(struct doctor *doctor);
 void doctor_check_preferences(struct doctor *doctor);
 /* admin/api/doctor_fetch.c */
 void doctor_check_fetching(struct doctor *doctor);
+/* admin/api/doctor_crls.c */
+void doctor_check_crls(struct doctor *doctor);
 /* admin/api/doctor_mta.c */
 void doctor_check_mta(struct doctor *doctor);
 

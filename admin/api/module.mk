@@ -44,4 +44,4 @@ contrib/completion/postseal.fish: admin/api/operations_gen$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) contrib/completion && admin/api/operations_gen$(EXEEXT) fish >$@.tmp && mv $@.tmp $@
 CLEANFILES += doc/man/postseal.1 $(operation_pages) $(nodist_bashcompletion_DATA) \
 	$(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
-libadmin_a_SOURCES += %D%/doctor_fetch.c %D%/fetching.c %D%/fetching.h
+libadmin_a_SOURCES += %D%/doctor_crls.c %D%/doctor_fetch.c %D%/fetching.c %D%/fetching.h

@@ -30,6 +30,20 @@ issue_crl(struct tx *tx, gpointer data, GError **error)
 	       audit_admin(tx, &actor, "ca crl", due->ca->name, "the next one in time", error);
 }
 
+/* Said once for each look at the distribution point (C7). */
+static gboolean
+warn_of_point(struct gateway *gateway, const struct ca_row *ca, gint64 now, GError **error)
+{
+	g_autofree char *fault = NULL;
+	gint64 looked;
+
+	if (!ca_point_fault(gateway->db, ca, now, &fault, &looked, error))
+		return FALSE;
+	if (fault != NULL && looked > now - ISSUE_CRLS_SECONDS)
+		log_warning(fault, "ca", ca->name);
+	return TRUE;
+}
+
 enum job_result
 job_issue_crls(const struct job_context *context, GError **error)
 {
@@ -41,7 +55,11 @@ job_issue_crls(const struct job_context *context, GError **error)
 	for (guint i = 0; i < cas->len; i++) {
 		struct due_crl due = { context, g_ptr_array_index(cas, i) };
 
-		if (due.ca->thumbprint == NULL || due.ca->crl_next > now)
+		if (due.ca->thumbprint == NULL)
+			continue;
+		if (!warn_of_point(context->gateway, due.ca, now, error))
+			return JOB_RESULT_FAILED;
+		if (due.ca->crl_next > now)
 			continue;
 		if (!db_transaction(context->gateway->db, issue_crl, &due, error))
 			return JOB_RESULT_FAILED;

@@ -8,6 +8,8 @@
 
 #include "admin/jobs/scheduler.h"
 
+#define ISSUE_CRLS_SECONDS 600
+
 enum job_result job_rewrap(const struct job_context *context, GError **error);
 enum job_result job_housekeeping(const struct job_context *context, GError **error);
 enum job_result job_work_requests(const struct job_context *context, GError **error);
