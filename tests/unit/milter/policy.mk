@@ -21,6 +21,10 @@ tests/unit/milter/reasons_produced.log: tests/unit/milter/test_decide.log \
 clean-local: clean-reasons-seen
 clean-reasons-seen:
 	rm -rf tests/reasons-seen
+check_PROGRAMS += tests/unit/milter/test_gather_directory
+tests_unit_milter_test_gather_directory_SOURCES = %D%/test_gather_directory.c %D%/site_fixture.c \
+	%D%/site_fixture.h %D%/reasons_seen.h
+tests_unit_milter_test_gather_directory_LDADD = $(TEST_LIBS) $(MAIL_LIBS)
 check_PROGRAMS += tests/unit/milter/test_gather
 tests_unit_milter_test_gather_SOURCES = %D%/test_gather.c %D%/site_fixture.c %D%/site_fixture.h \
 	%D%/reasons_seen.h

@@ -306,6 +306,53 @@ site_copy_key(struct site *site, const struct cert *from, const struct cert *to)
 	scratch_pg_sql(site->pg, sql);
 }
 
+static gboolean
+tx_directory(struct tx *tx, gpointer data, GError **error)
+{
+	return directories_put(tx, data, error);
+}
+
+void
+site_directory(struct site *site, const char *domain)
+{
+	static char *attributes[] = { (char *)"userCertificate", NULL };
+	char *domains[] = { (char *)domain, NULL };
+	struct directory_row row = {
+		.name = (char *)"partner",
+		.host = (char *)"127.0.0.1",
+		.port = 1,
+		.security = (char *)"none",
+		.base = (char *)"",
+		.depth = (char *)"sub",
+		.filter = (char *)"(mail=%s)",
+		.attributes = attributes,
+		.domains = domains,
+	};
+
+	transact(site, tx_directory, &row);
+}
+
+static gboolean
+tx_answer(struct tx *tx, gpointer data, GError **error)
+{
+	return directories_save_answer(tx, data, error);
+}
+
+void
+site_answer(struct site *site, const char *address, enum directory_outcome outcome)
+{
+	gint64 now = clock_now(clock_system()); /* what directories say is as of now */
+	struct directory_answer_row row = {
+		.email = (char *)address,
+		.outcome = outcome,
+		.note = (char *)"directory partner: a note",
+		.asked = now,
+		.good_until = now + 3600,
+	};
+
+	transact(site, tx_answer, &row);
+}
+
 void
 site_database_down(struct site *site)
 {

@@ -11,6 +11,7 @@
 #include "milter/gateway.h"
 #include "milter/policy/ruling.h"
 #include "pki/crypto/cert.h"
+#include "store/directories.h"
 
 struct site;
 
@@ -31,6 +32,9 @@ struct cert *site_issue(struct site *site, const char *address, enum key_kind ki
 void site_select(struct site *site, const char *scope, const char *kind, const struct cert *cert);
 /* The sealed bytes of one key over those of another, as somebody with the database could. */
 void site_copy_key(struct site *site, const struct cert *from, const struct cert *to);
+/* A directory that serves the domain, and an answer of it that counts for an hour. */
+void site_directory(struct site *site, const char *domain);
+void site_answer(struct site *site, const char *address, enum directory_outcome outcome);
 void site_database_down(struct site *site);
 void site_database_up(struct site *site);
 
