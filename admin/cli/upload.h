@@ -13,7 +13,7 @@
 #include "store/base/secret.h"
 
 #define UPLOAD_FILE_MAX_BYTES (64 * 1024 * 1024)
-#define UPLOAD_FILES_MAX 100000
+#define UPLOAD_FILES_MAX 2000000
 
 /* Paths of all files; never NULL without *error. */
 GStrv upload_expand(const char *const *paths, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -16,7 +16,7 @@
 #include "store/base/secret.h"
 
 #define PIECE_MAX_BYTES (16 * 1024 * 1024)
-#define PIECE_FILES_MAX 500
+#define PIECE_FILES_MAX 4000
 #define PART_BYTES (8 * 1024 * 1024)
 #define READ_BYTES 65536
 

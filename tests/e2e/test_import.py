@@ -64,16 +64,16 @@ def test_standard_input(site, tap):
 def test_folder(site, tap):
     folder = os.path.join(site.folder, "many")
     os.makedirs(folder)
-    path = sample(site, "folder.pem", 1100)
+    path = sample(site, "folder.pem", 4100)
     with open(path) as f:
-        blocks = f.read().split(END)[:1100]
+        blocks = f.read().split(END)[:4100]
     for i, block in enumerate(blocks):
         with open(os.path.join(folder, f"{i:04}.pem"), "w") as f:
             f.write(block + END)
     with open(os.path.join(folder, "0500-text.pem"), "w") as f:
         f.write("nothing in it\n")
     done = run(site, folder)
-    tap.ok(done.returncode == 1 and total_of(done) == "1100 new, 0 already there, 1 rejected",
+    tap.ok(done.returncode == 1 and total_of(done) == "4100 new, 0 already there, 1 rejected",
            "a folder of many files, in several calls", total_of(done))
     names = [line.split()[0] for line in done.stdout.splitlines()[1:-1]]
     tap.ok(names == sorted(names) and "0500-text.pem" in names, "its lines stand in the order of the files", names[:5])
