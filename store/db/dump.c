@@ -22,6 +22,7 @@
 #include "store/db/internal.h"
 
 #define CHUNK_BYTES (64 * 1024)
+#define EXTENSION_SCHEMA "postseal_search" /* see 0014_search.sql */
 
 struct child {
 	GPid pid;
@@ -240,8 +241,9 @@ static const char aside_sql[] = "BEGIN; SET LOCAL statement_timeout = 0;\n"
  * the restore says what is missing. */
 static const char extension_sql[] =
     "DO $$ BEGIN\n"
-    "  CREATE SCHEMA IF NOT EXISTS postseal_search;\n"
-    "  CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA postseal_search;\n"
+    "  SET LOCAL client_min_messages = warning;\n"
+    "  CREATE SCHEMA IF NOT EXISTS " EXTENSION_SCHEMA ";\n"
+    "  CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA " EXTENSION_SCHEMA ";\n"
     "EXCEPTION WHEN insufficient_privilege OR undefined_file OR undefined_object\n"
     "  OR feature_not_supported THEN NULL;\n"
     "END $$";
@@ -273,16 +275,34 @@ run_sql(const struct settings *settings, const char *sql, GError **error)
 	return good;
 }
 
+/* What a person can do about it: the indexes of searches want the extension. Takes the problem. */
+static void
+explain_failure(GError **problem, GError **error)
+{
+	if (strstr((*problem)->message, EXTENSION_SCHEMA) == NULL &&
+	    strstr((*problem)->message, "gin_trgm_ops") == NULL) {
+		g_propagate_error(error, g_steal_pointer(problem));
+		return;
+	}
+	fail(
+	    error, PS_ERROR_INVALID,
+	    "the PostgreSQL that is restored into lacks the extension pg_trgm: install its contrib "
+	    "modules, then again");
+}
+
 gboolean
 dump_restore(const struct settings *settings, struct source *source, GError **error)
 {
 	struct tool tool = { NULL, NULL, NULL };
 	g_autoptr(GError) undo = NULL;
+	g_autoptr(GError) problem = NULL;
 	gboolean good = FALSE;
 
 	if (tool_find(settings, "pg_restore", &tool, error) &&
 	    run_sql(settings, extension_sql, error) && run_sql(settings, aside_sql, error)) {
-		good = run_restore(&tool, source, error);
+		good = run_restore(&tool, source, &problem);
+		if (!good)
+			explain_failure(&problem, error);
 		if (!good && !run_sql(settings, back_sql, &undo))
 			log_error("the data of before the restore is in the schema public_before",
 				  "reason", undo->message);
