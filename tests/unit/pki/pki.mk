@@ -42,6 +42,9 @@ check_PROGRAMS += tests/unit/pki/test_ocsp_ask
 tests_unit_pki_test_ocsp_ask_SOURCES = %D%/test_ocsp_ask.c $(OCSP_FIXTURE) \
 	%D%/store_fixture.c %D%/store_fixture.h
 tests_unit_pki_test_ocsp_ask_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_trust_ocsp
+tests_unit_pki_test_trust_ocsp_SOURCES = %D%/test_trust_ocsp.c $(STORE_FIXTURE)
+tests_unit_pki_test_trust_ocsp_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_ocsp
 tests_unit_pki_test_ocsp_SOURCES = %D%/test_ocsp.c $(OCSP_FIXTURE)
 tests_unit_pki_test_ocsp_LDADD = $(PKI_LIBS)
