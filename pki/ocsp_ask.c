@@ -205,9 +205,11 @@ is_within_limits(const struct asking *asking, const char *host, gboolean *within
 	*within = TRUE;
 	if (asking->how == OCSP_ASKING_NOW)
 		return TRUE;
-	if (!ocsp_count_since(asking->ask->db, asking->now - 60, "", &asked, &ignored, error) ||
-	    !ocsp_count_since(asking->ask->db, asking->now - OCSP_HOST_REST_SECONDS, host, &ignored,
-			      &failed, error))
+	/* What a clock that was set back finds in the future is not of this minute. */
+	if (!ocsp_count_between(asking->ask->db, asking->now - 60, asking->now, "", &asked,
+				&ignored, error) ||
+	    !ocsp_count_between(asking->ask->db, asking->now - OCSP_HOST_REST_SECONDS, asking->now,
+				host, &ignored, &failed, error))
 		return FALSE;
 	*within = asked < asking->ask->per_minute && failed < OCSP_HOST_FAILURES_MAX;
 	return TRUE;

@@ -256,17 +256,18 @@ ocsp_put_failure(struct tx *tx, const struct ocsp_row *row, GError **error)
 static const struct statement ocsp_count_statement = {
 	"ocsp_count",
 	"SELECT count(*), count(*) FILTER (WHERE host = $2 AND error IS NOT NULL)"
-	" FROM ocsp WHERE last_try > $1",
+	" FROM ocsp WHERE last_try > $1 AND last_try <= $3",
 };
 
 gboolean
-ocsp_count_since(struct db *db, gint64 since, const char *host, gint64 *asked, gint64 *failed,
-		 GError **error)
+ocsp_count_between(struct db *db, gint64 since, gint64 until, const char *host, gint64 *asked,
+		   gint64 *failed, GError **error)
 {
 	struct params *params = params_new();
 
 	params_time(params, since);
 	params_text(params, host);
+	params_time(params, until);
 	CLEANUP(rows) struct rows *rows = db_write(db, &ocsp_count_statement, params, error);
 	if (rows == NULL)
 		return FALSE;

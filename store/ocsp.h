@@ -53,10 +53,11 @@ gboolean ocsp_put_answer(struct tx *tx, const struct ocsp_row *row, enum ocsp_ou
  * CHANGE_OCSP. */
 gboolean ocsp_put_failure(struct tx *tx, const struct ocsp_row *row,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Certificates that were asked about since, for limits: all, and those whose last question failed
- * at this host. */
-gboolean ocsp_count_since(struct db *db, gint64 since, const char *host, gint64 *asked,
-			  gint64 *failed, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Certificates that were asked about after since and not after until, for limits: all, and those
+ * whose last question failed at this host. */
+gboolean ocsp_count_between(struct db *db, gint64 since, gint64 until, const char *host,
+			    gint64 *asked, gint64 *failed,
+			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Drops what nobody wanted since; who is revoked stays. */
 gboolean ocsp_forget(struct tx *tx, gint64 unwanted_since,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -10,10 +10,21 @@
 #include "pki/crypto/sentences.h"
 #include "store/base/clock.h"
 
+/* As with lists: a clock that was set back makes nobody good who is revoked; who looks back into
+ * another time sees what was known then. */
 static gboolean
-is_answered(const struct chain_status *status, gint64 at)
+is_revoked(const struct chain_status *status, const struct chain_options *options)
 {
-	return status->kind != CHAIN_STATUS_NONE && status->this_update <= at;
+	return status->kind == CHAIN_STATUS_REVOKED &&
+	       (options->crl_early > 0 || status->this_update <= options->at);
+}
+
+static gboolean
+is_current(const struct chain_status *status, const struct chain_options *options)
+{
+	return status->kind != CHAIN_STATUS_NONE &&
+	       status->this_update <= options->at + options->crl_early &&
+	       status->next_update >= options->at;
 }
 
 /* Of several answers the one that says revoked, else the newest that is in date, else the last. */
@@ -29,11 +40,10 @@ chain_status_find(const struct chain_options *options, const struct cert *cert,
 		if (strcmp(status->thumbprint, cert_thumbprint(cert)) != 0 ||
 		    strcmp(status->issuer_spki, cert_spki_sha256(issuer)) != 0)
 			continue;
-		gboolean answered = is_answered(status, options->at);
-		if (answered && status->kind == CHAIN_STATUS_REVOKED)
+		if (is_revoked(status, options))
 			return (struct chain_status_finding){ status, TRUE };
-		gboolean counts = answered && status->next_update >= options->at &&
-				  options->status_use != CHAIN_STATUS_OFF;
+		gboolean counts =
+		    is_current(status, options) && options->status_use != CHAIN_STATUS_OFF;
 		if (found.status == NULL || counts > found.counts ||
 		    (counts == found.counts && status->this_update > found.status->this_update))
 			found = (struct chain_status_finding){ status, counts };

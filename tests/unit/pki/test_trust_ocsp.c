@@ -277,6 +277,33 @@ test_looking_back(void)
 	world_down(&world);
 }
 
+/* The clock set back by a day: nobody who is revoked gets good, and what was good stays it. */
+static void
+test_clock_set_back(void)
+{
+	static const struct row hard[] = {
+		{ .ocsp = "prefer", .revocation = "required", .kept = GOOD },
+		{ .ocsp = "prefer", .kept = REVOKED, .state = VERDICT_REVOKED },
+		{ .kept = REVOKED, .state = VERDICT_REVOKED },
+	};
+	g_autoptr(GError) error = NULL;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(hard); i++) {
+		if (!world_up(&world))
+			return;
+		set_up(&hard[i]);
+		clock_set(world.clock, PKI_NOW - PKI_DAY);
+		CLEANUP(verdict)
+		struct verdict *verdict =
+		    trust_judge(world.trust, leaf.cert, TRUST_ENCRYPT, &error);
+		g_assert_no_error(error);
+		g_test_message("%s", verdict->reason);
+		g_assert_cmpstr(verdict_state_name(verdict->state), ==,
+				verdict_state_name(hard[i].state));
+		world_down(&world);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -293,6 +320,7 @@ main(int argc, char **argv)
 		g_test_add_data_func(path, &rows[i], test_row);
 	}
 	g_test_add_func("/trust ocsp/looking back", test_looking_back);
+	g_test_add_func("/trust ocsp/clock set back", test_clock_set_back);
 	int rc = g_test_run();
 	scratch_pg_stop(world.pg);
 	node_clear(&root);

@@ -205,12 +205,16 @@ test_failures(void)
 	g_assert_cmpint(row->attempts, ==, 2);
 	g_assert_cmpstr(row->error, ==, "cannot be reached");
 	g_assert_cmpint(row->wanted, ==, NOW - 5);
-	g_assert_true(ocsp_count_since(db, NOW - 60, act.row.host, &asked, &failed, &error));
+	g_assert_true(ocsp_count_between(db, NOW - 60, NOW, act.row.host, &asked, &failed, &error));
 	g_assert_cmpint(asked, ==, 1);
 	g_assert_cmpint(failed, ==, 1);
-	g_assert_true(ocsp_count_since(db, NOW - 60, "http://other:80", &asked, &failed, &error));
+	g_assert_true(
+	    ocsp_count_between(db, NOW - 60, NOW, "http://other:80", &asked, &failed, &error));
 	g_assert_cmpint(failed, ==, 0);
-	g_assert_true(ocsp_count_since(db, NOW, act.row.host, &asked, &failed, &error));
+	g_assert_true(ocsp_count_between(db, NOW, NOW, act.row.host, &asked, &failed, &error));
+	g_assert_cmpint(asked, ==, 0);
+	g_assert_true(
+	    ocsp_count_between(db, NOW - DAY, NOW - 1, act.row.host, &asked, &failed, &error));
 	g_assert_cmpint(asked, ==, 0);
 
 	act.row.error = NULL;
