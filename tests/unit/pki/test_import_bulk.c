@@ -218,7 +218,7 @@ test_list_before_issuer(void)
 	world_root(&world, certs->pdata[0]);
 	CLEANUP(crl_loader) struct crl_loader *loader = crl_loader_new(world.db, NULL);
 	enum crl_load_outcome outcome;
-	g_autofree char *reason = NULL, *again = NULL;
+	g_autofree char *reason = NULL;
 	g_assert_true(crl_load(loader, crl_der(list), "a.crl", &outcome, &reason, &error));
 	g_assert_no_error(error);
 	g_assert_cmpint(outcome, ==, CRL_LOAD_KEPT);
