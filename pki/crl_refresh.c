@@ -472,6 +472,9 @@ run(struct work *work, GError **error)
 	if (work->stopped)
 		return TRUE;
 	g_autoptr(GPtrArray) points = limit_hosts(work);
+	/* Runs that follow an import do not take back the pauses of what fails. */
+	work->run.retry_before =
+	    work->refresh->now - work->refresh->settings->crl_update_interval / 2;
 	struct ending ending = { points, &work->run };
 	return db_transaction(work->refresh->db, write_points, &ending, error);
 }

@@ -396,7 +396,8 @@ fetch_one_run(const struct fetch_one *one, const char *url, gboolean *brought, G
 		g_propagate_error(error, g_steal_pointer(&absent));
 		return FALSE;
 	}
-	if (row->next_try == CLOCK_NEVER || row->next_try > one->now)
+	gboolean from_the_future = row->last_try > one->now; /* the clock was set back */
+	if (row->next_try == CLOCK_NEVER || (row->next_try > one->now && !from_the_future))
 		return TRUE; /* another was faster */
 	struct attempt attempt = {
 		.one = one,

@@ -236,7 +236,8 @@ static const struct statement fetch_rows_counts_statement = {
 /* T5: at the latest at the next regular run. */
 static const struct statement fetch_rows_again_statement = {
 	"fetch_rows_again",
-	"UPDATE fetch_url SET next_try = $1 WHERE state = 'failed' AND next_try > $1",
+	"UPDATE fetch_url SET next_try = $1 WHERE state = 'failed' AND next_try > $1"
+	" AND last_try < $2",
 };
 static const struct statement fetch_run_done_statement = {
 	"fetch_run_done",
@@ -255,6 +256,16 @@ run_with_now(struct tx *tx, const struct statement *statement, GError **error)
 	return run_statement(tx, statement, params, error);
 }
 
+static gboolean
+run_again(struct tx *tx, gint64 retry_before, GError **error)
+{
+	struct params *params = params_new();
+
+	params_time(params, tx_now(tx));
+	params_time(params, retry_before);
+	return run_statement(tx, &fetch_rows_again_statement, params, error);
+}
+
 gboolean
 fetch_points_replace(struct tx *tx, const GPtrArray *points, const struct fetch_run *run,
 		     GError **error)
@@ -262,7 +273,7 @@ fetch_points_replace(struct tx *tx, const GPtrArray *points, const struct fetch_
 	if (!put_points(tx, points, error) || !run_with_now(tx, &fetch_rows_new_statement, error) ||
 	    !run_statement(tx, &fetch_rows_gone_statement, NULL, error) ||
 	    !run_statement(tx, &fetch_rows_counts_statement, NULL, error) ||
-	    !run_with_now(tx, &fetch_rows_again_statement, error))
+	    !run_again(tx, run->retry_before, error))
 		return FALSE;
 	struct params *params = params_new();
 	params_time(params, tx_now(tx));

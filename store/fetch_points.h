@@ -34,6 +34,7 @@ struct fetch_point {
 struct fetch_run {
 	gint64 finished; /* 0: there was none */
 	gint64 certificates, points, left_out;
+	gint64 retry_before; /* of a run: what failed before this is due again at once */
 };
 
 /* The largest id of certificates; 0: there is none, -1 on failure. */
@@ -52,8 +53,8 @@ GStrv fetch_points_orphans(struct db *db, gint64 now, gint limit,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* All points of a run (struct fetch_point *), in place of those before: new URLs become rows,
- * the first name of a point due now; what failed is due again; what nothing names any more goes.
- * Says that the run is done. */
+ * the first name of a point due now; what failed long ago is due again; what nothing names any more
+ * goes. Says that the run is done. */
 gboolean fetch_points_replace(struct tx *tx, const GPtrArray *points, const struct fetch_run *run,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The points that name a URL, or all (NULL). struct fetch_point *. */

@@ -171,7 +171,8 @@ fetches_by_urls(struct db *db, const char *const *urls, gsize n, GError **error)
 
 static const struct statement fetches_failing_statement = {
 	"fetches_failing",
-	FETCH_SELECT " WHERE f.state = 'failed' AND f.failures >= $1 ORDER BY f.url",
+	FETCH_SELECT " WHERE f.state = 'failed' AND f.failures >= $1"
+		     " ORDER BY f.certificates DESC, f.url",
 };
 
 GPtrArray *
@@ -235,6 +236,32 @@ fetches_record(struct tx *tx, const struct fetch_row *row, gboolean *kept, GErro
 	return run(tx, &fetches_next_name_statement, params, error);
 }
 
+static const struct statement fetches_forget_statement = {
+	"fetches_forget",
+	"UPDATE fetch_url SET by_hand = false WHERE url = $1 AND by_hand",
+};
+static const struct statement fetches_drop_statement = {
+	"fetches_drop",
+	"DELETE FROM fetch_url f WHERE url = $1"
+	" AND NOT EXISTS (SELECT 1 FROM fetch_point p WHERE p.urls @> ARRAY[f.url])",
+};
+
+gboolean
+fetches_forget(struct tx *tx, const char *url, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, url);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &fetches_forget_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	if (rows_affected(rows) == 0)
+		return fail_false(error, PS_ERROR_NOT_FOUND, "nobody asked for this URL by hand");
+	params = params_new();
+	params_text(params, url);
+	return run(tx, &fetches_drop_statement, params, error);
+}
+
 static const struct statement fetches_due_now_statement = {
 	"fetches_due_now",
 	"UPDATE fetch_url SET next_try = $1 WHERE url = ANY ($2::text[])"
@@ -275,10 +302,11 @@ fetches_urls_of_ca(struct tx *tx, const char *name_part, const char *subject_key
 	return g_strv_builder_end(urls);
 }
 
+/* A last try in the future: the clock was set back since. */
 static const struct statement fetches_enqueue_statement = {
 	"fetches_enqueue",
-	"INSERT INTO job (kind, key, due) SELECT 'fetch', url, $1 FROM fetch_url WHERE next_try <= "
-	"$1"
+	"INSERT INTO job (kind, key, due) SELECT 'fetch', url, $1::timestamptz FROM fetch_url"
+	" WHERE next_try <= $1 OR (next_try IS NOT NULL AND last_try > $1 + interval '5 minutes')"
 	" ON CONFLICT (kind, key) WHERE state IN ('due', 'running') DO NOTHING",
 };
 

@@ -44,6 +44,8 @@ const char *fetch_kind_name(enum fetch_kind kind);    /* "crl", "issuer" */
 /* One by hand, due now; a row that is there keeps what is known. */
 gboolean fetches_add(struct tx *tx, enum fetch_kind kind, const char *url,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Takes that back; what no certificate names either goes. NOT_FOUND when nobody had asked. */
+gboolean fetches_forget(struct tx *tx, const char *url, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* NULL and NOT_FOUND. */
 struct fetch_row *fetches_find(struct db *db, const char *url,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -69,7 +71,7 @@ gboolean fetches_enqueue_due(struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_R
  * not say. */
 gboolean fetches_list_there(struct db *db, const char *thumbprint, gboolean *there,
 			    gint64 *next_update, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* What has failed so often in a row, for doctor; by URL. */
+/* What has failed so often in a row, for doctor; the most used first. */
 GPtrArray *fetches_failing(struct db *db, gint failures_min,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

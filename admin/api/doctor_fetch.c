@@ -66,21 +66,24 @@ is_covered(struct doctor *doctor, const struct fetch_row *row)
 	return covered;
 }
 
+/* One remedy serves them all: the first says it. */
 static void
-add_failure(struct doctor *doctor, const struct fetch_row *row)
+add_failure(struct doctor *doctor, const struct fetch_row *row, gboolean *said)
 {
 	g_autofree char *url = printable(row->url);
 	g_autofree char *result = printable(row->result);
 	const char *why = g_str_has_prefix(result, url) ? "" : url;
 	gboolean covered = is_covered(doctor, row);
 
-	doctor_add(doctor, covered || row->failures < 2 ? FINDING_NOTE : FINDING_WARNING,
-		   "fetching",
-		   covered ? NULL
-			   : "see that it can be reached (settings fetch_*), then 'postseal crl "
-			     "update'",
-		   "failed %d times: %s%s%s%s", row->failures, why, *why != '\0' ? ": " : "",
-		   result, covered ? " (another name of the same list works)" : "");
+	gboolean serious = !covered && row->failures >= 2;
+	const char *remedy = "see that it can be reached (settings fetch_*), then 'postseal crl "
+			     "update'; 'postseal crl urls --failed' shows all";
+
+	doctor_add(doctor, serious ? FINDING_WARNING : FINDING_NOTE, "fetching",
+		   serious && !*said ? remedy : NULL, "failed %d times: %s%s%s%s", row->failures,
+		   why, *why != '\0' ? ": " : "", result,
+		   covered ? " (another name of the same list works)" : "");
+	*said |= serious;
 }
 
 void
@@ -92,11 +95,12 @@ doctor_check_fetching(struct doctor *doctor)
 	if (!doctor->database_answers || doctor->gateway == NULL)
 		return;
 	check_run(doctor);
+	gboolean said = FALSE;
 	g_autoptr(GPtrArray) failing = fetches_failing(doctor->gateway->db, 1, NULL);
 	if (failing == NULL)
 		return;
 	for (guint i = 0; i < MIN(failing->len, URLS_SHOWN); i++)
-		add_failure(doctor, g_ptr_array_index(failing, i));
+		add_failure(doctor, g_ptr_array_index(failing, i), &said);
 	if (failing->len > URLS_SHOWN)
 		doctor_add(doctor, FINDING_NOTE, "fetching", NULL,
 			   "%u more URLs fail: see 'postseal crl urls --failed'",

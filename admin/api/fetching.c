@@ -167,6 +167,7 @@ struct update {
 	struct call *call;
 	char **urls; /* in one spelling; empty: all */
 	const char *ca;
+	gboolean forget;
 	char *subject_key; /* of the CA, when it was named by a thumbprint */
 	char **taken;      /* by ca */
 };
@@ -189,7 +190,8 @@ static gboolean
 make_due(struct update *update, struct tx *tx, GError **error)
 {
 	for (char **url = update->urls; *url != NULL; url++)
-		if (!fetches_add(tx, FETCH_CRL, *url, error))
+		if (!(update->forget ? fetches_forget(tx, *url, error)
+				     : fetches_add(tx, FETCH_CRL, *url, error)))
 			return FALSE;
 	if (*update->urls != NULL)
 		return TRUE;
@@ -249,10 +251,15 @@ json_t *
 crl_update(struct call *call, GError **error)
 {
 	g_auto(GStrv) urls = call_list(call, "url");
-	struct update update = { .call = call, .urls = urls, .ca = call_text(call, "ca") };
+	struct update update = { .call = call,
+				 .urls = urls,
+				 .ca = call_text(call, "ca"),
+				 .forget = call_flag(call, "forget") };
 
 	if (*urls != NULL && update.ca != NULL)
 		return fail(error, PS_ERROR_INVALID, "--url and --ca exclude each other");
+	if (update.forget && *urls == NULL)
+		return fail(error, PS_ERROR_INVALID, "--forget needs --url");
 	if (!normalise(urls, error))
 		return NULL;
 	if (update.ca != NULL)

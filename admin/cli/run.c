@@ -205,7 +205,8 @@ run_call(struct client *client, const struct command_line *line, struct client_a
 	else
 		run_once(client, line, arguments, answer);
 	if (operation_id_of(line->operation) == OPERATION_CRL_UPDATE && answer->document != NULL &&
-	    !json_is_true(json_object_get(arguments, "no-wait")))
+	    !json_is_true(json_object_get(arguments, "no-wait")) &&
+	    !json_is_true(json_object_get(arguments, "forget")))
 		fetch_wait(client, answer);
 	json_decref(arguments);
 }

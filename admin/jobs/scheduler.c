@@ -19,6 +19,7 @@
 #define BACKOFF_MIN_SECONDS 10
 #define BACKOFF_MAX_SECONDS 3600
 #define KINDS_MAX 32
+#define DUTIES_AGAIN_US (5 * 60 * G_USEC_PER_SEC)
 
 struct scheduler {
 	struct gateway *gateway;
@@ -34,7 +35,7 @@ struct scheduler {
 	GMutex lock;
 	GCond wake;
 	gboolean stopping;
-	gboolean duties_listed;
+	gint64 duties_listed_us; /* 0: not yet */
 };
 
 static gboolean
@@ -109,22 +110,31 @@ context_extend(const struct job_context *context)
 static gboolean
 list_duties(struct tx *tx, gpointer data, GError **error)
 {
-	(void)data;
-	for (gsize i = 0; i < job_runner_count; i++)
-		if (job_runners[i].interval_seconds > 0 &&
-		    !jobs_enqueue(tx, job_runners[i].kind, "duty", NULL, tx_now(tx), error))
+	const gboolean *first = data;
+
+	for (gsize i = 0; i < job_runner_count; i++) {
+		gint64 interval = job_runners[i].interval_seconds;
+		gint64 due = tx_now(tx) + (*first ? 0 : MAX(interval, BACKOFF_MAX_SECONDS));
+
+		if (interval > 0 &&
+		    !jobs_enqueue(tx, job_runners[i].kind, "duty", NULL, due, error))
 			return FALSE;
+	}
 	return TRUE;
 }
 
-/* The rows are made when the database is first there; those that exist keep their place. */
+/* The rows are made when the database is first there; those that exist keep their place. Later
+ * looks pull forward what stands too far ahead because the clock was set back. */
 static void
 ensure_duties(struct scheduler *scheduler)
 {
+	gint64 now_us = clock_monotonic_us();
+
 	g_mutex_lock(&scheduler->lock);
-	if (!scheduler->duties_listed)
-		scheduler->duties_listed =
-		    db_transaction(scheduler->gateway->db, list_duties, NULL, NULL);
+	gboolean first = scheduler->duties_listed_us == 0;
+	if ((first || now_us > scheduler->duties_listed_us + DUTIES_AGAIN_US) &&
+	    db_transaction(scheduler->gateway->db, list_duties, &first, NULL))
+		scheduler->duties_listed_us = now_us;
 	g_mutex_unlock(&scheduler->lock);
 }
 

@@ -16,6 +16,7 @@
 
 #define REDIRECTS_MAX 3
 #define LOW_SPEED_SECONDS 30
+#define LDAP_TIMEOUT_MAX_MS 60000U /* it cannot be broken off when the program stops */
 
 struct fetcher {
 	struct address_guard *guard;
@@ -234,7 +235,7 @@ fetch_ldap(struct fetcher *fetcher, const struct url *url, const struct fetch_op
 {
 	CLEANUP(ldap_target) struct ldap_target *target = ldap_target_parse(url->text, error);
 	const struct ldap_limits limits = {
-		.timeout_ms = timeout_of(fetcher, options),
+		.timeout_ms = MIN(timeout_of(fetcher, options), LDAP_TIMEOUT_MAX_MS),
 		.entries_max = FETCH_VALUES_MAX,
 		.values_max = FETCH_VALUES_MAX,
 		.value_max_bytes = size_max(options),

@@ -549,12 +549,18 @@ def not_allowed(w):
 def says_so(w):
     """crl list and doctor name what fails."""
     url = w.nginx.url + "/none"
+    for other, row in w.urls("--failed").items():
+        if row["certificates"] == 0:
+            w.site.cli("crl", "update", "--url", other, "--forget", check=False)
     for _ in range(3):
         w.update(url)
     listed = w.site.cli("crl", "list").stdout
     require(url in listed and "404" in listed and "FETCHED" in listed, listed)
     done = w.site.cli("doctor", "--no-mta", check=False)
     require(f"{url}: the server answered with status 404" in done.stdout, done.stdout)
+    w.site.cli("crl", "update", "--url", url, "--forget")
+    require(url not in w.urls(), "it is still fetched")
+    require(w.site.cli("crl", "update", "--url", url, "--forget", check=False).returncode == 5, "forgotten twice")
 
 
 # --- directories ----------------------------------------------------------------------------------
@@ -632,6 +638,9 @@ def by_ldap(w):
                     f"ldap:///{dn}?certificateRevocationList?base?objectClass=cRLDistributionPoint"):
             row = list(w.update(url, check="good").values())[0]
             require(row["result"], row)
+        # Its certificate is of no CA that the system knows.
+        row = list(w.update(f"ldaps://127.0.0.1:{slapd.tls}/{dn}?certificateRevocationList", check="failed").values())[0]
+        require(row["result"], row)
         for url, words in {f"{host}cn=none,{slapd.SUFFIX}?certificateRevocationList": "",
                            f"{host}{slapd.SUFFIX}?certificateRevocationList": "",
                            f"{host}cn=arl,{slapd.SUFFIX}?userPassword": ""}.items():

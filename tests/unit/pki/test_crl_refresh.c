@@ -9,6 +9,7 @@
 #include "store/config/settings.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
+#include "store/jobs.h"
 #include "tests/unit/pki/cert_fixture.h"
 #include "tests/unit/pki/store_fixture.h"
 
@@ -107,7 +108,7 @@ static gboolean
 put_points(struct tx *tx, gpointer data, GError **error)
 {
 	const struct putting *putting = data;
-	const struct fetch_run run = { 0 };
+	const struct fetch_run run = { .retry_before = PKI_NOW + 1 };
 
 	return fetch_points_replace(tx, putting->points, &run, error);
 }
@@ -463,6 +464,13 @@ outcome(const char *url, enum fetch_state state)
 		g_assert_cmpint(row_->next_try, ==, when);                                         \
 	} while (0)
 
+static gboolean
+enqueue_due(struct tx *tx, gpointer data, GError **error)
+{
+	(void)data;
+	return fetches_enqueue_due(tx, error);
+}
+
 static void
 test_names_in_order(void)
 {
@@ -485,6 +493,12 @@ test_names_in_order(void)
 	outcome("http://a/1", FETCH_GOOD);
 	assert_due("http://a/2", CLOCK_NEVER);
 	assert_due("http://a/3", CLOCK_NEVER);
+	/* The clock is set back by a day: what was tried in the future is due. */
+	clock_set(world.clock, PKI_NOW - PKI_DAY);
+	g_assert_true(db_transaction(world.db, enqueue_due, NULL, NULL));
+	clock_set(world.clock, PKI_NOW);
+	g_autoptr(GPtrArray) jobs = jobs_list(world.db, "fetch", TRUE, 0, 0, NULL);
+	g_assert_cmpuint(jobs->len, ==, 1);
 	/* A regular run tries again what failed, and drops what nobody names. */
 	outcome("http://a/1", FETCH_FAILED);
 	replace_points(all);
@@ -515,7 +529,7 @@ static const struct statement million_statement = {
 	" sha512((n + 1)::text::bytea) || sha512((n + 2)::text::bytea), c.subject, c.issuer,"
 	" c.subject_key, CASE WHEN n % 5 = 0 THEN c.issuer_key ELSE md5(n::text) END, n::text,"
 	" c.not_before, c.not_after, md5(n::text), c.ski, c.aki, false, false, c.key_kind,"
-	" c.key_bits, 'import' FROM (SELECT * FROM certificate WHERE NOT is_ca LIMIT 1) c,"
+	" c.key_bits, 'harvest' FROM (SELECT * FROM certificate WHERE NOT is_ca LIMIT 1) c,"
 	" generate_series($1::bigint, $2::bigint) n",
 };
 
