@@ -944,7 +944,6 @@ test_row(gconstpointer data)
 	const struct row *row = data;
 	g_autoptr(GError) error = NULL;
 	g_auto(GStrv) policies = row->policies != NULL ? g_strsplit(row->policies, " ", -1) : NULL;
-	g_autofree char *reason = NULL;
 
 	maker_clear(maker);
 	maker_certs(maker, row->certs);

@@ -240,6 +240,7 @@ import_folder(const char *name, GHashTable *objects, const char *anchor)
 		struct import_report *report =
 		    import_bytes(world.db, world.keyring, bytes, &options, &error);
 		g_assert_no_error(error);
+		g_assert_cmpuint(report->added + report->present + report->rejected, >, 0);
 	}
 }
 
