@@ -12,11 +12,14 @@
 #include "store/db/query.h"
 #include "store/db/tx.h"
 
-/* The indexes for parts of names take in new rows by the list: the longer, the cheaper a row. */
+/* The indexes for parts of names take in new rows by the list: the longer, the cheaper a row. Who
+ * is there already is always looked up by the index, however small the table seems. */
 static const struct statement turn_statement = {
 	"certs_bulk_turn",
 	"SELECT pg_advisory_xact_lock(hashtext('postseal.certs_bulk')),"
-	" set_config('gin_pending_list_limit', '64MB', true), set_config('work_mem', '64MB', true)",
+	" set_config('gin_pending_list_limit', '64MB', true), set_config('work_mem', '64MB', true),"
+	" set_config('plan_cache_mode', 'force_generic_plan', true),"
+	" set_config('enable_seqscan', 'off', true)",
 };
 static const struct statement settle_statement = {
 	"certs_bulk_settle",
