@@ -277,6 +277,8 @@ users_read(struct scope_cache *cache)
 	users->read_us = g_get_monotonic_time();
 	params_int(params, USERS_MAX + 1);
 	CLEANUP(rows) struct rows *rows = db_query(cache->db, &scope_users_statement, params, NULL);
+	if (rows == NULL)
+		g_clear_pointer(&users, users_unref); /* the next one tries again */
 	if (rows == NULL || rows_count(rows) > USERS_MAX)
 		return users;
 	users->keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -304,7 +306,8 @@ users_find(struct scope_cache *cache, gboolean again)
 	if (!mine)
 		return users;
 	users = users_read(cache);
-	g_atomic_ref_count_inc(&users->references);
+	if (users != NULL)
+		g_atomic_ref_count_inc(&users->references);
 	g_mutex_lock(&cache->lock);
 	former = cache->users;
 	cache->users = users;
