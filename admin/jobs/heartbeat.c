@@ -42,7 +42,8 @@ heartbeat_start(const struct job_context *context)
 	g_mutex_init(&heartbeat->lock);
 	g_cond_init(&heartbeat->wake);
 	heartbeat->thread = g_thread_try_new("heartbeat", beat, heartbeat, NULL);
-	heartbeat->lost = heartbeat->thread == NULL;
+	if (heartbeat->thread == NULL) /* else the flag is the thread's */
+		heartbeat->lost = TRUE;
 	return heartbeat;
 }
 
