@@ -16,7 +16,7 @@
 /* Of a row beside its texts. */
 #define ROW_BYTES 160
 
-/* Which users had rows, or were somebody's alias, when all of them were read: of the others it is
+/* Which scopes had rows, or were somebody's alias, when all of them were read: of the others it is
  * known without a query that they have nothing, as long as no change of theirs was told since. */
 #define USERS_MAX 50000
 #define USERS_AGAIN_US (5 * G_USEC_PER_SEC)
@@ -260,8 +260,7 @@ cost_of(const struct scope_rows *rows)
 
 const struct statement scope_users_statement = {
 	"scope_users",
-	"SELECT scope FROM preference WHERE scope >= 'u:' AND scope < 'u;'"
-	" UNION SELECT scope FROM selection WHERE scope >= 'u:' AND scope < 'u;'"
+	"SELECT scope FROM preference UNION SELECT scope FROM selection"
 	" UNION SELECT 'u:' || unnest(string_to_array(value, ' ')) FROM preference"
 	" WHERE name = 'aliases' LIMIT $1",
 };
@@ -317,7 +316,7 @@ users_find(struct scope_cache *cache, gboolean again)
 	return users;
 }
 
-/* Is it known that this user has no rows? */
+/* Is it known that this scope has no rows? */
 static gboolean
 has_nothing(struct scope_cache *cache, const char *key)
 {
@@ -325,8 +324,7 @@ has_nothing(struct scope_cache *cache, const char *key)
 			      change_tag_of(CHANGE_SELECTION, key) };
 	gboolean again = FALSE, nothing = FALSE;
 
-	if (cache->changelog == NULL || !g_str_has_prefix(key, "u:") ||
-	    !cache_is_fresh(cache->rows))
+	if (cache->changelog == NULL || !cache_is_fresh(cache->rows))
 		return FALSE;
 	for (int round = 0; round < 2 && !nothing; round++) {
 		struct users *users = users_find(cache, again);
