@@ -13,7 +13,7 @@
 #include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/db/tx.h"
 
 /* The root's list speaks of one intermediate; it may live longer. */

@@ -13,7 +13,7 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/db/db.h"
 #include "store/db/tx.h"
 

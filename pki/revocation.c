@@ -8,7 +8,7 @@
 #include "pki/crypto/crl_check.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/db/changelog.h"
 
 /* What is known of one issuer's lists; never changed, only replaced. */

@@ -8,7 +8,7 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/hex.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 #include "store/lookups.h"

@@ -10,7 +10,7 @@ libstore_a_SOURCES += \
 libstore_a_SOURCES += \
 	%D%/audit.c %D%/audit_internal.h %D%/audit_writer.c %D%/ca_defaults.c %D%/cas.c %D%/certs.c %D%/certs_bulk.c \
 	%D%/certs_internal.h %D%/certs_search.c \
-	%D%/crls.c %D%/crl_entries.c %D%/ctl.c %D%/harvests.c %D%/harvests.h %D%/jobs.c %D%/keys.c %D%/lookups.h %D%/ocsp.c %D%/posts.c \
+	%D%/crls.c %D%/crl_entries.c %D%/crl_entries.h %D%/ctl.c %D%/harvests.c %D%/harvests.h %D%/jobs.c %D%/keys.c %D%/lookups.h %D%/ocsp.c %D%/posts.c \
 	%D%/preference_internal.h %D%/preference_set.c %D%/preference_values.c %D%/preferences.c \
 	%D%/presets.c %D%/requests.c %D%/roots.c %D%/scopes.c %D%/sealed.c %D%/selections.c
 libstore_a_SOURCES += %D%/directories.c %D%/directories.h

@@ -15,7 +15,7 @@
 #include "pki/crl_status.h"
 #include "pki/crypto/crl.h"
 #include "store/base/error.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/db/tx.h"
 
 /* --- list --- */

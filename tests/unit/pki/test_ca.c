@@ -8,7 +8,7 @@
 #include "pki/crypto/csr.h"
 #include "pki/crypto/issue.h"
 #include "store/cas.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/roots.h"
 
 static void

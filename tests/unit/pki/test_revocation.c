@@ -8,7 +8,7 @@
 #include "pki/crl_load.h"
 #include "pki/revocation.h"
 #include "store/base/error.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/db/changelog.h"
 #include "store/db/migrate.h"
 #include "tests/unit/pki/crl_fixture.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "store/base/error.h"
-#include "store/crls.h"
+#include "store/crl_entries.h"
 #include "store/db/query.h"
 #include "tests/support/scratch_pg.h"
 
