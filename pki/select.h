@@ -47,6 +47,7 @@ struct selection {
 	gint references;
 	GPtrArray *candidates; /* struct candidate, in order of preference */
 	GPtrArray *used;       /* struct cert; for signing at most one */
+	guint absent;          /* chosen by hand, and not in the store any more */
 	gint64 expires;
 	char *why; /* why nothing is used, for logs and replies; NULL when something is */
 };

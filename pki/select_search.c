@@ -267,14 +267,18 @@ add_chosen(struct search *search, const GPtrArray *rows, GError **error)
 		    : chosen->scope->kind == SCOPE_USER  ? CANDIDATE_MANUAL
 							 : CANDIDATE_INHERITED;
 
+		gboolean present = FALSE;
+
 		for (guint k = 0; k < rows->len; k++) {
 			const struct candidate_row *row = rows->pdata[k];
 
-			if (row->email == NULL &&
-			    strcmp(row->thumbprint, chosen->thumbprint) == 0 &&
-			    !add_candidate(search, row, origin, chosen->scope, error))
+			if (row->email != NULL || strcmp(row->thumbprint, chosen->thumbprint) != 0)
+				continue;
+			present = TRUE;
+			if (!add_candidate(search, row, origin, chosen->scope, error))
 				return FALSE;
 		}
+		search->selection->absent += !present;
 	}
 	return TRUE;
 }

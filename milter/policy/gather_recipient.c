@@ -284,7 +284,7 @@ static gboolean
 add_additional(struct gathered_recipient *recipient, const struct selection *selection,
 	       GPtrArray *added)
 {
-	gboolean missing = FALSE;
+	gboolean missing = selection != NULL && selection->absent > 0;
 
 	for (guint i = 0; selection != NULL && i < selection->candidates->len; i++) {
 		struct candidate *candidate = g_ptr_array_index(selection->candidates, i);

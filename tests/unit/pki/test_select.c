@@ -236,6 +236,13 @@ test_additional(void)
 	g_assert_cmpuint(found->used->len, ==, 2);
 	g_assert_true(uses(found, &archive) && uses(found, &domain));
 	g_assert_cmpint(candidate(found, &archive)->origin, ==, CANDIDATE_ADDITIONAL);
+	g_assert_cmpuint(found->absent, ==, 0);
+	/* One that has left the store is no candidate, and missing all the same. */
+	world_choose(&world, SCOPE_USER, "bob@example.org", SELECTION_ADDITIONAL, older.cert);
+	CLEANUP(selection) struct selection *less = select_additional(world.select, bob, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(less->candidates->len, ==, 3);
+	g_assert_cmpuint(less->absent, ==, 1);
 	world_down(&world);
 }
 
