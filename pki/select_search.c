@@ -7,6 +7,7 @@
 
 #include "pki/cert_cache.h"
 #include "store/base/error.h"
+#include "store/base/log.h"
 #include "store/candidates.h"
 #include "store/preference_tags.h"
 #include "store/scope_rows.h"
@@ -193,17 +194,42 @@ is_shared(const struct scope *scope)
 	return scope != NULL && scope->kind != SCOPE_USER;
 }
 
+/*
+ * What stands beside the DER in a row was written by whoever has a filter's login; mail is
+ * encrypted by what the certificate itself says.
+ */
+static gboolean
+says_the_same(const struct cert *cert, const struct candidate_row *row)
+{
+	const GPtrArray *emails = cert_emails(cert);
+	gboolean named = row->email == NULL;
+
+	for (guint i = 0; i < emails->len && !named; i++)
+		named = strcmp(mailaddr_key(emails->pdata[i]), row->email) == 0;
+	return named && strcmp(cert_thumbprint(cert), row->thumbprint) == 0 &&
+	       strcmp(cert_spki_sha256(cert), row->spki_sha256) == 0;
+}
+
+/* NULL: not to be used. */
 static struct cert *
 parse_candidate(struct search *search, const struct candidate_row *row, const struct scope *scope)
 {
-	struct cert *cert;
+	CLEANUP(cert)
+	struct cert *cert = is_shared(scope) ? cert_cache_get(search->select->certs,
+							      row->thumbprint, row->der, NULL)
+					     : cert_parse(row->der, NULL);
 
-	if (is_shared(scope))
-		return cert_cache_get(search->select->certs, row->thumbprint, row->der, NULL);
-	cert = cert_parse(row->der, NULL);
-	if (cert != NULL)
+	if (cert == NULL)
+		return NULL; /* import refuses such rows */
+	if (!says_the_same(cert, row)) {
+		log_warning("a certificate of the store is not what its row says and is not used",
+			    "thumbprint", row->thumbprint, "address",
+			    row->email != NULL ? row->email : "");
+		return NULL;
+	}
+	if (!is_shared(scope))
 		search->cost += cert_memory(cert);
-	return cert;
+	return g_steal_pointer(&cert);
 }
 
 /* The verdict, and the reason when it cannot be used. */
@@ -240,7 +266,7 @@ add_candidate(struct search *search, const struct candidate_row *row, enum candi
 		return TRUE;
 	CLEANUP(cert) struct cert *cert = parse_candidate(search, row, scope);
 	if (cert == NULL)
-		return TRUE; /* what cannot be read cannot be used; import refuses such rows */
+		return TRUE;
 	struct candidate *candidate = g_new0(struct candidate, 1);
 	candidate->cert = g_steal_pointer(&cert);
 	candidate->origin = origin;

@@ -180,6 +180,39 @@ test_pending(void)
 	world_down(&world);
 }
 
+/* What a filter's login can write beside the DER lets nobody read another's mail. */
+static void
+test_rows_that_lie(void)
+{
+	static const struct {
+		const char *proves;
+		const struct node *node;
+		const char *sql;
+	} rows[] = {
+		{ "an address that it does not name", &domain,
+		  "INSERT INTO certificate_email (email, certificate_id)"
+		  " SELECT 'bob@example.org', max(id) FROM certificate" },
+		{ "a thumbprint that the trust list allows", &untrusted,
+		  "UPDATE certificate SET thumbprint = repeat('a', 128)"
+		  " WHERE id = (SELECT max(id) FROM certificate);"
+		  " INSERT INTO ctl_entry (thumbprint, kind) VALUES (repeat('a', 128), 'allow')" },
+		{ "a key that we hold", &newer,
+		  "UPDATE certificate SET spki_sha256 = repeat('b', 64)"
+		  " WHERE id = (SELECT max(id) FROM certificate)" },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		if (!up())
+			return;
+		g_test_message("%s", rows[i].proves);
+		put(rows[i].node, FALSE);
+		scratch_pg_sql(world.pg, rows[i].sql);
+		CLEANUP(selection) struct selection *found = encryption("bob@example.org");
+		g_assert_cmpuint(found->used->len, ==, 0);
+		world_down(&world);
+	}
+}
+
 static void
 test_aliases(void)
 {
@@ -395,6 +428,7 @@ main(int argc, char **argv)
 		{ "/select/by-hand", test_by_hand },
 		{ "/select/automatic-off", test_automatic_off },
 		{ "/select/pending", test_pending },
+		{ "/select/rows-that-lie", test_rows_that_lie },
 		{ "/select/aliases", test_aliases },
 		{ "/select/tag", test_tag },
 		{ "/select/additional", test_additional },
