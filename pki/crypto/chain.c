@@ -21,9 +21,10 @@ struct judgement {
 	struct chain_report *report;
 	struct chain_search *search;
 	struct cert *cert;
-	GPtrArray *signers;       /* struct cert that may sign lists */
-	GHashTable *signer_paths; /* "signer anchor" thumbprints -> GPtrArray, or NULL for none */
-	GPtrArray *asked;         /* struct asked, one a complete path */
+	GPtrArray *signers; /* struct cert that may sign lists */
+	GHashTable
+	    *signer_paths; /* "word signer anchor", thumbprints -> GPtrArray, or NULL for none */
+	GPtrArray *asked;  /* struct asked, one a complete path */
 };
 
 static void
@@ -153,8 +154,11 @@ take_any(struct chain_search *search, GPtrArray *path, gpointer data)
 	return TRUE;
 }
 
+/* Who has expired still said in his time who was revoked (T6); that others are good nobody who has
+ * expired says. */
 static GPtrArray *
-find_signer_path(struct judgement *judgement, struct cert *signer, const struct cert *anchor)
+find_signer_path(struct judgement *judgement, struct cert *signer, const struct cert *anchor,
+		 enum crl_word word)
 {
 	g_autoptr(GPtrArray) anchors = g_ptr_array_new();
 	GPtrArray *path = NULL;
@@ -168,6 +172,8 @@ find_signer_path(struct judgement *judgement, struct cert *signer, const struct 
 	g_autofree char *weak =
 	    chain_strength_fault(signer, judgement->options->allow_legacy, NULL);
 
+	if (word == CRL_WORD_REVOKED)
+		options.at = MIN(options.at, cert_not_after(signer));
 	if (cert_not_before(signer) > options.at || cert_not_after(signer) < options.at ||
 	    rules->broken != NULL || rules->unknown_critical != NULL || weak != NULL)
 		return NULL;
@@ -180,15 +186,15 @@ find_signer_path(struct judgement *judgement, struct cert *signer, const struct 
 
 /* The path of a list's signer to the anchor of the path that is being judged. */
 static GPtrArray *
-signer_path(struct cert *signer, const struct cert *anchor, gpointer data)
+signer_path(struct cert *signer, const struct cert *anchor, enum crl_word word, gpointer data)
 {
 	struct judgement *judgement = data;
-	g_autofree char *key =
-	    g_strconcat(cert_thumbprint(signer), " ", cert_thumbprint(anchor), NULL);
+	g_autofree char *key = g_strdup_printf("%d %s %s", (int)word, cert_thumbprint(signer),
+					       cert_thumbprint(anchor));
 	gpointer known = NULL;
 
 	if (!g_hash_table_lookup_extended(judgement->signer_paths, key, NULL, &known)) {
-		known = find_signer_path(judgement, signer, anchor);
+		known = find_signer_path(judgement, signer, anchor, word);
 		g_hash_table_insert(judgement->signer_paths, g_steal_pointer(&key), known);
 	}
 	return known != NULL ? g_ptr_array_ref(known) : NULL;
@@ -359,6 +365,7 @@ check_revocation(struct judgement *judgement, GPtrArray *path)
 
 		/* What was not looked at may say anything, whatever the preference. */
 		required |= judgement->report->work.list_steps > CRL_STEPS_MAX;
+		gboolean cut_short = judgement->report->work.exhausted;
 
 		if (answer == CRL_ANSWER_REVOKED && i == 0) {
 			/* No other path makes that undone. */
@@ -368,7 +375,7 @@ check_revocation(struct judgement *judgement, GPtrArray *path)
 		if (answer == CRL_ANSWER_REVOKED) {
 			chain_search_fail(judgement->search, CHAIN_RANK_REVOKED, path,
 					  CHAIN_FAULT_REVOKED, text, remedy);
-		} else if (answer == CRL_ANSWER_UNKNOWN && required) {
+		} else if (cut_short || (answer == CRL_ANSWER_UNKNOWN && required)) {
 			want_rest(judgement, asked, i + 1);
 			chain_search_fail(judgement->search, CHAIN_RANK_REVOCATION, path,
 					  CHAIN_FAULT_REVOCATION, text, remedy);

@@ -181,10 +181,11 @@ is_current(const struct state *state, const struct crl *crl)
 /*
  * The signer's own status. A signer whose own point leads to the list that it signs would
  * never be believed: while a signer is judged its lists are taken, and so it must at least
- * not stand on them.
+ * not stand on them. To be believed that somebody is revoked, it need not be known to be good:
+ * else who keeps other lists from coming would undo a revocation (T6).
  */
 static gboolean
-signer_is_good(const struct state *state, GPtrArray *path)
+signer_is_good(const struct state *state, GPtrArray *path, enum crl_word word)
 {
 	const struct crl_check *outer = state->check;
 	struct cert *signer = path->pdata[0];
@@ -192,7 +193,7 @@ signer_is_good(const struct state *state, GPtrArray *path)
 	gboolean good = TRUE;
 
 	if (outer->depth >= SIGNER_DEPTH_MAX)
-		return FALSE;
+		return word == CRL_WORD_REVOKED;
 	inner.depth = outer->depth + 1;
 	inner.in_progress = outer->in_progress != NULL
 				? g_ptr_array_copy(outer->in_progress, NULL, NULL)
@@ -200,8 +201,10 @@ signer_is_good(const struct state *state, GPtrArray *path)
 	g_ptr_array_add(inner.in_progress, signer);
 	for (guint i = 0; good && i + 1 < path->len; i++) {
 		struct crl_finding finding = { .valid_until = CLOCK_NEVER };
+		enum crl_answer answer = crl_check_cert(&inner, path, i, &finding);
 
-		good = crl_check_cert(&inner, path, i, &finding) == CRL_ANSWER_GOOD;
+		good = answer == CRL_ANSWER_GOOD ||
+		       (answer == CRL_ANSWER_UNKNOWN && word == CRL_WORD_REVOKED);
 		g_free(finding.why);
 	}
 	g_ptr_array_unref(inner.in_progress);
@@ -210,7 +213,7 @@ signer_is_good(const struct state *state, GPtrArray *path)
 
 /* 6.3.3 (f) and (g): signed by the issuer itself, or by one with a path to the same anchor. */
 static gboolean
-is_believed(const struct state *state, const struct crl *crl)
+is_believed(const struct state *state, const struct crl *crl, enum crl_word word)
 {
 	const struct crl_check *check = state->check;
 
@@ -231,9 +234,9 @@ is_believed(const struct state *state, const struct crl *crl)
 			return TRUE;
 		g_autoptr(GPtrArray) path =
 		    check->signer_path != NULL
-			? check->signer_path(signer, state->anchor, check->data)
+			? check->signer_path(signer, state->anchor, word, check->data)
 			: NULL;
-		if (path != NULL && signer_is_good(state, path))
+		if (path != NULL && signer_is_good(state, path, word))
 			return TRUE;
 	}
 	return FALSE;
@@ -272,7 +275,7 @@ find_delta(const struct state *state, const struct crl *base)
 		if (delta_fits(base, delta) && !crl_has_unknown_critical(delta) &&
 		    is_current(state, delta) &&
 		    (best == NULL || crl_this_update(delta) > crl_this_update(best)) &&
-		    is_believed(state, delta))
+		    is_believed(state, delta, CRL_WORD_GOOD))
 			best = delta;
 	}
 	return best;
@@ -295,7 +298,7 @@ is_named_by_delta(const struct state *state, const struct crl *base, struct crl_
 
 		if (is_delta_of(base, delta) && !is_ahead(state, delta) &&
 		    is_listed(state, delta, item) && item->reason != REVOCATION_REMOVE_FROM_CRL &&
-		    is_believed(state, delta))
+		    is_believed(state, delta, CRL_WORD_REVOKED))
 			return TRUE;
 	}
 	return FALSE;
@@ -322,7 +325,7 @@ use_list(struct state *state, const struct crl *crl, const struct point *point)
 	/* A list that is out of date still says who was revoked: that is for ever (T6). */
 	if ((!current || crl_has_unknown_critical(crl)) && !listed)
 		return;
-	if (!is_believed(state, crl))
+	if (!is_believed(state, crl, listed ? CRL_WORD_REVOKED : CRL_WORD_GOOD))
 		return;
 	const struct crl *delta = find_delta(state, crl);
 	struct crl_item change;
@@ -371,7 +374,7 @@ list_fault(const struct state *state, const GPtrArray *points, const struct crl 
 		return SENTENCE_CRL_EXPIRED;
 	if (crl_has_unknown_critical(crl))
 		return SENTENCE_CRL_CRITICAL;
-	return is_believed(state, crl) ? SENTENCE_CRL_SCOPE : SENTENCE_CRL_SIGNATURE;
+	return is_believed(state, crl, CRL_WORD_GOOD) ? SENTENCE_CRL_SCOPE : SENTENCE_CRL_SIGNATURE;
 }
 
 /* Why nothing could be found out, by the list that comes nearest. */
@@ -437,7 +440,9 @@ crl_check_cert(const struct crl_check *check, GPtrArray *path, guint index,
 			use_list(&state, crls->pdata[k], points->pdata[i]);
 	if (state.revoked)
 		return CRL_ANSWER_REVOKED;
-	if (state.covered == reason_mask(NULL))
+	/* A list that was not looked at any more may say revoked. */
+	if (state.covered == reason_mask(NULL) &&
+	    (check->steps == NULL || *check->steps <= CRL_STEPS_MAX))
 		return CRL_ANSWER_GOOD;
 	explain_unknown(&state, points);
 	return CRL_ANSWER_UNKNOWN;

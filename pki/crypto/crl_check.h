@@ -15,6 +15,9 @@
 
 #define CRL_STEPS_MAX 100000
 
+/* What a list is to be believed: that somebody is revoked, or that the others are not. */
+enum crl_word { CRL_WORD_GOOD, CRL_WORD_REVOKED };
+
 enum crl_answer { CRL_ANSWER_GOOD, CRL_ANSWER_REVOKED, CRL_ANSWER_UNKNOWN };
 
 struct crl_check {
@@ -27,8 +30,10 @@ struct crl_check {
 	 * which later lists say nothing. */
 	gint64 early;
 	/* Has the signer a path to this anchor, revocation aside? It is checked here. The path
-	 * (struct cert, signer first) or NULL; owned by the caller. */
-	GPtrArray *(*signer_path)(struct cert *signer, const struct cert *anchor, gpointer data);
+	 * (struct cert, signer first) or NULL; owned by the caller. One that has expired since
+	 * is asked about for what its list revokes. */
+	GPtrArray *(*signer_path)(struct cert *signer, const struct cert *anchor,
+				  enum crl_word word, gpointer data);
 	gpointer data;
 	guint *steps;           /* grows; past CRL_STEPS_MAX all is unknown; NULL: no limit */
 	guint depth;            /* of signers of signers; callers leave it 0 */
