@@ -253,7 +253,8 @@ read_orphans(struct work *work, GError **error)
 static gboolean
 is_wanted(const struct cert_row *row)
 {
-	return strcmp(row->origin, "harvest") != 0 && !row->pending;
+	return strcmp(row->origin, "harvest") != 0 && strcmp(row->origin, "directory") != 0 &&
+	       !row->pending;
 }
 
 static gboolean

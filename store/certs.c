@@ -292,8 +292,10 @@ certs_issuers(struct db *db, const char *const *subject_keys, gsize n, GError **
 
 const struct statement certs_by_subject_statement = {
 	"certs_by_subject",
+	/* Readers stop after so many: what came by itself, under whatever name, is last. */
 	CERT_FULL " WHERE c.subject_key = $1 AND ($2::text IS NULL OR c.ski = $2)"
-		  " ORDER BY c.not_after DESC, c.thumbprint",
+		  " ORDER BY c.is_ca DESC, c.origin IN ('harvest', 'directory'),"
+		  " c.not_after DESC, c.thumbprint",
 };
 const struct statement certs_by_issuer_serial_statement = {
 	"certs_by_issuer_serial",

@@ -190,12 +190,14 @@ crls_retire(struct tx *tx, const struct crl_row *old, const gint64 *beside, gsiz
 	       run_with_id(tx, &crls_drop_list_statement, old->id, error);
 }
 
+/* One that is not supported still revokes whom it names: what anybody can send must not push it
+ * out. */
 static const struct statement crls_prune_statement = {
 	"crls_prune",
 	"DELETE FROM crl WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY"
 	" issuer_key ORDER BY created DESC, id DESC) AS own, row_number() OVER (ORDER BY"
 	" created DESC, id DESC) AS n, sum(size) OVER (ORDER BY created DESC, id DESC) AS bytes"
-	" FROM crl WHERE state NOT IN ('usable', 'unchecked')) AS kept"
+	" FROM crl WHERE state NOT IN ('usable', 'unchecked', 'unsupported')) AS kept"
 	" WHERE (own > $2 OR n > $3 OR bytes > $4) AND id <> $1)",
 };
 /* From where the last one came with the same fault another one takes its place. */

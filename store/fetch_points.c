@@ -135,7 +135,8 @@ fetch_points_members(struct db *db, const struct fetch_group *group, const char 
 static const struct statement fetch_orphans_statement = {
 	"fetch_orphans",
 	"SELECT (array_agg(thumbprint ORDER BY id DESC))[1] FROM (SELECT c.id, c.thumbprint,"
-	" c.issuer_key, c.aki FROM certificate c WHERE c.origin <> 'harvest' AND NOT c.pending"
+	" c.issuer_key, c.aki FROM certificate c WHERE c.origin NOT IN ('harvest', 'directory') "
+	"AND NOT c.pending"
 	" AND NOT c.self_signed AND c.not_after >= $1"
 	" AND NOT EXISTS (SELECT 1 FROM certificate i WHERE i.is_ca"
 	" AND i.subject_key = c.issuer_key)"
