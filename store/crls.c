@@ -17,6 +17,7 @@
 	" c.state, c.note, c.signer, c.signer_key, c.line, c.size, c.scope_text,"                  \
 	" coalesce(l.past, 0) FROM crl c LEFT JOIN crl_line l ON l.id = c.line"
 #define NO_DER "NULL::bytea"
+#define CRL_DIGITS_MIN 8 /* of a thumbprint that names one */
 #define DER_PIECE_BYTES (4 * 1024 * 1024)
 
 static const char *const state_names[CRL_STATES] = {
@@ -285,6 +286,12 @@ struct crl_row *
 crls_find(struct db *db, const char *thumbprint, GError **error)
 {
 	g_autofree char *digits = g_ascii_strdown(thumbprint, -1);
+
+	/* Less is a slip of the hand, and `crl delete` would find something. */
+	if (strlen(digits) < CRL_DIGITS_MIN || strspn(digits, "0123456789abcdef") != strlen(digits))
+		return fail(error, PS_ERROR_INVALID,
+			    "a CRL is named by its thumbprint, at least %d hex digits",
+			    CRL_DIGITS_MIN);
 	struct params *params = params_new();
 
 	params_text(params, digits);

@@ -174,6 +174,13 @@ test_entries(void)
 	CLEANUP(crl_row) struct crl_row *found = crls_find(db, act.row.thumbprint, &error);
 	g_autoptr(GBytes) der = crls_der(db, found, &error);
 	g_assert_true(g_bytes_equal(der, act.row.der));
+	/* A slip of the hand names no list, were it the only one. */
+	g_assert_null(crls_find(db, "0000", &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	g_clear_error(&error);
+	g_assert_null(crls_find(db, "", &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	g_clear_error(&error);
 	row_done(&act.row);
 }
 
