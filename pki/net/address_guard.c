@@ -453,10 +453,16 @@ permits(const struct address_guard *guard, const char *host, const struct addres
 
 	if (!never && is_allowed(guard, host, address, port))
 		return TRUE;
-	if (what != NULL)
+	if (what != NULL && never)
+		return refuse(why, g_strdup_printf("leads to %s", what));
+	if (what != NULL && !is_standard_port(port))
 		return refuse(why,
-			      g_strdup_printf("leads to %s%s", what,
-					      never ? "" : ", which fetch_allow does not name"));
+			      g_strdup_printf("leads to %s at port %u, which fetch_allow does not "
+					      "name with this port",
+					      what, port));
+	if (what != NULL)
+		return refuse(
+		    why, g_strdup_printf("leads to %s, which fetch_allow does not name", what));
 	if (!is_standard_port(port))
 		return refuse(
 		    why, g_strdup_printf("port %u is not permitted, fetch_allow does not name it",

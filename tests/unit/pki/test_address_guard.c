@@ -332,6 +332,21 @@ test_other_families(void)
 	g_assert_cmpstr(why, ==, "leads to no internet address");
 }
 
+/* An entry without a port is of the usual ports: who wrote one must not read that there is none. */
+static void
+test_says_which_port(void)
+{
+	const char *allow[] = { "127.0.0.0/8", NULL };
+	CLEANUP(address_guard) struct address_guard *guard = address_guard_new(allow);
+	g_autofree char *why = NULL;
+
+	g_assert_true(permits(guard, "h", "127.0.0.1", 80, NULL));
+	g_assert_false(permits(guard, "h", "127.0.0.1", 8080, &why));
+	g_assert_cmpstr(why, ==,
+			"leads to a loopback address at port 8080, which fetch_allow does not name "
+			"with this port");
+}
+
 static void
 test_proxied(void)
 {
@@ -514,6 +529,7 @@ main(int argc, char **argv)
 	g_test_add_func("/pki/address_guard/allow", test_allow);
 	g_test_add_func("/pki/address_guard/bad-entries", test_entries_that_cannot_be_read);
 	g_test_add_func("/pki/address_guard/other-families", test_other_families);
+	g_test_add_func("/pki/address_guard/which-port", test_says_which_port);
 	g_test_add_func("/pki/address_guard/proxied", test_proxied);
 	g_test_add_func("/pki/address_guard/rebinding", test_rebinding);
 	g_test_add_func("/pki/address_guard/slow-resolver", test_slow_resolver);
