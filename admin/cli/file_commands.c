@@ -163,8 +163,9 @@ purpose_of(const char *text)
 }
 
 static json_t *
-report_answer(const struct chain_report *report)
+report_answer(const struct chain_report *report, enum chain_revocation revocation)
 {
+	gboolean unchecked = report->unchecked || revocation == CHAIN_REVOCATION_OFF;
 	json_t *answer = json_object();
 	json_t *path = json_array();
 	json_t *policies = json_array();
@@ -178,7 +179,7 @@ report_answer(const struct chain_report *report)
 	json_object_set_new(answer, "reason", answer_text(report->reason));
 	json_object_set_new(answer, "path", path);
 	json_object_set_new(answer, "policies", policies);
-	json_object_set_new(answer, "revocation_unchecked", json_boolean(report->unchecked));
+	json_object_set_new(answer, "revocation_unchecked", json_boolean(unchecked));
 	return answer;
 }
 
@@ -237,7 +238,7 @@ verify_cert(const struct command_line *line, int *exit_status, GError **error)
 	if (report == NULL)
 		return NULL;
 	*exit_status = report->verdict == CHAIN_VALID ? 0 : 1;
-	return report_answer(report);
+	return report_answer(report, verify.options.revocation);
 }
 
 json_t *
