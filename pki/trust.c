@@ -367,6 +367,20 @@ take_question(struct chain_options *options, const struct trust_question *questi
 	options->allow_legacy = question->allow_legacy;
 }
 
+/* What is missing is shown even where it is not fatal. */
+static char *
+revocation_text(const struct chain_options *options, const struct chain_report *report)
+{
+	const char *source = report->revocation;
+
+	if (report->unchecked_why != NULL)
+		return g_strdup_printf("%s%snot checked: %s", source != NULL ? source : "",
+				       source != NULL ? "; " : "", report->unchecked_why);
+	if (options->revocation == CHAIN_REVOCATION_OFF && source == NULL)
+		return g_strdup("not checked: the preference says off");
+	return g_strdup(source);
+}
+
 /* Else somebody looks back. */
 static gboolean
 is_present(const struct judgement *judgement)
@@ -419,7 +433,7 @@ judge(struct judgement *judgement, GError **error)
 	for (guint i = 0; i < report->path->len; i++)
 		g_ptr_array_add(verdict->path, cert_ref(report->path->pdata[i]));
 	verdict->expires = report->valid_until;
-	verdict->revocation = g_strdup(report->revocation);
+	verdict->revocation = revocation_text(&options, report);
 	pronounce(judgement, report, verdict);
 	want_answers(judgement, report, verdict);
 	return g_steal_pointer(&verdict);

@@ -41,7 +41,8 @@ struct verdict {
 	char *ctl_subject;      /* whose entry it is, or NULL */
 	enum chain_fault fault; /* CHAIN_FAULTS when it is valid or denied */
 	/* What the answer on its revocation rests on, with its date: "CRL of 'X' of …", "OCSP
-	 * responder 'http://…' of …"; NULL when there is none. */
+	 * responder 'http://…' of …", and what could not be checked: "not checked: CRL of 'X' is
+	 * missing"; NULL when there is none. */
 	char *revocation;
 	gboolean unchecked;    /* revocation could not be checked, which is not fatal */
 	gboolean incomplete;   /* an issuer or the root is not in the store */

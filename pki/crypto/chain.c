@@ -57,6 +57,7 @@ chain_report_free(struct chain_report *report)
 		return;
 	g_free(report->reason);
 	g_free(report->revocation);
+	g_free(report->unchecked_why);
 	for (int i = 0; i < CHAIN_FAULTS; i++)
 		g_free(report->faults[i]);
 	g_ptr_array_unref(report->path);
@@ -352,6 +353,7 @@ static gboolean
 check_revocation(struct judgement *judgement, GPtrArray *path)
 {
 	gint64 before = judgement->report->valid_until;
+	g_autofree char *unchecked_why = NULL;
 	gboolean unchecked = FALSE;
 	struct asked *asked = g_new0(struct asked, 1);
 
@@ -381,6 +383,8 @@ check_revocation(struct judgement *judgement, GPtrArray *path)
 					  CHAIN_FAULT_REVOCATION, text, remedy);
 		} else {
 			unchecked |= answer == CRL_ANSWER_UNKNOWN;
+			if (unchecked_why == NULL)
+				unchecked_why = g_steal_pointer(&text);
 			g_free(text);
 			continue;
 		}
@@ -388,6 +392,8 @@ check_revocation(struct judgement *judgement, GPtrArray *path)
 		return FALSE;
 	}
 	judgement->report->unchecked = unchecked;
+	g_free(judgement->report->unchecked_why);
+	judgement->report->unchecked_why = g_steal_pointer(&unchecked_why);
 	return TRUE;
 }
 

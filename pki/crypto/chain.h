@@ -85,6 +85,8 @@ struct chain_report {
 	gboolean
 	    unchecked;    /* revocation could not be checked for some of the path (if-available) */
 	char *revocation; /* what says so of the end certificate: "CRL of 'X' of DATE", or NULL */
+	char *
+	    unchecked_why; /* "CRL of 'X' is missing", of a path that holds all the same; or NULL */
 	/* Bit i: a status of path[i] would count. 0 where the path leads to no anchor. */
 	guint32 status_wanted;
 	gboolean incomplete; /* the path fails as an issuer or root is not there */

@@ -408,6 +408,8 @@ test_row(gconstpointer data)
 	g_assert_nonnull(strstr(report->reason, row->reason != NULL ? row->reason : ""));
 	g_assert_cmpuint(report->status_wanted, ==, row->wanted);
 	g_assert_cmpint(report->unchecked, ==, row->unchecked);
+	g_assert_cmpint(report->unchecked_why != NULL, ==,
+			row->unchecked && row->verdict == CHAIN_VALID);
 	if (row->source == NULL)
 		g_assert_cmpstr(report->revocation, ==, NULL);
 	else

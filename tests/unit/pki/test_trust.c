@@ -34,6 +34,7 @@ struct row {
 	enum verdict_state state;
 	const char *reason; /* part of it */
 	enum ctl_mark mark;
+	const char *shown; /* part of what is shown of its revocation */
 };
 
 static const struct row rows[] = {
@@ -160,8 +161,15 @@ static const struct row rows[] = {
 	  .list = LIST_TOO_OLD,
 	  .state = VERDICT_REVOKED,
 	  .reason = "was revoked" },
-	{ .proves = "not on the list", .cert = &good, .list = LIST_FRESH, .state = VERDICT_VALID },
-	{ .proves = "no list, if available", .cert = &good, .state = VERDICT_VALID },
+	{ .proves = "not on the list",
+	  .cert = &good,
+	  .list = LIST_FRESH,
+	  .state = VERDICT_VALID,
+	  .shown = "CRL of 'CN=Intermediate, O=Test' of " },
+	{ .proves = "no list, if available: shown, not fatal",
+	  .cert = &good,
+	  .state = VERDICT_VALID,
+	  .shown = "not checked: CRL of 'CN=Intermediate, O=Test' is missing" },
 	{ .proves = "no list, required",
 	  .cert = &good,
 	  .revocation = "required",
@@ -173,7 +181,8 @@ static const struct row rows[] = {
 	{ .proves = "a list past its grace counts as missing",
 	  .cert = &good,
 	  .list = LIST_TOO_OLD,
-	  .state = VERDICT_VALID },
+	  .state = VERDICT_VALID,
+	  .shown = "not checked: CRL of 'CN=Intermediate, O=Test' expired on " },
 	{ .proves = "an old list, required",
 	  .cert = &good,
 	  .list = LIST_OLD,
@@ -197,7 +206,8 @@ static const struct row rows[] = {
 	  .cert = &revoked,
 	  .list = LIST_FRESH,
 	  .revocation = "off",
-	  .state = VERDICT_VALID },
+	  .state = VERDICT_VALID,
+	  .shown = "not checked: the preference says off" },
 };
 
 static void
@@ -258,6 +268,8 @@ test_row(gconstpointer data)
 		g_assert_nonnull(strstr(verdict->reason, row->reason));
 	else
 		g_assert_cmpstr(verdict->reason, ==, "");
+	if (row->shown != NULL)
+		g_assert_nonnull(strstr(verdict->revocation, row->shown));
 	g_assert_cmpint(verdict->ctl, ==, row->mark);
 	g_assert_true(cert_equal(verdict->path->pdata[0], row->cert->cert));
 	world_down(&world);
