@@ -11,6 +11,8 @@
 #include "store/crl_entries.h"
 #include "store/db/changelog.h"
 
+#define READINGS_MAX 5
+
 /* What is known of one issuer's lists; never changed, only replaced. */
 struct issuer {
 	guint64 since;    /* the change log's moment before it was read */
@@ -170,15 +172,16 @@ add_past(struct revocation *revocation, const struct crl_row *row, struct crl *c
 	return TRUE;
 }
 
-/* NULL without *error: it left the store meanwhile, or is damaged. */
+/* NULL without *error: it left the store meanwhile (*gone), or is damaged. */
 static struct crl *
-read_list(struct revocation *revocation, const struct crl_row *row, GError **error)
+read_list(struct revocation *revocation, const struct crl_row *row, gboolean *gone, GError **error)
 {
 	g_autoptr(GError) why = NULL;
 	g_autoptr(GBytes) der = crls_der(revocation->db, row, &why);
 
 	if (der == NULL) {
-		if (!g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND))
+		*gone = g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND);
+		if (!*gone)
 			g_propagate_error(error, g_steal_pointer(&why));
 		return NULL;
 	}
@@ -234,14 +237,14 @@ publish(struct revocation *revocation, const char *key, struct crl *crl_or_null)
 }
 
 static struct crl *
-load(struct revocation *revocation, const struct crl_row *row, GError **error)
+load(struct revocation *revocation, const struct crl_row *row, gboolean *gone, GError **error)
 {
 	g_autofree char *key = list_key(row);
 	struct crl *crl = take_or_begin(revocation, key);
 
 	if (crl != NULL)
 		return crl;
-	crl = read_list(revocation, row, error);
+	crl = read_list(revocation, row, gone, error);
 	publish(revocation, key, crl);
 	return crl;
 }
@@ -371,13 +374,14 @@ lists_of(struct revocation *revocation, const char *issuer_key)
 }
 
 static gboolean
-add_lists(struct revocation *revocation, const char *issuer_key, GPtrArray *lists, GError **error)
+add_lists(struct revocation *revocation, const char *issuer_key, GPtrArray *lists, gboolean *gone,
+	  GError **error)
 {
 	g_autoptr(GPtrArray) rows = lists_of(revocation, issuer_key);
 
 	for (guint i = 0; rows != NULL && i < rows->len; i++) {
 		GError *why = NULL;
-		struct crl *crl = load(revocation, rows->pdata[i], &why);
+		struct crl *crl = load(revocation, rows->pdata[i], gone, &why);
 
 		if (why != NULL) {
 			g_propagate_error(error, why);
@@ -389,20 +393,46 @@ add_lists(struct revocation *revocation, const char *issuer_key, GPtrArray *list
 	return TRUE;
 }
 
-GPtrArray *
-revocation_lists_of(struct revocation *revocation, GHashTable *issuer_keys, GError **error)
+/* stale: keys of which a list was replaced after the index was read. */
+static gboolean
+collect(struct revocation *revocation, GHashTable *issuer_keys, GPtrArray *lists, GPtrArray *stale,
+	GError **error)
 {
-	g_autoptr(GPtrArray) lists = g_ptr_array_new_with_free_func((GDestroyNotify)crl_unref);
 	GHashTableIter iter;
 	gpointer key;
 
+	g_hash_table_iter_init(&iter, issuer_keys);
+	while (g_hash_table_iter_next(&iter, &key, NULL)) {
+		gboolean gone = FALSE;
+
+		if (!add_lists(revocation, key, lists, &gone, error))
+			return FALSE;
+		if (gone)
+			g_ptr_array_add(stale, key);
+	}
+	return TRUE;
+}
+
+GPtrArray *
+revocation_lists_of(struct revocation *revocation, GHashTable *issuer_keys, GError **error)
+{
 	if (!refresh(revocation, issuer_keys, error))
 		return NULL;
-	g_hash_table_iter_init(&iter, issuer_keys);
-	while (g_hash_table_iter_next(&iter, &key, NULL))
-		if (!add_lists(revocation, key, lists, error))
+	/* One that went away has a successor: without it who is revoked would be good. */
+	for (guint i = 0; i < READINGS_MAX; i++) {
+		g_autoptr(GPtrArray) lists =
+		    g_ptr_array_new_with_free_func((GDestroyNotify)crl_unref);
+		g_autoptr(GPtrArray) stale = g_ptr_array_new();
+
+		if (!collect(revocation, issuer_keys, lists, stale, error))
 			return NULL;
-	return g_steal_pointer(&lists);
+		if (stale->len == 0)
+			return g_steal_pointer(&lists);
+		if (!read_index(revocation, stale, error))
+			return NULL;
+	}
+	return fail(error, PS_ERROR_TEMPORARY,
+		    "revocation lists are replaced faster than they can be read");
 }
 
 GPtrArray *

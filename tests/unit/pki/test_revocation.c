@@ -110,6 +110,32 @@ test_by_issuer(void)
 	world_down(&world);
 }
 
+/* One that was replaced between the reading of the index and its own: its successor is read. */
+static void
+test_replaced_meanwhile(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!world_up(&world))
+		return;
+	world_root(&world, root.cert);
+	world_root(&world, other.cert);
+	load(world.db, &root, 1);
+	load(world.db, &other, 1);
+	struct changelog *changelog =
+	    changelog_start(world.db, scratch_pg_settings(world.pg), &error);
+	CLEANUP(revocation) struct revocation *revocation = revocation_new(world.db, changelog);
+	revocation_set_memory(revocation, 1);
+	assert_number(revocation, &of_root, "1");
+	assert_number(revocation, &of_other, "1");
+	/* Nobody is told of it. */
+	scratch_pg_sql(world.pg, "UPDATE crl SET id = id + 1000");
+	assert_number(revocation, &of_root, "1");
+	revocation_free(g_steal_pointer(&revocation));
+	changelog_stop(changelog);
+	world_down(&world);
+}
+
 /* Too little memory: the list that is asked for is there all the same. */
 static void
 test_memory(void)
@@ -287,6 +313,7 @@ main(int argc, char **argv)
 	of_other = pki_leaf(&other, &leaf);
 	entries[0].serial = cert_serial_hex(of_root.cert);
 	g_test_add_func("/revocation/an issuer at a time", test_by_issuer);
+	g_test_add_func("/revocation/replaced-meanwhile", test_replaced_meanwhile);
 	g_test_add_func("/revocation/memory", test_memory);
 	g_test_add_func("/revocation/without DER", test_restored);
 	g_test_add_func("/revocation/a database of before", test_migration);
