@@ -192,23 +192,39 @@ tag_all(GArray *tags, enum change_kind kind, GHashTable *keys)
 		change_tags_add(tags, kind, key);
 }
 
+/* What stands above the certificate and the candidates so far, and who signs lists about those from
+ * `from` on. */
+static gboolean
+extend(struct gathering *g, const struct cert *cert, enum above_lists lists, guint from,
+       GError **error)
+{
+	if (!climb(g, cert_issuer_key(cert), error))
+		return FALSE;
+	if (lists != ABOVE_WITH_LISTS)
+		return TRUE;
+	add_list_keys(g->above->list_keys, g->above->candidates, from);
+	return take_anchors(g, cert, error) && add_list_signers(g, error);
+}
+
 static gboolean
 gather(struct gathering *g, const struct cert *cert, enum above_lists lists, GPtrArray *hints,
        GError **error)
 {
 	struct above *above = g->above;
 
-	for (guint i = 0; hints != NULL && i < MIN(hints->len, CHAIN_CANDIDATES_MAX / 2); i++)
-		g_ptr_array_add(above->candidates, cert_ref(hints->pdata[i]));
-	if ((above->own = issuer_pool_own(g->aboves->issuers, error)) == NULL ||
-	    !climb(g, cert_issuer_key(cert), error))
+	if ((above->own = issuer_pool_own(g->aboves->issuers, error)) == NULL)
 		return FALSE;
-	if (lists == ABOVE_WITH_LISTS) {
+	if (lists == ABOVE_WITH_LISTS)
 		crl_check_issuer_keys(cert, above->list_keys);
-		add_list_keys(above->list_keys, above->candidates, 0);
-		if (!take_anchors(g, cert, error) || !add_list_signers(g, error))
-			return FALSE;
-	}
+	if (!extend(g, cert, lists, 0, error))
+		return FALSE;
+	/* Behind what the store has: who sends many must not take the places of who signs lists. */
+	guint before = above->candidates->len;
+	for (guint i = 0; hints != NULL && i < MIN(hints->len, CHAIN_CANDIDATES_MAX / 2); i++)
+		if (!cert_is_among(hints->pdata[i], above->candidates))
+			g_ptr_array_add(above->candidates, cert_ref(hints->pdata[i]));
+	if (above->candidates->len > before && !extend(g, cert, lists, before, error))
+		return FALSE;
 	change_tags_add(above->tags, CHANGE_ROOT, NULL);
 	change_tags_add(above->tags, CHANGE_CA, NULL);
 	tag_all(above->tags, CHANGE_CRL, above->list_keys);
