@@ -133,17 +133,32 @@ client_of(const struct envelope *envelope)
 	return g_string_free(text, FALSE);
 }
 
-/* The plan that speaks for the message: the first that refused or deferred, else the first. */
+/* The recipient that speaks for the message: the first that refused or deferred, else the first. */
+static guint
+decisive_index(const struct ruling *ruling)
+{
+	return ruling->groups->decisive->len > 0 ? g_array_index(ruling->groups->decisive, guint, 0)
+						 : 0;
+}
+
 static const struct plan *
 decisive_plan(const struct ruling *ruling)
 {
-	guint index = 0;
+	return ruling != NULL && ruling->count > 0 ? &ruling->plans[decisive_index(ruling)] : NULL;
+}
 
-	if (ruling == NULL || ruling->count == 0)
+/* Why it could not be encrypted: the sentence that `explain` and `cert show` have. It names his
+ * address, so not where addresses are kept out of the log. */
+static const char *
+certificate_note(const struct ruling *ruling, const struct plan *plan, const char *mode)
+{
+	const struct gathered_recipient *recipient;
+
+	if (plan == NULL || plan->encrypt || plan->encrypt_need == NEED_NO ||
+	    strcmp(mode, "full") != 0)
 		return NULL;
-	if (ruling->groups->decisive->len > 0)
-		index = g_array_index(ruling->groups->decisive, guint, 0);
-	return &ruling->plans[index];
+	recipient = g_ptr_array_index(ruling->gathered->recipients, decisive_index(ruling));
+	return recipient->asked ? recipient->note : NULL;
 }
 
 static char *
@@ -175,6 +190,7 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	const struct envelope *envelope = entry->message->envelope;
 	const struct ruling *ruling = entry->ruling;
 	const struct plan *plan = decisive_plan(ruling);
+	const char *note = certificate_note(ruling, plan, mode);
 	g_autofree char *message_id = message_id_of(entry->message);
 	g_autofree char *sender = shown(report, mode, envelope->sender);
 	g_autofree char *to = join_recipients(recipients);
@@ -191,21 +207,21 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	g_snprintf(certificates, sizeof certificates, "%u",
 		   entry->copy != NULL && entry->copy->plan.encrypt ? entry->copy->certificates->len
 								    : 0);
-	log_event(LOG_LEVEL_INFO, "message", "outcome", reason_name(entry->reason), "queue_id",
-		  *envelope->queue_id != '\0' ? envelope->queue_id : "-", "message_id",
-		  message_id != NULL ? message_id : "-", "sender", sender, "recipients", to,
-		  "count", count, "client", client, "origin",
-		  origin_name(ruling) != NULL ? origin_name(ruling) : "-", "author",
-		  author != NULL ? author : "-", "signer",
-		  entry->copy != NULL && entry->copy->plan.sign
-		      ? cert_thumbprint(entry->copy->signer)
-		      : "-",
-		  "certificates", certificates, "size", size_in, "size_out", size_out, "ms", ms,
-		  "reply", entry->reply != NULL ? entry->reply : "accepted", "observed",
-		  ruling != NULL && ruling->observed ? "yes" : "no", "row",
-		  plan != NULL ? decide_row_text(plan->row) : "-", "signature",
-		  signature_row(plan) != NULL ? signature_row(plan) : "-", "detail",
-		  entry->detail != NULL ? entry->detail : "-", NULL);
+	log_event(
+	    LOG_LEVEL_INFO, "message", "outcome", reason_name(entry->reason), "queue_id",
+	    *envelope->queue_id != '\0' ? envelope->queue_id : "-", "message_id",
+	    message_id != NULL ? message_id : "-", "sender", sender, "recipients", to, "count",
+	    count, "client", client, "origin",
+	    origin_name(ruling) != NULL ? origin_name(ruling) : "-", "author",
+	    author != NULL ? author : "-", "signer",
+	    entry->copy != NULL && entry->copy->plan.sign ? cert_thumbprint(entry->copy->signer)
+							  : "-",
+	    "certificates", certificates, "size", size_in, "size_out", size_out, "ms", ms, "reply",
+	    entry->reply != NULL ? entry->reply : "accepted", "observed",
+	    ruling != NULL && ruling->observed ? "yes" : "no", "row",
+	    plan != NULL ? decide_row_text(plan->row) : "-", "signature",
+	    signature_row(plan) != NULL ? signature_row(plan) : "-", "why",
+	    note != NULL ? note : "-", "detail", entry->detail != NULL ? entry->detail : "-", NULL);
 }
 
 /* ---- the row -------------------------------------------------------------------------------- */

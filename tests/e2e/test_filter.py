@@ -51,6 +51,19 @@ def plain_message(site):
         require(word in line, f"{word} is not in: {line}")
 
 
+def no_certificate(site):
+    """The log says why, in the words that explain has."""
+    site.prefer(BOB, encrypt_mode="force")
+    try:
+        code, _ = send(site)
+        require(code.startswith("550 5.7.5"), code)
+        notes = [line.split("note", 1)[1].strip() for line in
+                 site.cli("explain", "--from", ALICE, "--to", BOB).stdout.splitlines() if " note " in line]
+        require(notes and f'why="{notes[0]}"' in lines(site)[-1], f"{notes} is not in: {lines(site)[-1]}")
+    finally:
+        site.cli("user", "unset", BOB, "encrypt_mode")
+
+
 def long_field(site):
     many = ",\n ".join(f"user{i:04d}@{PARTNER}" for i in range(4000))
     is_signed(send(site, fields=FIELDS + [("X-Long", " " + many)]))
@@ -318,7 +331,7 @@ def main():
                      "--make-default", "--yes")
             site.issue(ALICE, "Alice")
             where = "TCP" if inet else "unix socket"
-            cases = [plain_message, long_field, aborts, parallel_sessions]
+            cases = [plain_message, no_certificate, long_field, aborts, parallel_sessions]
             if not inet:
                 cases += [field_over_limit, many_recipients_in_to, old_server, no_brackets, login_is_of_its_message,
                           ours_removed, observe, reload_under_load, reload_of_broken_settings, status_answers,
