@@ -14,6 +14,7 @@
 #include "store/cas.h"
 #include "store/certs.h"
 #include "store/config/settings.h"
+#include "store/crls.h"
 #include "store/db/db.h"
 #include "store/db/embedded.h"
 #include "store/db/migrate.h"
@@ -109,6 +110,19 @@ doctor_check_sealed(struct doctor *doctor)
 
 /* --- CAs, roots, certificates that end --- */
 
+/* Its certificates need its list: without one nothing that it issued is used. */
+static gboolean
+lacks_list(const struct doctor *doctor, const struct ca_row *row)
+{
+	g_autoptr(GError) problem = NULL;
+
+	if (row->crl_next == 0 || row->issuer_key == NULL)
+		return FALSE;
+	CLEANUP(crl_row)
+	struct crl_row *list = crls_newest(doctor->gateway->db, row->issuer_key, NULL, &problem);
+	return list == NULL && g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND);
+}
+
 static void
 check_cas(struct doctor *doctor)
 {
@@ -138,6 +152,11 @@ check_cas(struct doctor *doctor)
 			doctor_add(doctor, FINDING_BAD, "CA",
 				   "see 'postseal job list --kind issue-crls'",
 				   "the CRL of '%s' is overdue", row->name);
+		else if (lacks_list(doctor, row))
+			doctor_add(doctor, FINDING_BAD, "CA", "make one with 'postseal ca crl'",
+				   "the CRL of '%s' is not in the store: nothing that it issued is "
+				   "used",
+				   row->name);
 		else
 			doctor_add(doctor, FINDING_OK, "CA", NULL, "'%s' is in order", row->name);
 	}
@@ -277,6 +296,13 @@ check_directories(struct doctor *doctor)
 				   "put it there, on every daemon's host",
 				   "'%s': its CA file '%s' cannot be read", row->name,
 				   row->ca_file);
+			continue;
+		}
+		if (row->failures == 0 && row->answered == CLOCK_NEVER) {
+			remedy = g_strdup_printf("try it: postseal directory test ADDR --name %s",
+						 row->name);
+			doctor_add(doctor, FINDING_NOTE, "directory", remedy,
+				   "'%s' has not been asked yet", row->name);
 			continue;
 		}
 		if (row->failures == 0) {

@@ -439,6 +439,12 @@ def test_keys(cli):
     found = cli.run("doctor", "--no-mta").stdout
     cli.tap.ok("ends within 30 days" in found and "additional certificate" in found, "doctor: an additional certificate ends soon", found)
     cli.tap.ok("names are found by an index" in found, "doctor: searches are indexed", found)
+    own = [row["thumbprint"] for row in items(cli, "crl", "list") if row["issuer"] == "CN=Test Issuing CA"]
+    cli.expect(0, "crl", "delete", *own, "--yes", name="the list of our own CA is deleted")
+    cli.tap.ok("is not in the store: nothing that it issued is used" in cli.run("doctor", "--no-mta").stdout,
+               "doctor: our own CA has no list", own)
+    cli.expect(0, "ca", "crl", name="and gets a new one")
+    cli.tap.ok("nothing that it issued" not in cli.run("doctor", "--no-mta").stdout, "doctor: and all is well again")
     housekeeping = next(row for row in items(cli, "job", "list", "--kind", "housekeeping") if row["kind"] == "housekeeping")
     sql(site, f"UPDATE job SET state = 'due', due = now() WHERE id = {housekeeping['id']}")
     site.daemon.stop()
