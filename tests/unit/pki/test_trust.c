@@ -8,6 +8,7 @@
 #include "store/cache.h"
 #include "store/db/changelog.h"
 #include "tests/unit/pki/cert_fixture.h"
+#include "tests/unit/pki/chain_maker.h"
 #include "tests/unit/pki/store_fixture.h"
 
 static struct world world;
@@ -327,6 +328,73 @@ test_hints(void)
 }
 
 /* A verdict is remembered until the second at which it could change. */
+#define MANY 256
+
+static const struct made crowd_certs[] = {
+	{ .id = "root", .flags = MADE_CA | MADE_ANCHOR },
+	{ .id = "ca", .issuer = "root", .flags = MADE_CA },
+	{ .id = "other", .issuer = "root", .flags = MADE_CA },
+	{ .id = "ee",
+	  .issuer = "ca",
+	  .serial = "8",
+	  .ext = "crlDistributionPoints=p\n[p]\nCRLissuer=dirName:o\n[o]\nO=Test\nCN=other\n" },
+	{ .id = NULL },
+};
+static const struct made_list crowd_lists[] = {
+	{ .issuer = "other",
+	  .revoked = "3 8=keyCompromise=ca",
+	  .ext = "issuingDistributionPoint=critical,@idp\n[idp]\nindirectCRL=TRUE\n" },
+	{ .issuer = NULL },
+};
+
+static struct made
+one_of_many(const char *id)
+{
+	return (struct made){ .id = id,
+			      .issuer = "root",
+			      .subject = "O=Test,CN=many",
+			      .key = "many",
+			      .flags = MADE_CA | MADE_NO_LIST };
+}
+
+/* A certificate that comes along and leads to many of the store takes no place from who signs the
+ * list by which another is revoked. */
+static void
+test_hints_crowd_nobody_out(void)
+{
+	CLEANUP(maker) struct maker *maker = maker_new();
+	g_autoptr(GPtrArray) hints = g_ptr_array_new();
+	g_autoptr(GError) error = NULL;
+
+	if (!world_up(&world))
+		return;
+	maker_certs(maker, crowd_certs);
+	maker_lists(maker, crowd_lists);
+	for (guint i = 0; i < MANY; i++) {
+		g_autofree char *id = g_strdup_printf("m%u", i);
+		const struct made table[] = { one_of_many(id), { .id = NULL } };
+
+		maker_certs(maker, table);
+		world_cert(&world, maker_cert(maker, id));
+	}
+	const struct made hint[] = { { .id = "hint", .issuer = "m0", .flags = MADE_NO_LIST },
+				     { .id = NULL } };
+	maker_certs(maker, hint);
+	g_ptr_array_add(hints, maker_cert(maker, "hint"));
+	clock_set(world.clock, MAKER_NOW);
+	world_root(&world, maker_cert(maker, "root"));
+	world_cert(&world, maker_cert(maker, "ca"));
+	world_cert(&world, maker_cert(maker, "other"));
+	world_crl(&world, maker_crls(maker)->pdata[0], NULL);
+	CLEANUP(verdict)
+	struct verdict *verdict =
+	    trust_judge_at(world.trust, maker_cert(maker, "ee"), TRUST_ANY, hints, 0, &error);
+	g_assert_no_error(error);
+	g_test_message("%s", verdict->reason);
+	g_assert_cmpint(verdict->state, ==, VERDICT_REVOKED);
+	world_down(&world);
+}
+
 static void
 test_time(void)
 {
@@ -468,6 +536,7 @@ main(int argc, char **argv)
 	}
 	g_test_add_func("/trust/namesake-does-not-deny", test_namesake_does_not_deny);
 	g_test_add_func("/trust/hints", test_hints);
+	g_test_add_func("/trust/hints-crowd-nobody-out", test_hints_crowd_nobody_out);
 	g_test_add_func("/trust/time", test_time);
 	g_test_add_func("/trust/change-log", test_change_log);
 	g_test_add_func("/trust/database-away", test_database_away);
