@@ -147,17 +147,23 @@ decisive_plan(const struct ruling *ruling)
 	return ruling != NULL && ruling->count > 0 ? &ruling->plans[decisive_index(ruling)] : NULL;
 }
 
-/* Why it could not be encrypted: the sentence that `explain` and `cert show` have. It names his
- * address, so not where addresses are kept out of the log. */
+/* Why it could not be signed or encrypted: the sentence that `explain` and `cert show` have. It
+ * names addresses, so not where they are kept out of the log. */
 static const char *
 certificate_note(const struct ruling *ruling, const struct plan *plan, const char *mode)
 {
 	const struct gathered_recipient *recipient;
+	const struct gathered *found;
 
-	if (plan == NULL || plan->encrypt || plan->encrypt_need == NEED_NO ||
-	    strcmp(mode, "full") != 0)
+	if (plan == NULL || strcmp(mode, "full") != 0)
 		return NULL;
-	recipient = g_ptr_array_index(ruling->gathered->recipients, decisive_index(ruling));
+	found = ruling->gathered;
+	if (!plan->sign && plan->sign_need != NEED_NO && plan->row == plan->sign_row &&
+	    found->signer_asked && found->signer_note != NULL)
+		return found->signer_note;
+	if (plan->encrypt || plan->encrypt_need == NEED_NO)
+		return NULL;
+	recipient = g_ptr_array_index(found->recipients, decisive_index(ruling));
 	return recipient->asked ? recipient->note : NULL;
 }
 

@@ -55,13 +55,18 @@ def no_certificate(site):
     """The log says why, in the words that explain has."""
     site.prefer(BOB, encrypt_mode="force")
     try:
-        code, _ = send(site)
-        require(code.startswith("550 5.7.5"), code)
+        wait_until("the preference", lambda: send(site)[0].startswith("550 5.7.5"))
         notes = [line.split("note", 1)[1].strip() for line in
                  site.cli("explain", "--from", ALICE, "--to", BOB).stdout.splitlines() if " note " in line]
         require(notes and f'why="{notes[0]}"' in lines(site)[-1], f"{notes} is not in: {lines(site)[-1]}")
     finally:
         site.cli("user", "unset", BOB, "encrypt_mode")
+    wait_until("the preference", lambda: send(site)[0] == "250")
+    noname = f"nobody@{INSIDE}"
+    site.prefer(noname, sign_mode="required")
+    fields = [("From", f" <{noname}>")] + FIELDS[1:]
+    wait_until("the refusal", lambda: send(site, sender=noname, fields=fields)[0].startswith("550 5.7.5"))
+    require('why="no certificate' in lines(site)[-1], lines(site)[-1])
 
 
 def long_field(site):
