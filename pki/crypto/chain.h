@@ -82,11 +82,9 @@ struct chain_report {
 	GPtrArray *path; /* struct cert from the end certificate to the anchor, as far as found */
 	GStrv policies;  /* the user-constrained policy set, sorted; empty when there is none */
 	gint64 valid_until; /* the earliest moment at which the answer may change */
-	gboolean
-	    unchecked;    /* revocation could not be checked for some of the path (if-available) */
-	char *revocation; /* what says so of the end certificate: "CRL of 'X' of DATE", or NULL */
-	char *
-	    unchecked_why; /* "CRL of 'X' is missing", of a path that holds all the same; or NULL */
+	gboolean unchecked; /* revocation could not be checked for some of it (if-available) */
+	char *revocation;   /* what says so of the end certificate: "CRL of 'X' of DATE", or NULL */
+	char *unchecked_why; /* "CRL of 'X' is missing", of a path that holds; or NULL */
 	/* Bit i: a status of path[i] would count. 0 where the path leads to no anchor. */
 	guint32 status_wanted;
 	gboolean incomplete; /* the path fails as an issuer or root is not there */
