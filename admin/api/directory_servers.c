@@ -35,6 +35,7 @@ url_of(const struct directory_row *row)
 			       ipv6 ? "[" : "", row->host, ipv6 ? "]" : "", row->port);
 }
 
+/* In words of an administrator's: nobody asks a server that rests. */
 static const char *
 state_of(const struct directory_row *row, gint64 now)
 {
@@ -42,13 +43,13 @@ state_of(const struct directory_row *row, gint64 now)
 
 	switch (breaker_state(&breaker, now)) {
 	case BREAKER_CLOSED:
-		return row->failures > 0 ? "failing" : "closed";
+		return row->failures > 0 ? "failing" : "in order";
 	case BREAKER_OPEN:
-		return "open";
+		return "resting";
 	case BREAKER_HALF_OPEN:
 		break;
 	}
-	return "half-open";
+	return "on trial";
 }
 
 static json_t *
