@@ -166,9 +166,9 @@ main(int argc, char **argv)
 
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error) ||
-	    certs < (pem != NULL ? 1 : 1000)) {
+	    certs < (pem != NULL ? 1 : 2000)) {
 		fprintf(stderr, "bench_store: %s\n",
-			error != NULL ? error->message : "at least 1,000 certificates");
+			error != NULL ? error->message : "at least 2,000 certificates");
 		return 2;
 	}
 	if (as_node > 0)
