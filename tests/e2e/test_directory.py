@@ -4,11 +4,11 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 import directories as ldap  # noqa: E402
+from authority import Partner  # noqa: E402
 from directories import BASE, FakeServer, Slapd, Tls  # noqa: E402
 from harness import INSIDE, OUTSIDER, Process, Site, Tap, can_connect, program, require, wait_until  # noqa: E402
 from peers import check  # noqa: E402
@@ -19,27 +19,12 @@ WAIT = 2.0      # directory_wait
 MARGIN = 1.5    # for two cores that many tests share
 
 
-class Authority:
-    """A CA of the partner's, made with openssl."""
+class Listed(Partner):
+    """Gives certificates as a directory has them."""
 
-    def __init__(self, folder, name):
-        self.folder = os.path.join(folder, name)
-        os.makedirs(self.folder)
-        self.key, self.cert = self.path("ca.key"), self.path("ca.pem")
-        check(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out", self.cert,
-               "-days", "300", "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def issue(self, name, address, extensions="keyUsage=critical,digitalSignature,keyEncipherment", days=("-days", "200")):
+    def issue(self, name, address, *args, **how):
         """DER of a new certificate."""
-        key, cert, request, ext = (self.path(name + end) for end in (".key", ".pem", ".csr", ".ext"))
-        with open(ext, "w") as f:
-            f.write(f"subjectAltName=email:{address}\nextendedKeyUsage=emailProtection\n" + extensions.replace(";", "\n") + "\n")
-        check(["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", f"/CN={name}"])
-        check(["openssl", "x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", *days,
-               "-extfile", ext, "-out", cert])
+        cert, _ = super().issue(name, address, *args, **how)
         return check(["openssl", "x509", "-in", cert, "-outform", "DER"])
 
     def expired(self, name, address):
@@ -58,21 +43,6 @@ class Authority:
 
     def pkcs7(self, name):
         return check(["openssl", "crl2pkcs7", "-nocrl", "-certfile", self.path(name + ".pem"), "-certfile", self.cert, "-outform", "DER"])
-
-    def signed(self, name, address):
-        """A whole message from address, signed."""
-        path = self.path("content")
-        with open(path, "wb") as f:
-            f.write(b"Content-Type: text/plain\r\n\r\nhello\r\n")
-        entity = check(["openssl", "cms", "-sign", "-in", path, "-signer", self.path(name + ".pem"), "-inkey",
-                        self.path(name + ".key"), "-md", "sha256"])
-        return f"From: {address}\nTo: {ALICE}\nSubject: signed\n".encode() + entity.replace(b"\r\n", b"\n")
-
-    def opens(self, name, message):
-        path = self.path("got.eml")
-        with open(path, "wb") as f:
-            f.write(message)
-        return check(["openssl", "cms", "-decrypt", "-in", path, "-recip", self.path(name + ".pem"), "-inkey", self.path(name + ".key")])
 
 
 def letter(recipients):
@@ -469,7 +439,7 @@ def new_keys(tap, site, good, other):
         site.cli("cert", "import", good.path("frank.pem"))
         for authority, name, pending in ((good, "frank2", 0), (other, "frank3", 1)):
             authority.issue(name, address)
-            site.exchange(address, ALICE, authority.signed(name, address), xclient=OUTSIDER)
+            site.exchange(address, ALICE, authority.signed(name, address, ALICE), xclient=OUTSIDER)
             wait_until("what the mail brought", lambda: any(name in row["subject"] for row in stored(site, address)))
             waiting = site.json("cert", "list", "--pending")["items"]
             require(len(waiting) == pending, f"{name}: {len(waiting)} wait")
@@ -583,8 +553,8 @@ def main():
         site.make_ca()
         site.issue(ALICE)
         site.postfix.add_login(ALICE)
-        good, stranger = Authority(site.folder, "Good CA"), Authority(site.folder, "Stranger CA")
-        other = Authority(site.folder, "Other good CA")
+        good, stranger = Listed(site.folder, "Good CA"), Listed(site.folder, "Stranger CA")
+        other = Listed(site.folder, "Other good CA")
         site.cli("root", "import", good.cert, other.cert)
         for domain in (REAL, FAKE, OTHER):
             site.prefer(domain, encrypt_mode="force")

@@ -2,11 +2,8 @@
 """Fetching of CRLs and intermediates from real servers: nginx, slapd, and sockets that misbehave."""
 import contextlib
 import datetime
-import glob
-import hashlib
 import http.server
 import os
-import re
 import shutil
 import signal
 import socket
@@ -16,66 +13,19 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from authority import Authority, openssl  # noqa: E402
 from harness import Failed, Process, Site, Tap, can_connect, free_port, program, require, wait_until  # noqa: E402
 
 SECRET = "MARK-OF-A-PEER"  # whatever a peer says of itself; must show up nowhere
 
 
-def openssl(*args, stdin=None):
-    done = subprocess.run(["openssl", *args], capture_output=True, input=stdin, timeout=60)
-    if done.returncode != 0:
-        raise Failed(f"openssl {' '.join(args)}: {done.stderr.decode()}")
-    return done.stdout
-
-
-class Authority:
-    """A CA of OpenSSL's in a folder."""
-
-    def __init__(self, folder, name, parent=None, extensions=""):
-        self.folder, self.name, self.number, self.parent = folder, name, 0, parent
-        self.key, self.cert = self.path("key"), self.path("pem")
-        self.revoked = []
-        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.key)
-        text = ("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
-                "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n" + extensions)
-        self.sign(self.cert, f"/O=Fetch/CN={name}", self.key, parent or self, text)
-
-    def path(self, suffix):
-        return os.path.join(self.folder, self.name.replace(" ", "-") + "." + suffix)
-
-    def sign(self, out, subject, key, issuer, extensions, days=365):
-        request, config = out + ".csr", out + ".cnf"
-        with open(config, "w") as f:
-            f.write(extensions)
-        openssl("req", "-new", "-key", key, "-subj", subject, "-out", request)
-        by = ["-signkey", key] if issuer is self and out == self.cert else ["-CA", issuer.cert, "-CAkey", issuer.key]
-        serial = ["-set_serial", str(int.from_bytes(os.urandom(8), "big") | 1)]
-        openssl("x509", "-req", "-in", request, *by, *serial, "-days", str(days), "-extfile", config, "-out", out)
-
-    def user(self, address, extensions=""):
-        out = os.path.join(self.folder, address + ".pem")
-        key = os.path.join(self.folder, address + ".key")
-        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
-        self.sign(out, f"/CN={address}", key, self,
-                  f"subjectAltName=email:{address}\nkeyUsage=critical,digitalSignature,keyAgreement\n"
-                  f"extendedKeyUsage=emailProtection\nauthorityKeyIdentifier=keyid\n{extensions}\n")
-        return out
+class Fetched(Authority):
+    organisation = "Fetch"
 
     def crl(self, days=7, form="DER", extra=""):
         """The next list, DER."""
         self.number += 1
-        database, config = self.path("db"), self.path("crl.cnf")
-        with open(database, "w") as f:
-            for serial in self.revoked:
-                f.write(f"R\t301231235959Z\t261101000000Z\t{serial}\tunknown\t/CN=x\n")
-        open(database + ".attr", "w").close()
-        with open(self.path("number"), "w") as f:
-            f.write(f"{self.number:04X}\n")
-        with open(config, "w") as f:
-            f.write(f"[ca]\ndefault_ca=c\n[c]\ndatabase={database}\ncrlnumber={self.path('number')}\n"
-                    f"default_md=sha256\ncrl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n{extra}")
-        pem = openssl("ca", "-config", config, "-gencrl", "-keyfile", self.key, "-cert", self.cert,
-                      "-crldays", str(days))
+        pem = self.make_list(self.number, ("-crldays", str(days)), extra)
         return pem if form == "PEM" else openssl("crl", "-outform", "DER", stdin=pem)
 
 
@@ -233,7 +183,7 @@ class World:
         os.makedirs(self.folder)
         self.nginx = Nginx(self.folder)
         self.rude = Rude()
-        self.root = Authority(self.folder, "Fetch Root")
+        self.root = Fetched(self.folder, "Fetch Root")
 
     def urls(self, *args):
         return {row["url"]: row for row in self.site.json("crl", "urls", *args)["items"]}
@@ -355,7 +305,7 @@ def other_forms(w):
 
 
 def bad_signature(w):
-    other = Authority(w.folder, "Unknown CA")
+    other = Fetched(w.folder, "Unknown CA")
     w.nginx.put("unknown.crl", other.crl())
     broken = bytearray(w.root.crl())
     broken[-5] ^= 1
@@ -374,13 +324,13 @@ def add_root(w):
 def collected(w):
     """Only certificates that verify name something; once per URL however many name it."""
     base = w.nginx.url
-    w.inter = Authority(w.folder, "Fetch Issuing", w.root, w.point(base + "/root.crl"))
+    w.inter = Fetched(w.folder, "Fetch Issuing", w.root, w.point(base + "/root.crl"))
     w.nginx.put("root.crl", w.root.crl())
     w.nginx.put("issuing.crl", w.inter.crl())
     users = [w.inter.user(f"u{n}@partner.example", w.point(base + "/issuing.crl")) for n in range(5)]
-    stranger = Authority(w.folder, "Stranger CA")
+    stranger = Fetched(w.folder, "Stranger CA")
     users.append(stranger.user("evil@partner.example", w.point(base + "/stranger.crl")))
-    fake = Authority(w.folder, "Fetch Issuing Fake")
+    fake = Fetched(w.folder, "Fetch Issuing Fake")
     # The real CA's name over a key of somebody else's.
     fake.sign(fake.cert, "/O=Fetch/CN=Fetch Issuing", fake.key, fake, "basicConstraints=CA:TRUE\n")
     users.append(fake.user("fake@partner.example", w.point(base + "/fake.crl")))
@@ -403,7 +353,7 @@ def names_in_order(w):
     """The second name of a point is asked only when the first one fails, and waits when it works again."""
     base = w.nginx.url
     first, second = base + "/first.crl", base + "/second.crl"
-    ca = Authority(w.folder, "Two Names CA", w.root, w.point(base + "/root.crl"))
+    ca = Fetched(w.folder, "Two Names CA", w.root, w.point(base + "/root.crl"))
     w.nginx.put("second.crl", ca.crl())
     both = ("crlDistributionPoints=two\n[two]\n"
             f"fullname=URI:{first},URI:{second}\n")
@@ -441,10 +391,10 @@ def issuer_fetched(w):
     """A missing intermediate, and the one above it, come by caIssuers; for harvested ones nobody asks."""
     base = w.nginx.url
     access = lambda name: f"authorityInfoAccess=caIssuers;URI:{base}/{name}\n"  # noqa: E731
-    upper = Authority(w.folder, "Aia Upper", w.root, access("root.cer"))
-    lower = Authority(w.folder, "Aia Lower", upper, access("upper.cer"))
+    upper = Fetched(w.folder, "Aia Upper", w.root, access("root.cer"))
+    lower = Fetched(w.folder, "Aia Lower", upper, access("upper.cer"))
     user = lower.user("aia@partner.example", access("lower.p7c"))
-    wrong = Authority(w.folder, "Aia Wrong", w.root)
+    wrong = Fetched(w.folder, "Aia Wrong", w.root)
     w.nginx.put("upper.cer", openssl("x509", "-in", upper.cert, "-outform", "DER"))
     both = os.path.join(w.folder, "lower.p7c")
     openssl("crl2pkcs7", "-nocrl", "-certfile", wrong.cert, "-certfile", lower.cert, "-outform", "DER", "-out", both)
@@ -474,7 +424,7 @@ def two_daemons(w):
     other.start()
     try:
         wait_until("the second daemon answers", lambda: can_connect("unix:" + settings["api_socket"]))
-        ca = Authority(w.folder, "Many CA", w.root, w.point(w.nginx.url + "/root.crl"))
+        ca = Fetched(w.folder, "Many CA", w.root, w.point(w.nginx.url + "/root.crl"))
         names = [f"many{n}.crl" for n in range(20)]
         for name in names:
             w.nginx.put(name, ca.crl())
@@ -490,7 +440,7 @@ def two_daemons(w):
 
 def killed(w):
     """A daemon that is killed in mid-fetch: another run finishes it, once."""
-    ca = Authority(w.folder, "Sleepy CA", w.root)
+    ca = Fetched(w.folder, "Sleepy CA", w.root)
     w.nginx.put("sleepy.crl", ca.crl(extra="") + b"")
     w.site.cli("cert", "import", ca.cert)
     url = w.nginx.url + "/sleepy.crl"
@@ -623,7 +573,7 @@ def by_ldap(w):
     try:
         with_settings(w, fetch_allow=w.site.settings["fetch_allow"] + f" 127.0.0.1:{slapd.port} 127.0.0.1:{slapd.tls} localhost:{slapd.tls}",
                       fetch_ldap_server=f"ldap://127.0.0.1:{slapd.port}")
-        ca = Authority(w.folder, "Ldap CA", w.root)
+        ca = Fetched(w.folder, "Ldap CA", w.root)
         w.site.cli("cert", "import", ca.cert)
         dn = f"cn=crl,{slapd.SUFFIX}"
         slapd.add(f"dn: {dn}\nobjectClass: cRLDistributionPoint\ncn: crl\n"
@@ -647,7 +597,7 @@ def by_ldap(w):
             w.update(url)
         # The issuer out of a directory.
         dn = f"cn=arl,{slapd.SUFFIX}"
-        lonely = Authority(w.folder, "Ldap Lonely", w.root)
+        lonely = Fetched(w.folder, "Ldap Lonely", w.root)
         slapd.add(f"dn: cn=lonely,{slapd.SUFFIX}\nobjectClass: applicationProcess\nobjectClass: certificationAuthority\ncn: lonely\n"
                   f"authorityRevocationList;binary:: {base64.b64encode(lonely.crl()).decode()}\n"
                   f"certificateRevocationList;binary:: {base64.b64encode(lonely.crl()).decode()}\n"

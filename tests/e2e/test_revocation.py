@@ -13,6 +13,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 sys.dont_write_bytecode = True
+from authority import Authority, openssl  # noqa: E402
 from harness import INSIDE, PARTNER, Failed, Process, Site, Tap, can_connect, program, require, wait_until  # noqa: E402
 
 ALICE = f"alice@{INSIDE}"
@@ -26,60 +27,16 @@ def clock(days):
     return dict(os.environ, LD_PRELOAD=FAKE[0], FAKETIME=f"{days}d", FAKETIME_DONT_FAKE_MONOTONIC="1")
 
 
-def openssl(*args, stdin=None, env=None):
-    done = subprocess.run(["openssl", *args], capture_output=True, input=stdin, timeout=60, env=env)
-    if done.returncode != 0:
-        raise Failed(f"openssl {' '.join(args)}: {done.stderr.decode()}")
-    return done.stdout
+class Ca(Authority):
+    """With lists of a number and dates of one's choice."""
 
-
-class Ca:
-    """A CA of OpenSSL's in a folder, with lists of a number and dates of one's choice."""
-
-    def __init__(self, folder, name, parent=None, extensions=""):
-        self.folder, self.name, self.number, self.parent = folder, name, 0, parent
-        self.key, self.cert = self.path("key"), self.path("pem")
-        self.revoked = []
-        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.key)
-        text = ("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
-                "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n" + extensions)
-        self.sign(self.cert, f"/O=Revocation/CN={name}", self.key, parent or self, text)
-
-    def path(self, suffix):
-        return os.path.join(self.folder, self.name.replace(" ", "-") + "." + suffix)
-
-    def sign(self, out, subject, key, issuer, extensions, days=365):
-        request, config = out + ".csr", out + ".cnf"
-        with open(config, "w") as f:
-            f.write(extensions)
-        openssl("req", "-new", "-key", key, "-subj", subject, "-out", request)
-        by = ["-signkey", key] if issuer is self and out == self.cert else ["-CA", issuer.cert, "-CAkey", issuer.key]
-        serial = ["-set_serial", str(int.from_bytes(os.urandom(8), "big") | 1)]
-        openssl("x509", "-req", "-in", request, *by, *serial, "-days", str(days), "-extfile", config, "-out", out,
-                env=clock(-60) if FAKE else None)  # so that they are valid whatever the clock is set to
-
-    def user(self, address, extensions=""):
-        out = os.path.join(self.folder, address + ".pem")
-        key = os.path.join(self.folder, address + ".key")
-        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
-        self.sign(out, f"/CN={address}", key, self,
-                  f"subjectAltName=email:{address}\nkeyUsage=critical,digitalSignature,keyAgreement\n"
-                  f"extendedKeyUsage=emailProtection\nauthorityKeyIdentifier=keyid\n{extensions}\n")
-        return out
+    organisation = "Revocation"
+    environment = clock(-60) if FAKE else None  # so that they are valid whatever the clock is set to
 
     def list(self, number, start=-3600, end=7 * 86400, damage=False):
-        database, config, out = self.path("db"), self.path("list.cnf"), self.path(f"{number}.crl")
-        with open(database, "w") as f:
-            f.writelines(f"R\t301231235959Z\t261101000000Z\t{serial}\tunknown\t/CN=x\n" for serial in self.revoked)
-        open(database + ".attr", "w").close()
-        with open(self.path("number"), "w") as f:
-            f.write(f"{number:04X}\n")
-        with open(config, "w") as f:
-            f.write(f"[ca]\ndefault_ca=c\n[c]\ndatabase={database}\ncrlnumber={self.path('number')}\ndefault_md=sha256\n"
-                    "crl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n")
+        out = self.path(f"{number}.crl")
         stamp = lambda seconds: (NOW + datetime.timedelta(seconds=seconds)).strftime("%y%m%d%H%M%SZ")
-        pem = openssl("ca", "-config", config, "-gencrl", "-keyfile", self.key, "-cert", self.cert,
-                      "-crl_lastupdate", stamp(start), "-crl_nextupdate", stamp(end))
+        pem = self.make_list(number, ("-crl_lastupdate", stamp(start), "-crl_nextupdate", stamp(end)))
         der = bytearray(openssl("crl", "-outform", "DER", stdin=pem))
         if damage:
             der[-1] ^= 1
