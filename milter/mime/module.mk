@@ -6,8 +6,11 @@ libmail_a_SOURCES += \
 	%D%/detect.c %D%/detect.h \
 	%D%/encoded_word.c %D%/encoded_word.h \
 	%D%/leaf.c %D%/leaf.h \
+	%D%/legacy_display.c %D%/legacy_display.h \
 	%D%/ours.c %D%/ours.h \
 	%D%/part_header.c %D%/part_header.h \
+	%D%/protect.c %D%/protect.h \
+	%D%/protected.c %D%/protected.h \
 	%D%/quoted_printable.c %D%/quoted_printable.h \
 	%D%/returned.c %D%/returned.h \
 	%D%/scan.c %D%/scan.h \

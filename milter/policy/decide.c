@@ -397,6 +397,26 @@ plan_inbound(struct plan *plan, const struct message_facts *m, const struct reci
 		plan_unprotected(plan, OUTCOME_REFUSE, ROW_SPOOFED_REJECT);
 }
 
+/*
+ * Header protection of the copy. What nobody signs cannot be signed fields; what nobody encrypts
+ * hides nothing; what arrived protected has its payload already, which is not ours to change.
+ */
+static enum header_protection
+header_protection_of(const struct plan *plan, const struct message_facts *m,
+		     const struct recipient_facts *r)
+{
+	gboolean sender_asks = plan->direction == DIRECTION_OUTBOUND && m->smime;
+	enum header_protection ours = sender_asks ? m->header_protection : HEADERS_OFF;
+	enum header_protection theirs = r->smime ? r->header_protection : HEADERS_OFF;
+	enum header_protection wanted = MAX(ours, theirs);
+
+	if (m->arrived != ARRIVED_PLAIN || (!plan->sign && !plan->encrypt))
+		return HEADERS_OFF;
+	if (!plan->encrypt)
+		return MIN(wanted, HEADERS_SIGNED);
+	return plan->sign || wanted == HEADERS_SIGNED_AND_ENCRYPTED ? wanted : HEADERS_OFF;
+}
+
 /* What shapes the copy; nothing that does not, so that equal copies compare equal. */
 static void
 plan_shape(struct plan *plan, const struct message_facts *m, const struct recipient_facts *r)
@@ -414,6 +434,7 @@ plan_shape(struct plan *plan, const struct message_facts *m, const struct recipi
 		plan->additional_set = r->additional_set;
 		plan->alone = !r->named || r->single;
 	}
+	plan->hp = header_protection_of(plan, m, r);
 }
 
 /* A stranger's From must not choose: the sending side's mode counts from trusted origin only. */
@@ -463,7 +484,7 @@ plan_same_copy(const struct plan *a, const struct plan *b)
 	       a->format == b->format && a->scheme == b->scheme && a->digest == b->digest &&
 	       a->include_chain == b->include_chain && a->cipher == b->cipher &&
 	       a->transport == b->transport && a->keys == b->keys &&
-	       a->additional_set == b->additional_set && !a->alone && !b->alone;
+	       a->additional_set == b->additional_set && a->hp == b->hp && !a->alone && !b->alone;
 }
 
 const char *

@@ -61,6 +61,10 @@ struct plan {
 	gboolean alone; /* encrypted for somebody who is named nowhere, or wants it so: shared with
 			   nobody */
 
+	/* SIGNED: fields inside, hp="clear" or on an encrypted copy "cipher"; SIGNED_AND_ENCRYPTED,
+	 * of an encrypted copy only: Subject and the like are hidden outside */
+	enum header_protection hp;
+
 	enum need encrypt_need;
 	enum need sign_need;
 	enum decide_row row;         /* the one that decided */

@@ -153,6 +153,14 @@ describe_encryption(const struct plan *plan, GString *out)
 	describe_bool_member(out, "alone", plan->alone);
 }
 
+static const char *
+describe_protection(enum header_protection protection)
+{
+	static const char *const names[] = { "off", "signed", "signed-and-encrypted" };
+
+	return names[protection];
+}
+
 void
 plan_describe(const struct plan *plan, GString *out)
 {
@@ -171,6 +179,8 @@ plan_describe(const struct plan *plan, GString *out)
 		describe_signature(plan, out);
 	if (plan->encrypt)
 		describe_encryption(plan, out);
+	if (plan->sign || plan->encrypt)
+		describe_text_member(out, "header_protection", describe_protection(plan->hp));
 	describe_bool_member(out, "observed", plan->observed);
 	if (plan->observed) {
 		describe_text_member(out, "would", decide_outcome_name(plan->would));

@@ -21,6 +21,8 @@ enum accept_foreign { ACCEPT_FOREIGN_PARSED, ACCEPT_FOREIGN_MATCHING, ACCEPT_FOR
 enum trigger_when_off { TRIGGER_OFF_IGNORE, TRIGGER_OFF_REFUSE };
 enum on_refuse { ON_REFUSE_RECIPIENT, ON_REFUSE_MESSAGE };
 enum on_spoofed { SPOOFED_INBOUND, SPOOFED_REJECT };
+/* RFC 9788: fields inside; with the last one Subject and the like outside no more. */
+enum header_protection { HEADERS_OFF, HEADERS_SIGNED, HEADERS_SIGNED_AND_ENCRYPTED };
 
 /* Of a copy: these are choices, not strengths. */
 enum signing_format { FORMAT_CLEAR, FORMAT_OPAQUE };
@@ -75,6 +77,7 @@ struct message_facts {
 	enum accept_foreign accept_foreign;
 	enum copy_digest digest;
 	gboolean include_chain;
+	enum header_protection header_protection;
 
 	/* the message itself */
 	gboolean encrypt_trigger;
@@ -108,8 +111,9 @@ struct recipient_facts {
 	guint additional_set; /* equal number: the same additional certificates */
 	gboolean additional_missing;
 	gboolean additional_required;
-	gboolean named;            /* in a To, Cc, Resent-To or Resent-Cc field */
-	gboolean single;           /* single_recipient: his copy names nobody else */
+	gboolean named;  /* in a To, Cc, Resent-To or Resent-Cc field */
+	gboolean single; /* single_recipient: his copy names nobody else */
+	enum header_protection header_protection;
 	gboolean foreign_matching; /* the message's recipientInfos name a certificate of his */
 	enum able certificate;     /* at least one valid encryption certificate */
 	gboolean directory_open;   /* with ABLE_UNKNOWN: because of a directory */

@@ -27,6 +27,8 @@ SAME_ORDER(SIGN_MODE_NEVER, SIGN_MODE_REQUIRED, SIGN_REQUIRED);
 SAME_ORDER(ACCEPT_FOREIGN_ENCRYPTION_PARSED, ACCEPT_FOREIGN_ENCRYPTION_NO, ACCEPT_FOREIGN_NO);
 SAME_ORDER(TRIGGER_WHEN_OFF_IGNORE, TRIGGER_WHEN_OFF_REFUSE, TRIGGER_OFF_REFUSE);
 SAME_ORDER(ON_REFUSE_RECIPIENT, ON_REFUSE_MESSAGE, ON_REFUSE_MESSAGE);
+SAME_ORDER(HEADER_PROTECTION_OFF, HEADER_PROTECTION_SIGNED_AND_ENCRYPTED,
+	   HEADERS_SIGNED_AND_ENCRYPTED);
 SAME_ORDER(DIGEST_SHA256, DIGEST_SHA512, DIGEST_SHA512);
 
 /* What signing and encrypting add at most, before base64: certificates, signature, headers. */
@@ -183,6 +185,8 @@ side_facts(struct gathering *g)
 				  VALUE_ACCEPT_FOREIGN_ENCRYPTION_PARSED);
 	m->digest = (enum copy_digest)(side_choice(side, PREF_DIGEST) - VALUE_DIGEST_SHA256);
 	m->include_chain = side_on(side, PREF_INCLUDE_CHAIN);
+	m->header_protection = (enum header_protection)(side_choice(side, PREF_HEADER_PROTECTION) -
+							VALUE_HEADER_PROTECTION_OFF);
 	m->observe = side_is_observed(side);
 	g->found->on_refuse =
 	    (enum on_refuse)(side_choice(side, PREF_ON_REFUSE) - VALUE_ON_REFUSE_RECIPIENT);

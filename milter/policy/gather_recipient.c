@@ -87,6 +87,8 @@ preference_facts(const struct preference_set *set, struct recipient_facts *r)
 	r->transport = transport_of(set);
 	r->additional_required = preference_on(set, PREF_ADDITIONAL_REQUIRED);
 	r->single = preference_on(set, PREF_SINGLE_RECIPIENT);
+	r->header_protection = (enum header_protection)(
+	    preference_choice(set, PREF_HEADER_PROTECTION) - VALUE_HEADER_PROTECTION_OFF);
 }
 
 /*
