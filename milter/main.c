@@ -386,8 +386,12 @@ start(struct program *program, GError **error)
 	program->report = report_new(program->gateway, program->status, program->audit);
 	if (!start_harvest(program, error))
 		return FALSE;
-	program->process = (struct process){ program->gateway, program->outbound, program->report,
-					     program->harvest };
+	program->process = (struct process){
+		.gateway = program->gateway,
+		.outbound = program->outbound,
+		.report = program->report,
+		.harvest = program->harvest,
+	};
 	prepare_listening(program, in_use);
 	if (!milter_listen(&program->options, error))
 		return FALSE;

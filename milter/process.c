@@ -3,20 +3,16 @@
  */
 #include "milter/process.h"
 
-#include <string.h>
-
-#include "milter/envelope.h"
+#include "milter/copies.h"
 #include "milter/gateway.h"
 #include "milter/harvesting.h"
-#include "milter/message/edits.h"
+#include "milter/in_place.h"
 #include "milter/message/headers.h"
 #include "milter/message/spool.h"
 #include "milter/mta.h"
-#include "milter/outbound.h"
 #include "milter/policy/ruling.h"
 #include "milter/report.h"
 #include "milter/structure.h"
-#include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/config/settings.h"
 
@@ -28,8 +24,7 @@ struct walk {
 	struct mta *mta;
 	struct structure *structure;
 	struct ruling *ruling;
-	struct edits *edits;
-	const struct group *copy; /* carried out; NULL: nothing was made */
+	GPtrArray *copies; /* of struct copy *; NULL: it did not come that far */
 	enum reason reason;
 	char *detail;
 	guint64 size_in;
@@ -97,7 +92,7 @@ answer_accept(struct walk *walk)
 	struct report_entry entry = {
 		.message = walk->message,
 		.ruling = walk->ruling,
-		.copy = walk->copy,
+		.copies = walk->copies,
 		.reason = walk->reason,
 		.size_in = walk->size_in,
 		.size_out = walk->size_out,
@@ -108,136 +103,62 @@ answer_accept(struct walk *walk)
 	return SESSION_CONTINUE;
 }
 
-/* ---- handing over to the MTA ---------------------------------------------------------------- */
-
-static gboolean
-send_edit(struct mta *mta, const struct edit *edit)
-{
-	switch (edit->kind) {
-	case EDIT_CHANGE:
-		return mta->ops->change_header(mta, edit->name, edit->occurrence, edit->value);
-	case EDIT_DELETE:
-		return mta->ops->change_header(mta, edit->name, edit->occurrence, NULL);
-	case EDIT_TOP:
-		return mta->ops->insert_header(mta, 0, edit->name, edit->value);
-	case EDIT_APPEND:
-		return mta->ops->append_header(mta, edit->name, edit->value);
-	}
-	return FALSE;
-}
-
-static gboolean
-send_body(struct mta *mta, struct spool *body, GError **error)
-{
-	CLEANUP(spool_reader)
-	struct spool_reader *reader = spool_reader_new(body, 0, spool_size(body));
-	g_autofree guint8 *piece = g_malloc(MTA_CHUNK_MAX_BYTES);
-	gboolean sent = FALSE;
-
-	for (;;) {
-		gssize length = spool_reader_fill(reader, piece, MTA_CHUNK_MAX_BYTES, error);
-
-		if (length < 0)
-			return FALSE;
-		if (length == 0 && sent)
-			return TRUE;
-		if (!mta->ops->replace_body(mta, piece, (gsize)length))
-			return fail_false(error, PS_ERROR_TEMPORARY,
-					  "the mail server took no more of the body");
-		sent = TRUE;
-	}
-}
-
-static gboolean
-send_edits(struct walk *walk, GError **error)
-{
-	struct spool *body = edits_body(walk->edits);
-
-	for (guint i = 0; i < edits_count(walk->edits); i++) {
-		const struct edit *edit = edits_at(walk->edits, i);
-
-		if (!send_edit(walk->mta, edit))
-			return fail_false(error, PS_ERROR_TEMPORARY,
-					  "the mail server did not take the change of the field %s",
-					  edit->name);
-	}
-	return body == NULL || send_body(walk->mta, body, error);
-}
-
-static gboolean
-too_large(struct walk *walk)
-{
-	gint64 limit = gateway_settings(walk->process->gateway)->message_size_max;
-
-	walk->size_out =
-	    edits_message_size(walk->edits, walk->message->headers, walk->message->body);
-	return walk->copy != NULL && limit > 0 && walk->size_out > (guint64)limit;
-}
-
 /* ---- the walk ------------------------------------------------------------------------------- */
 
-static const struct cert *
-announced_certificate(const struct ruling *ruling, const struct group *group)
+static const struct copy *
+copy_in_place(const struct walk *walk)
 {
-	const GPtrArray *own = ruling->gathered->own;
-
-	if (own == NULL || own->len == 0 || own->pdata[0] == group->signer)
-		return NULL;
-	return own->pdata[0];
+	return g_ptr_array_index(walk->copies, walk->ruling->groups->in_place);
 }
 
+/* FALSE: answered, with *answer. */
 static gboolean
-carry_out(struct walk *walk, const struct group *group, GError **error)
+make_copies(struct walk *walk, enum session_answer *answer)
 {
-	struct outbound_request request = {
-		.group = group,
-		.encryption = announced_certificate(walk->ruling, group),
-		.tree = walk->structure->tree,
+	const struct copies_request request = {
+		.gateway = walk->process->gateway,
+		.outbound = walk->process->outbound,
+		.message = walk->message,
+		.ruling = walk->ruling,
+		.structure = walk->structure,
 		.area = walk->area,
-		.now = clock_now(walk->process->gateway->clock),
+		.mta = walk->mta,
 	};
-
-	if (!outbound_carry_out(walk->process->outbound, &request, walk->edits, error))
-		return FALSE;
-	walk->copy = group;
-	return TRUE;
-}
-
-static enum session_answer
-make_edits(struct walk *walk)
-{
-	const struct ruling *ruling = walk->ruling;
-	const struct group *group = ruling->groups->copies->pdata[0];
+	gint64 limit = gateway_settings(walk->process->gateway)->message_size_max;
 	g_autoptr(GError) error = NULL;
 
-	walk->edits = edits_new();
-	ruling_clean_header(walk->process->gateway, ruling, walk->message->headers, walk->edits);
-	if (ruling->groups->outcome == OUTCOME_LEAVE || carry_out(walk, group, &error))
-		return SESSION_CONTINUE;
-	return answer_reason(walk, reason_of_failure(error), error);
+	walk->copies = copies_make(&request, &error);
+	if (walk->copies == NULL) {
+		*answer = answer_reason(walk, reason_of_failure(error), error);
+		return FALSE;
+	}
+	walk->size_out = copy_in_place(walk)->size;
+	if (copies_too_large(walk->copies, limit) == NULL)
+		return TRUE;
+	*answer = answer_reason(walk, REASON_REFUSED_SIZE, NULL);
+	return FALSE;
 }
 
 static enum session_answer
 follow_ruling(struct walk *walk)
 {
 	const struct ruling *ruling = walk->ruling;
+	g_autoptr(GArray) gone = g_array_new(FALSE, FALSE, sizeof(guint));
 	g_autoptr(GError) error = NULL;
 	enum session_answer answer;
 
 	walk->reason = ruling->groups->reason;
 	if (ruling->reply != NULL)
 		return answer_reply(walk, ruling->groups->reason, ruling->reply);
-	if (ruling->observed || ruling->count == 0)
+	if (ruling->count == 0)
 		return answer_accept(walk);
 	/* Whatever the groups say, one message is one copy here. */
 	if (ruling->groups->copies->len != 1)
 		return answer_reason(walk, REASON_DEFERRED_DIFFERENT, NULL);
-	answer = make_edits(walk);
-	if (answer != SESSION_CONTINUE)
+	if (!make_copies(walk, &answer))
 		return answer;
-	if (too_large(walk))
-		return answer_reason(walk, REASON_REFUSED_SIZE, NULL);
-	if (!send_edits(walk, &error))
+	if (!in_place_hand_over(walk->mta, walk->message->envelope, gone, copy_in_place(walk),
+				&error))
 		return answer_reason(walk, reason_of_failure(error), error);
 	return answer_accept(walk);
 }
@@ -281,12 +202,18 @@ static void
 learn(const struct walk *walk)
 {
 	struct harvest *harvest = walk->process->harvest;
+	gboolean made = FALSE;
 
 	if (harvest == NULL)
 		return;
-	if (walk->copy != NULL)
-		harvesting_outbound(harvest, walk->copy);
-	else if (walk->ruling != NULL && walk->structure != NULL)
+	for (guint i = 0; walk->copies != NULL && i < walk->copies->len; i++) {
+		const struct copy *copy = g_ptr_array_index(walk->copies, i);
+
+		made |= copy->made;
+		if (copy->made)
+			harvesting_outbound(harvest, copy->group);
+	}
+	if (!made && walk->ruling != NULL && walk->structure != NULL)
 		harvesting_inbound(harvest, walk->process->gateway, walk->ruling, walk->structure);
 }
 
@@ -305,8 +232,8 @@ process_message(const struct process *process, struct spool_area *area,
 
 	if (answer == SESSION_CONTINUE)
 		learn(&walk);
-	if (walk.edits != NULL)
-		edits_free(walk.edits);
+	if (walk.copies != NULL)
+		g_ptr_array_unref(walk.copies);
 	ruling_free(walk.ruling);
 	structure_free(walk.structure);
 	g_free(walk.detail);

@@ -14,6 +14,7 @@ struct gateway;
 struct harvest;
 struct outbound;
 struct report;
+struct split;
 struct spool_area;
 
 struct process {
@@ -21,6 +22,7 @@ struct process {
 	struct outbound *outbound;
 	struct report *report;
 	struct harvest *harvest; /* NULL: nothing is learned */
+	struct split *split;     /* NULL: no copies are injected */
 };
 
 /* area: for what is made of the message. */

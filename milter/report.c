@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "milter/copies.h"
 #include "milter/envelope.h"
 #include "milter/gateway.h"
 #include "milter/message/headers.h"
@@ -189,6 +190,26 @@ signature_row(const struct plan *plan)
 	return decide_row_text(plan->sign_row);
 }
 
+/* The certificate that signed, and how many were encrypted to, of all copies. */
+static const struct cert *
+copies_certificates(const GPtrArray *copies, guint *recipients)
+{
+	const struct cert *signer = NULL;
+
+	*recipients = 0;
+	for (guint i = 0; copies != NULL && i < copies->len; i++) {
+		const struct copy *copy = g_ptr_array_index(copies, i);
+
+		if (!copy->made)
+			continue;
+		if (copy->group->plan.sign)
+			signer = copy->group->signer;
+		if (copy->group->plan.encrypt)
+			*recipients += copy->group->certificates->len;
+	}
+	return signer;
+}
+
 static void
 write_line(const struct report *report, const struct report_entry *entry, const char *mode,
 	   GStrv recipients, gint64 duration_us)
@@ -202,7 +223,9 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	g_autofree char *to = join_recipients(recipients);
 	g_autofree char *client = client_of(envelope);
 	g_autofree char *author = NULL;
-	char count[16], size_in[24], size_out[24], ms[24], certificates[16];
+	char count[16], size_in[24], size_out[24], ms[24], certificates[16], copies[16];
+	guint encrypted_to;
+	const struct cert *signer = copies_certificates(entry->copies, &encrypted_to);
 
 	if (ruling != NULL && ruling->gathered->author != NULL)
 		author = shown(report, mode, mailaddr_key(ruling->gathered->author));
@@ -210,20 +233,17 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	g_snprintf(size_in, sizeof size_in, "%" G_GUINT64_FORMAT, entry->size_in);
 	g_snprintf(size_out, sizeof size_out, "%" G_GUINT64_FORMAT, entry->size_out);
 	g_snprintf(ms, sizeof ms, "%.1f", (gdouble)duration_us / 1000.0);
-	g_snprintf(certificates, sizeof certificates, "%u",
-		   entry->copy != NULL && entry->copy->plan.encrypt ? entry->copy->certificates->len
-								    : 0);
+	g_snprintf(certificates, sizeof certificates, "%u", encrypted_to);
+	g_snprintf(copies, sizeof copies, "%u", entry->copies != NULL ? entry->copies->len : 0);
 	log_event(
 	    LOG_LEVEL_INFO, "message", "outcome", reason_name(entry->reason), "queue_id",
 	    *envelope->queue_id != '\0' ? envelope->queue_id : "-", "message_id",
 	    message_id != NULL ? message_id : "-", "sender", sender, "recipients", to, "count",
 	    count, "client", client, "origin",
 	    origin_name(ruling) != NULL ? origin_name(ruling) : "-", "author",
-	    author != NULL ? author : "-", "signer",
-	    entry->copy != NULL && entry->copy->plan.sign ? cert_thumbprint(entry->copy->signer)
-							  : "-",
-	    "certificates", certificates, "size", size_in, "size_out", size_out, "ms", ms, "reply",
-	    entry->reply != NULL ? entry->reply : "accepted", "observed",
+	    author != NULL ? author : "-", "signer", signer != NULL ? cert_thumbprint(signer) : "-",
+	    "certificates", certificates, "copies", copies, "size", size_in, "size_out", size_out,
+	    "ms", ms, "reply", entry->reply != NULL ? entry->reply : "accepted", "observed",
 	    ruling != NULL && ruling->observed ? "yes" : "no", "row",
 	    plan != NULL ? decide_row_text(plan->row) : "-", "signature",
 	    signature_row(plan) != NULL ? signature_row(plan) : "-", "why",

@@ -16,7 +16,6 @@
 
 struct audit_writer;
 struct gateway;
-struct group;
 struct report;
 struct ruling;
 struct session_message;
@@ -26,7 +25,7 @@ struct status;
 struct report_entry {
 	const struct session_message *message;
 	const struct ruling *ruling; /* NULL: it did not come that far */
-	const struct group *copy;    /* what was made of it; NULL: nothing */
+	const GPtrArray *copies;     /* of struct copy *; NULL: none was made */
 	enum reason reason;
 	const char *reply; /* "550 5.7.5", or NULL: accepted */
 	guint64 size_in;

@@ -209,6 +209,9 @@ groups_describe(const struct groups *groups, GString *out)
 	describe_text_member(out, "sentence", reason_sentence(groups->reason));
 	describe_member(out, "decisive");
 	describe_indices(groups->decisive, out);
+	describe_member(out, "refused");
+	describe_indices(groups->refused, out);
+	describe_int_member(out, "in_place", groups->in_place);
 	describe_member(out, "copies");
 	g_string_append_c(out, '[');
 	for (guint i = 0; i < groups->copies->len; i++) {

@@ -128,6 +128,19 @@ is_list_mail(const struct headers *headers)
 	       (word != NULL && g_ascii_strcasecmp(word, "list") == 0);
 }
 
+/* Nobody gets a notice about mail that he did not write, or only seems to have written. */
+static gboolean
+is_told(const struct gathering *g)
+{
+	const char *automatic = headers_value(g->source->headers, "Auto-Submitted");
+	g_autofree char *word =
+	    automatic != NULL ? g_strstrip(g_strdup(automatic)) : g_strdup("no");
+
+	return g->found->facts.origin == ORIGIN_TRUSTED && g->sender_internal &&
+	       g_ascii_strncasecmp(word, "no", 2) == 0 && !g_ascii_isalnum(word[2]) &&
+	       word[2] != '-' && !is_list_mail(g->source->headers);
+}
+
 /* Whose preferences speak for the sending side, and who of it is ours. */
 static gboolean
 gather_side(struct gathering *g, GError **error)
@@ -155,6 +168,7 @@ gather_side(struct gathering *g, GError **error)
 	    is_list_mail(g->source->headers))
 		g->sender_internal = FALSE;
 	found->facts.sender_internal = g->author_internal || g->sender_internal;
+	found->sender_told = is_told(g);
 	if (author != NULL)
 		found->side.sets[found->side.count++] = g_steal_pointer(&author);
 	if (sender != NULL && !same && (found->side.count == 0 || g->sender_internal))

@@ -67,6 +67,7 @@ struct gathered {
 	struct mailaddr *sender; /* NULL: the null sender, or not an address */
 	struct side side;        /* whose preferences speak for the sending side */
 	enum on_refuse on_refuse;
+	gboolean sender_told; /* a notice may go to the envelope sender: one of ours, who wrote it */
 	gboolean trigger_remove;
 	gboolean signer_asked;     /* the decision may need to know of the author's certificate */
 	struct selection *signing; /* candidates of the author; NULL: not asked or unknown */

@@ -21,22 +21,60 @@ group_add(struct groups *groups, const struct plan *plan)
 
 	group->plan = *plan;
 	group->members = g_array_new(FALSE, FALSE, sizeof(guint));
+	group->observed = TRUE;
 	g_ptr_array_add(groups->copies, group);
 	return group;
 }
 
 static struct group *
-group_of(struct groups *groups, const struct plan *plan)
+group_at(const struct groups *groups, guint index)
 {
-	if (plan->alone)
-		return group_add(groups, plan);
-	for (guint i = 0; i < groups->copies->len; i++) {
-		struct group *group = g_ptr_array_index(groups->copies, i);
+	return g_ptr_array_index(groups->copies, index);
+}
 
-		if (plan_same_copy(&group->plan, plan))
+static gboolean
+group_has(const struct group *group, guint recipient)
+{
+	for (guint i = 0; i < group->members->len; i++) {
+		if (g_array_index(group->members, guint, i) == recipient)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* first: the first recipient with this one's address. */
+static struct group *
+group_of(struct groups *groups, const struct plan *plan, guint recipient, guint first)
+{
+	for (guint i = 0; i < groups->copies->len; i++) {
+		struct group *group = group_at(groups, i);
+
+		if (first != recipient ? group_has(group, first)
+				       : plan_same_copy(&group->plan, plan))
 			return group;
 	}
 	return group_add(groups, plan);
+}
+
+static void
+group_join(struct group *group, const struct plan *plan, guint recipient)
+{
+	group->observed = group->observed && plan->observed;
+	g_array_append_val(group->members, recipient);
+}
+
+static void
+groups_form(struct groups *groups, const struct plan *plans, guint count, const guint *first)
+{
+	gboolean apart = groups->refused->len > 0;
+
+	for (guint i = 0; i < count; i++) {
+		guint same = first != NULL ? first[i] : i;
+
+		if (apart && plans[i].outcome == OUTCOME_REFUSE)
+			continue;
+		group_join(group_of(groups, &plans[i], i, same), &plans[i], i);
+	}
 }
 
 /* The recipients that stop the message, and the reason of the first; FALSE when none does. */
@@ -56,12 +94,80 @@ groups_stop(struct groups *groups, const struct plan *plans, guint count, enum o
 	return TRUE;
 }
 
+/* The refused are set apart where somebody else is served and their sender can be told. */
+static void
+groups_set_apart(struct groups *groups, const struct plan *plans, guint count,
+		 const struct groups_rules *rules)
+{
+	for (guint i = 0; rules->notify && i < count; i++) {
+		if (plans[i].outcome == OUTCOME_REFUSE)
+			g_array_append_val(groups->refused, i);
+	}
+	if (groups->refused->len == count)
+		g_array_set_size(groups->refused, 0);
+}
+
+/* ---- several copies ------------------------------------------------------------------------- */
+
+/* How much harm a copy does in the mailbox of a stranger to it; less is better. An encrypted copy
+ * for one alone names him in its recipientInfos. */
+static guint
+plan_harm(const struct plan *plan)
+{
+	if (plan->encrypt)
+		return plan->alone ? 1 : 0;
+	return plan->outcome == OUTCOME_CUT ? 2 : 3;
+}
+
+/* Of equals the largest, of those the first. */
+static gboolean
+group_is_better(const struct group *group, const struct group *than)
+{
+	guint harm = plan_harm(&group->plan), harm_than = plan_harm(&than->plan);
+
+	if (harm != harm_than)
+		return harm < harm_than;
+	return group->members->len > than->members->len;
+}
+
+static void
+groups_place(struct groups *groups)
+{
+	groups->in_place = 0;
+	for (guint i = 1; i < groups->copies->len; i++) {
+		if (group_is_better(group_at(groups, i), group_at(groups, groups->in_place)))
+			groups->in_place = i;
+	}
+}
+
+static gboolean
+too_many_alone(const struct groups *groups, const struct groups_rules *rules)
+{
+	guint alone = 0;
+
+	for (guint i = 0; i < groups->copies->len; i++)
+		alone += group_at(groups, i)->plan.alone ? 1 : 0;
+	return groups->copies->len > 1 && alone > rules->alone_max;
+}
+
+/* Why these copies cannot be made; FALSE when they can. */
+static gboolean
+groups_hindered(const struct groups *groups, const struct groups_rules *rules, enum reason *reason)
+{
+	if (groups->copies->len < 2)
+		return FALSE;
+	*reason = rules->inject ? REASON_DEFERRED_COPIES : REASON_DEFERRED_DIFFERENT;
+	return !rules->inject || too_many_alone(groups, rules);
+}
+
 /* Is there anybody whom the text may only reach encrypted? */
 static gboolean
-is_for_few(const struct plan *plans, guint count)
+is_for_few(const struct groups *groups)
 {
-	for (guint i = 0; i < count; i++) {
-		if (plans[i].encrypt || plans[i].outcome == OUTCOME_CUT)
+	for (guint i = 0; i < groups->copies->len; i++) {
+		const struct plan *plan = &group_at(groups, i)->plan;
+
+		if (plan->encrypt || plan->outcome == OUTCOME_CUT)
 			return TRUE;
 	}
 	return FALSE;
@@ -72,7 +178,7 @@ is_for_few(const struct plan *plans, guint count)
 static void
 groups_leave_all(struct groups *groups, const struct plan *plans, guint count)
 {
-	enum decide_row row = is_for_few(plans, count) ? ROW_NULL_SENDER_CUT : ROW_NULL_SENDER;
+	enum decide_row row = is_for_few(groups) ? ROW_NULL_SENDER_CUT : ROW_NULL_SENDER;
 	struct plan plan = {
 		.direction = plans[0].direction,
 		.null_sender = TRUE,
@@ -85,51 +191,64 @@ groups_leave_all(struct groups *groups, const struct plan *plans, guint count)
 	g_ptr_array_set_size(groups->copies, 0);
 	group = group_add(groups, &plan);
 	for (guint i = 0; i < count; i++)
-		g_array_append_val(group->members, i);
+		group_join(group, &plans[i], i);
 	groups->outcome = plan.outcome;
 	groups->reason = plan.reason;
 }
 
-/* The reason that speaks for a group is that of the recipient something was done for. */
+/* The reason that speaks for the message is that of the first recipient something was done for. */
 static enum reason
-group_reason(const struct group *group, const struct plan *plans)
+served_reason(const struct groups *groups, const struct plan *plans, guint count)
 {
-	for (guint i = 0; i < group->members->len; i++) {
-		const struct plan *plan = &plans[g_array_index(group->members, guint, i)];
+	const struct group *place = group_at(groups, groups->in_place);
 
-		if (plan->reason != REASON_PLAIN_NOT_WANTED)
-			return plan->reason;
+	for (guint i = 0; i < count; i++) {
+		if (plans[i].outcome != OUTCOME_REFUSE &&
+		    plans[i].reason != REASON_PLAIN_NOT_WANTED)
+			return plans[i].reason;
 	}
-	return group->plan.reason;
+	return place->plan.reason;
 }
 
-struct groups *
-groups_make(const struct plan *plans, guint count)
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static struct groups *
+groups_new(void)
 {
 	struct groups *groups = g_new0(struct groups, 1);
-	struct group *first;
 
 	groups->copies = g_ptr_array_new_with_free_func(group_free);
 	groups->decisive = g_array_new(FALSE, FALSE, sizeof(guint));
+	groups->refused = g_array_new(FALSE, FALSE, sizeof(guint));
 	groups->outcome = OUTCOME_LEAVE;
 	groups->reason = REASON_PLAIN_NOT_WANTED;
-	for (guint i = 0; i < count; i++)
-		g_array_append_val(group_of(groups, &plans[i])->members, i);
-	if (count == 0 || groups_stop(groups, plans, count, OUTCOME_REFUSE) ||
+	return groups;
+}
+
+struct groups *
+groups_make(const struct plan *plans, guint count, const struct groups_rules *rules)
+{
+	struct groups *groups = groups_new();
+	enum reason hindrance;
+
+	groups_set_apart(groups, plans, count, rules);
+	groups_form(groups, plans, count, rules->first);
+	if (count == 0 ||
+	    (groups->refused->len == 0 && groups_stop(groups, plans, count, OUTCOME_REFUSE)) ||
 	    groups_stop(groups, plans, count, OUTCOME_DEFER))
 		return groups;
-	if (groups->copies->len > 1 && plans[0].null_sender) {
-		groups_leave_all(groups, plans, count);
-		return groups;
-	}
-	if (groups->copies->len > 1) {
+	if (groups_hindered(groups, rules, &hindrance)) {
+		if (plans[0].null_sender) {
+			groups_leave_all(groups, plans, count);
+			return groups;
+		}
 		groups->outcome = OUTCOME_DEFER;
-		groups->reason = REASON_DEFERRED_DIFFERENT;
+		groups->reason = hindrance;
 		return groups;
 	}
-	first = g_ptr_array_index(groups->copies, 0);
-	groups->outcome = first->plan.outcome;
-	groups->reason = group_reason(first, plans);
+	groups_place(groups);
+	groups->outcome = group_at(groups, groups->in_place)->plan.outcome;
+	groups->reason = served_reason(groups, plans, count);
 	return groups;
 }
 
@@ -140,5 +259,6 @@ groups_free(struct groups *groups)
 		return;
 	g_ptr_array_unref(groups->copies);
 	g_array_unref(groups->decisive);
+	g_array_unref(groups->refused);
 	g_free(groups);
 }

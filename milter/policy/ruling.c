@@ -84,6 +84,37 @@ ruling_reply(const struct ruling *ruling)
 			  ruling->gathered->facts.origin);
 }
 
+/* Of each recipient the first with the same address. */
+static guint *
+first_of_same(const struct ruling *ruling)
+{
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	guint *first = g_new0(guint, ruling->count);
+
+	for (guint i = 0; i < ruling->count; i++) {
+		char *key = g_ascii_strdown(recipient_at(ruling, i)->written, -1);
+		gpointer known;
+
+		first[i] = i;
+		if (g_hash_table_lookup_extended(seen, key, NULL, &known)) {
+			first[i] = GPOINTER_TO_UINT(known);
+			g_free(key);
+		} else {
+			g_hash_table_insert(seen, key, GUINT_TO_POINTER(i));
+		}
+	}
+	return first;
+}
+
+static struct groups *
+ruling_groups(const struct ruling *ruling)
+{
+	g_autofree guint *first = first_of_same(ruling);
+	const struct groups_rules rules = { .first = first };
+
+	return groups_make(ruling->plans, ruling->count, &rules);
+}
+
 struct ruling *
 ruling_make(struct gateway *gateway, const struct message_source *source, GError **error)
 {
@@ -100,7 +131,7 @@ ruling_make(struct gateway *gateway, const struct message_source *source, GError
 		       &ruling->plans[i]);
 		ruling->observed &= ruling->plans[i].observed;
 	}
-	ruling->groups = groups_make(ruling->plans, ruling->count);
+	ruling->groups = ruling_groups(ruling);
 	groups_fill(ruling);
 	ruling->reply = ruling_reply(ruling);
 	return g_steal_pointer(&ruling);

@@ -10,6 +10,10 @@
 
 #define RECIPIENTS_MAX 8
 
+static const struct groups_rules nothing_goes = { .alone_max = 3 };
+static const struct groups_rules injects = { .inject = TRUE, .alone_max = 3 };
+static const struct groups_rules tells = { .inject = TRUE, .notify = TRUE, .alone_max = 3 };
+
 /* One letter a recipient: what his plan is. */
 static struct plan
 plan_of(char letter)
@@ -76,6 +80,12 @@ plan_of(char letter)
 		plan = plan_of('e');
 		plan.additional_set = 1;
 		break;
+	case 'v': /* observed, would be encrypted */
+		plan.observed = TRUE;
+		plan.would = OUTCOME_DO;
+		plan.would_encrypt = TRUE;
+		plan.reason = REASON_DONE_ENCRYPTED;
+		break;
 	case 'R':
 		plan.outcome = OUTCOME_REFUSE;
 		plan.reason = REASON_REFUSED_NO_CERTIFICATE;
@@ -95,13 +105,13 @@ plan_of(char letter)
 }
 
 static struct groups *
-groups_of(const char *letters, struct plan *plans)
+groups_of(const char *letters, const struct groups_rules *rules, struct plan *plans)
 {
 	guint count = (guint)strlen(letters);
 
 	for (guint i = 0; i < count; i++)
 		plans[i] = plan_of(letters[i]);
-	return groups_make(plans, count);
+	return groups_make(plans, count, rules);
 }
 
 static void
@@ -149,7 +159,8 @@ test_groups(void)
 
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
 		struct plan plans[RECIPIENTS_MAX];
-		CLEANUP(groups) struct groups *groups = groups_of(rows[i].plans, plans);
+		CLEANUP(groups)
+		struct groups *groups = groups_of(rows[i].plans, &nothing_goes, plans);
 
 		g_test_message("%s", rows[i].name);
 		reasons_seen(groups->reason);
@@ -162,11 +173,124 @@ test_groups(void)
 	}
 }
 
+/* Each recipient is in one copy or refused; "0,2" of the copies: in the order of their first. */
+static char *
+copies_text(const struct groups *groups)
+{
+	GString *text = g_string_new(NULL);
+
+	for (guint i = 0; i < groups->copies->len; i++) {
+		const struct group *group = g_ptr_array_index(groups->copies, i);
+
+		g_string_append(text, i == groups->in_place ? "*" : "");
+		for (guint n = 0; n < group->members->len; n++)
+			g_string_append_printf(text, "%u", g_array_index(group->members, guint, n));
+		g_string_append_c(text, ' ');
+	}
+	for (guint i = 0; i < groups->refused->len; i++)
+		g_string_append_printf(text, "-%u ", g_array_index(groups->refused, guint, i));
+	return g_strchomp(g_string_free(text, FALSE));
+}
+
+static void
+test_copies(void)
+{
+	static const struct {
+		const char *name;
+		const char *plans;
+		const struct groups_rules *rules;
+		enum outcome outcome;
+		enum reason reason;
+		const char *copies; /* with a star the one in place, with a minus the refused */
+	} rows[] = {
+		{ "the encrypted copy stays, though it is the smaller", "ppe", &injects, OUTCOME_DO,
+		  REASON_DONE_ENCRYPTED, "01 *2" },
+		{ "of two encrypted copies the larger stays", "egg", &injects, OUTCOME_DO,
+		  REASON_DONE_ENCRYPTED, "0 *12" },
+		{ "of equals the first", "eg", &injects, OUTCOME_DO, REASON_DONE_ENCRYPTED,
+		  "*0 1" },
+		{ "a hidden recipient's copy names him: the others' stays", "he", &injects,
+		  OUTCOME_DO, REASON_DONE_ENCRYPTED, "0 *1" },
+		{ "a hidden recipient's copy rather than plain text", "hpp", &injects, OUTCOME_DO,
+		  REASON_DONE_ENCRYPTED, "*0 12" },
+		{ "two hidden recipients have a copy each", "hh", &injects, OUTCOME_DO,
+		  REASON_DONE_ENCRYPTED, "*0 1" },
+		{ "as many hidden ones as may be", "hehh", &injects, OUTCOME_DO,
+		  REASON_DONE_ENCRYPTED, "0 *1 2 3" },
+		{ "one hidden recipient more", "hhehh", &injects, OUTCOME_DEFER,
+		  REASON_DEFERRED_COPIES, "*0 1 2 3 4" },
+		{ "signed and untouched: the larger stays", "sppO", &injects, OUTCOME_LEAVE,
+		  REASON_DONE_SIGNED, "0 *12 3" },
+		{ "a bounce is split, too", "bB", &injects, OUTCOME_DO, REASON_LEAVE_NULL_SENDER,
+		  "0 *1" },
+		{ "what is cut does less harm than text", "bC", &injects, OUTCOME_CUT,
+		  REASON_LEAVE_NULL_SENDER, "0 *1" },
+		{ "different copies and no way to make them", "pe", &nothing_goes, OUTCOME_DEFER,
+		  REASON_DEFERRED_DIFFERENT, "*0 1" },
+		{ "the refused are taken out", "eRpZ", &tells, OUTCOME_DO, REASON_DONE_ENCRYPTED,
+		  "*0 2 -1 -3" },
+		{ "the refused beside one copy", "sRs", &tells, OUTCOME_DO, REASON_DONE_SIGNED,
+		  "*02 -1" },
+		{ "all of them refused: the message is", "RZ", &tells, OUTCOME_REFUSE,
+		  REASON_REFUSED_NO_CERTIFICATE, "*01" },
+		{ "their sender cannot be told: the message is refused", "sRs", &injects,
+		  OUTCOME_REFUSE, REASON_REFUSED_NO_CERTIFICATE, "*02 1" },
+		{ "with the refused out, a deferral is the answer", "RDs", &tells, OUTCOME_DEFER,
+		  REASON_DEFERRED_UNKNOWN_CERTIFICATE, "*1 2 -0" },
+		{ "those who observe share a copy with the untouched", "pvs", &injects,
+		  OUTCOME_LEAVE, REASON_DONE_ENCRYPTED, "*01 2" },
+	};
+
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct plan plans[RECIPIENTS_MAX];
+		CLEANUP(groups)
+		struct groups *groups = groups_of(rows[i].plans, rows[i].rules, plans);
+		g_autofree char *text = copies_text(groups);
+
+		g_test_message("%s", rows[i].name);
+		reasons_seen(groups->reason);
+		g_assert_cmpstr(text, ==, rows[i].copies);
+		g_assert_cmpstr(decide_outcome_name(groups->outcome), ==,
+				decide_outcome_name(rows[i].outcome));
+		g_assert_cmpstr(reason_name(groups->reason), ==, reason_name(rows[i].reason));
+	}
+}
+
+/* Given twice, an address has one copy: the server takes both out of the envelope together. */
+static void
+test_same_address(void)
+{
+	static const guint first[] = { 0, 1, 0, 3 };
+	const struct groups_rules rules = { .inject = TRUE, .alone_max = 3, .first = first };
+	struct plan plans[RECIPIENTS_MAX];
+	CLEANUP(groups) struct groups *groups = groups_of("hehp", &rules, plans);
+	g_autofree char *text = copies_text(groups);
+
+	g_assert_cmpstr(text, ==, "02 *1 3");
+}
+
+static void
+test_observed(void)
+{
+	static const struct {
+		const char *plans;
+		gboolean observed; /* of the first copy */
+	} rows[] = { { "vvs", TRUE }, { "vps", FALSE }, { "pv", FALSE }, { "s", FALSE } };
+
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct plan plans[RECIPIENTS_MAX];
+		CLEANUP(groups) struct groups *groups = groups_of(rows[i].plans, &injects, plans);
+		const struct group *group = g_ptr_array_index(groups->copies, 0);
+
+		g_assert_cmpint(group->observed, ==, rows[i].observed);
+	}
+}
+
 static void
 test_bounce_is_left_whole(void)
 {
 	struct plan plans[RECIPIENTS_MAX];
-	CLEANUP(groups) struct groups *groups = groups_of("bB", plans);
+	CLEANUP(groups) struct groups *groups = groups_of("bB", &nothing_goes, plans);
 	const struct group *group = g_ptr_array_index(groups->copies, 0);
 
 	g_assert_false(group->plan.encrypt);
@@ -204,7 +328,8 @@ test_replies(void)
 
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
 		struct plan plans[RECIPIENTS_MAX];
-		CLEANUP(groups) struct groups *groups = groups_of(rows[i].plans, plans);
+		CLEANUP(groups)
+		struct groups *groups = groups_of(rows[i].plans, &nothing_goes, plans);
 		CLEANUP(reply)
 		struct reply *reply = reply_make(groups, plans, addresses,
 						 (guint)strlen(rows[i].plans), rows[i].origin);
@@ -228,7 +353,7 @@ test_reply_counts(void)
 	static const char *const addresses[] = { "r0@x", "r1@x", "r2@x", "r3@x",
 						 "r4@x", "r5@x", "r6@x" };
 	struct plan plans[RECIPIENTS_MAX];
-	CLEANUP(groups) struct groups *groups = groups_of("RRRRRRR", plans);
+	CLEANUP(groups) struct groups *groups = groups_of("RRRRRRR", &nothing_goes, plans);
 	CLEANUP(reply)
 	struct reply *reply = reply_make(groups, plans, addresses, 7, ORIGIN_TRUSTED);
 
@@ -242,7 +367,7 @@ test_reply_is_printable(void)
 {
 	static const char *const addresses[] = { "a\r\n250 fine\x1b[2J\xff@x" };
 	struct plan plans[RECIPIENTS_MAX];
-	CLEANUP(groups) struct groups *groups = groups_of("R", plans);
+	CLEANUP(groups) struct groups *groups = groups_of("R", &nothing_goes, plans);
 	CLEANUP(reply)
 	struct reply *reply = reply_make(groups, plans, addresses, 1, ORIGIN_TRUSTED);
 
@@ -271,6 +396,9 @@ main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/groups/table", test_groups);
+	g_test_add_func("/groups/copies", test_copies);
+	g_test_add_func("/groups/same-address", test_same_address);
+	g_test_add_func("/groups/observed", test_observed);
 	g_test_add_func("/groups/bounce-is-left-whole", test_bounce_is_left_whole);
 	g_test_add_func("/reply/table", test_replies);
 	g_test_add_func("/reply/counts", test_reply_counts);

@@ -110,7 +110,11 @@ site_open(const char *extra, guint64 spool_bytes)
 	site->status = status_new();
 	site->report = report_new(site->gateway, site->status, NULL);
 	site->area = spool_area_new_memory(spool_bytes);
-	site->process = (struct process){ site->gateway, site->outbound, site->report, NULL };
+	site->process = (struct process){
+		.gateway = site->gateway,
+		.outbound = site->outbound,
+		.report = site->report,
+	};
 	site->handler =
 	    (struct session_handler){ .spool = give_spool, .message = take_message, .data = site };
 	return site;
