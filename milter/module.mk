@@ -12,6 +12,8 @@ libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/layers.c %D%/laye
 libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/service.c %D%/service.h \
 	%D%/explain.c %D%/explain.h
 
+libmail_a_SOURCES += %D%/marker.c %D%/marker.h %D%/notice.h %D%/split.c %D%/split.h
+
 sbin_PROGRAMS += postseal-milter
 postseal_milter_SOURCES = %D%/main.c %D%/libmilter_glue.c %D%/libmilter_glue.h
 postseal_milter_LDADD = $(MAIL_LIBS) $(MILTER_LIBS)

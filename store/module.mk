@@ -17,3 +17,4 @@ libstore_a_SOURCES += %D%/directories.c %D%/directories.h
 libstore_a_SOURCES += %D%/candidates.c %D%/candidates.h
 libstore_a_SOURCES += %D%/cache.c %D%/cache.h %D%/preference_tags.h %D%/scope_rows.c %D%/scope_rows.h
 libstore_a_SOURCES += %D%/fetches.c %D%/fetch_points.c %D%/fetch_points.h
+libstore_a_SOURCES += %D%/ledger.h
