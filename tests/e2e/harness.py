@@ -1,4 +1,4 @@
-"""harness - a scratch site for the end-to-end tests: PostgreSQL, daemon, filter and a real Postfix.
+"""harness - a scratch site for the end-to-end tests: PostgreSQL, daemon, filter and a real Postfix or Sendmail.
 
 Everything lives in one temporary folder, listens on loopback and unix sockets with ports that
 were found free, and is stopped by the process id that was started here; nothing is left behind.
@@ -27,11 +27,14 @@ import tempfile
 import threading
 import time
 
+import sendmail
+
 SOURCE = os.path.realpath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", "..")))
 BUILD = os.path.realpath(os.environ.get("top_builddir", SOURCE))
 DATA = os.environ.get("PS_DATA", os.path.join(SOURCE, "..", "shared", "data"))
 INSIDE = "inside.example"
 PARTNER = "partner.example"
+MTA = os.environ.get("PS_MTA") or "postfix"  # of the sites that do not say which
 OUTSIDER = "203.0.113.7"  # an address of nobody (RFC 5737), told to Postfix by XCLIENT
 
 
@@ -126,7 +129,12 @@ class Process:
 
 
 class Postfix:
-    """A Postfix of its own: configuration, queue and mailboxes in one folder, no system file touched."""
+    """A Postfix of its own: configuration, queue and mailboxes in one folder, no system file touched.
+
+    What tests may use of an MTA is what sendmail.Sendmail has, too: its ports, add_login, connect, submit,
+    queue_list, flush, mailbox_files, logged, start and stop."""
+
+    name = "postfix"
 
     def __init__(self, folder, milter, hostname="mx.inside.example"):
         self.folder, self.milter, self.hostname = folder, milter, hostname
@@ -194,6 +202,21 @@ class Postfix:
 
     def flush(self):
         subprocess.run(["postqueue", "-c", self.conf, "-f"], check=True)
+
+    def connect(self, port, xclient=None, timeout=120):
+        """An SMTP session that has said EHLO; xclient: the address that it seems to come from."""
+        smtp = smtplib.SMTP("127.0.0.1", port, timeout=timeout)
+        smtp.ehlo("client.example")
+        if xclient:
+            code, text = smtp.docmd(f"XCLIENT NAME=outside.example ADDR={xclient}")
+            if code != 220:
+                raise Failed(f"XCLIENT: {code} {text}")
+            smtp.ehlo("outside.example")
+        return smtp
+
+    def submit(self, sender, recipients, message):
+        """By the sendmail command."""
+        return subprocess.run(["sendmail", "-C", self.conf, "-i", "-f", sender, *recipients], input=message, capture_output=True)
 
     def mailbox_files(self, domain):
         return sorted(glob.glob(os.path.join(self.mail, domain, "new", "*")), key=os.path.getmtime)
@@ -292,9 +315,10 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Site:
-    """Database, daemon, filter and Postfix of one test."""
+    """Database, daemon, filter and MTA of one test. The MTA is Postfix unless the test or the environment (PS_MTA)
+    says "sendmail"; its name in a site is postfix all the same."""
 
-    def __init__(self, settings=None, milter_inet=False):
+    def __init__(self, settings=None, milter_inet=False, mta=None):
         shm = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.folder = tempfile.mkdtemp(prefix="pse2e-", dir=shm)
         os.chmod(self.folder, 0o755)
@@ -323,13 +347,30 @@ class Site:
             "relay_daemons": "AFTERFILTER",
             "authserv_id": "mx.inside.example",
         }
+        self.mta, self.defaults = mta or MTA, {}
+        if self.mta == "sendmail":
+            # What comes from OUTSIDE of sendmail.py is a stranger's; and there is no group of an MTA's own.
+            self.defaults = {"trusted_networks": sendmail.TRUSTED}
+            self.settings["milter_socket_group"] = ""
         self.settings.update(settings or {})
         log = lambda name: os.path.join(self.folder, name + ".log")
         self.database = Process("database", [program("postseald"), "-c", self.config, "--database"], log("database"))
         self.daemon = Process("daemon", [program("postseald"), "-c", self.config], log("daemon"))
         self.filter = Process("filter", [program("postseal-milter"), "-c", self.config], log("filter"))
-        self.postfix = Postfix(os.path.join(self.folder, "postfix"), postfix_address)
+        if self.mta == "sendmail":
+            self.postfix = self._sendmail()
+        else:
+            self.postfix = Postfix(os.path.join(self.folder, "postfix"), postfix_address)
         self.keep = os.environ.get("PS_KEEP") == "1"
+
+    def _sendmail(self):
+        try:
+            return sendmail.Sendmail(os.path.join(self.folder, "sendmail"), self.milter_address,
+                                     [free_port() for _ in range(4)], BUILD)
+        except sendmail.Unavailable as why:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            print(f"1..0 # SKIP {why}", flush=True)
+            sys.exit(0)
 
     # -- start and stop ---------------------------------------------------------------------
 
@@ -344,10 +385,10 @@ class Site:
 
     def write_config(self):
         with open(self.config, "w") as f:
-            f.writelines(f"{k} = {v}\n" for k, v in self.settings.items())
+            f.writelines(f"{k} = {v}\n" for k, v in {**self.defaults, **self.settings}.items())
 
     def start(self, postfix=True):
-        for name in ("etc", "run", "state", "postfix"):
+        for name in ("etc", "run", "state", self.mta):
             os.makedirs(os.path.join(self.folder, name), exist_ok=True)
         self.write_config()
         self.cli("setup", "--yes")
@@ -394,7 +435,7 @@ class Site:
                 for line in process.output().splitlines()[-30:]:
                     print(f"# {process.name}: {line}")
         for line in self.postfix.logged().splitlines()[-30:]:
-            print(f"# postfix: {line}")
+            print(f"# {self.mta}: {line}")
 
     # -- administration ---------------------------------------------------------------------
 
@@ -437,13 +478,7 @@ class Site:
             message = message.encode()
         message = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         port = port or (self.postfix.submission if login else self.postfix.mx)
-        with smtplib.SMTP("127.0.0.1", port, timeout=120) as smtp:
-            smtp.ehlo("client.example")
-            if xclient:
-                code, text = smtp.docmd(f"XCLIENT NAME=outside.example ADDR={xclient}")
-                if code != 220:
-                    raise Failed(f"XCLIENT: {code} {text}")
-                smtp.ehlo("outside.example")
+        with self.postfix.connect(port, xclient) as smtp:
             if login:
                 smtp.login(login, "secret")
             code, text = smtp.mail(sender, ["BODY=8BITMIME"])
@@ -461,8 +496,7 @@ class Site:
             return code, text.decode(errors="replace")
 
     def sendmail(self, sender, recipients, message):
-        return subprocess.run(["sendmail", "-C", self.postfix.conf, "-i", "-f", sender, *recipients],
-                              input=message.encode() if isinstance(message, str) else message, capture_output=True)
+        return self.postfix.submit(sender, recipients, message.encode() if isinstance(message, str) else message)
 
     def mails(self, address):
         """(path, bytes) of what lies in the mailbox of the address's domain for this recipient, oldest first."""
