@@ -193,7 +193,11 @@ static const struct mta_ops mta_ops = {
 
 /* ---- callbacks ------------------------------------------------------------------------------ */
 
-/* No reply where the server agreed to wait for none. */
+/*
+ * Each callback may be called without a connection: an MTA that ends one session and begins the
+ * next on the same socket (SMFIC_QUIT_NC) does not negotiate again. Such a session is deferred.
+ *
+ * No reply where the server agreed to wait for none. */
 static sfsistat
 go_on(const struct connection *connection, unsigned long quiet_step)
 {
@@ -286,6 +290,8 @@ on_mail(SMFICTX *ctx, char **arguments)
 {
 	struct connection *connection = smfi_getpriv(ctx);
 
+	if (connection == NULL)
+		return SMFIS_TEMPFAIL;
 	connection->reply_class = 0;
 	session_mail(session_of(connection), (const char *const *)arguments);
 	return go_on(connection, SMFIP_NR_MAIL);
@@ -296,6 +302,8 @@ on_rcpt(SMFICTX *ctx, char **arguments)
 {
 	struct connection *connection = smfi_getpriv(ctx);
 
+	if (connection == NULL)
+		return SMFIS_TEMPFAIL;
 	session_rcpt(session_of(connection), (const char *const *)arguments);
 	return go_on(connection, SMFIP_NR_RCPT);
 }
@@ -305,6 +313,8 @@ on_header(SMFICTX *ctx, char *name, char *value)
 {
 	struct connection *connection = smfi_getpriv(ctx);
 
+	if (connection == NULL)
+		return SMFIS_TEMPFAIL;
 	if ((connection->steps & SMFIP_HDR_LEADSPC) != 0) {
 		session_header(session_of(connection), name, value);
 	} else {
@@ -319,6 +329,8 @@ on_end_of_header(SMFICTX *ctx)
 {
 	struct connection *connection = smfi_getpriv(ctx);
 
+	if (connection == NULL)
+		return SMFIS_TEMPFAIL;
 	session_end_of_header(session_of(connection));
 	return go_on(connection, SMFIP_NR_EOH);
 }
@@ -328,6 +340,8 @@ on_body(SMFICTX *ctx, unsigned char *bytes, size_t length)
 {
 	struct connection *connection = smfi_getpriv(ctx);
 
+	if (connection == NULL)
+		return SMFIS_TEMPFAIL;
 	session_body(session_of(connection), bytes, length);
 	return go_on(connection, SMFIP_NR_BODY);
 }
@@ -337,6 +351,8 @@ on_end_of_message(SMFICTX *ctx)
 {
 	struct connection *connection = smfi_getpriv(ctx);
 
+	if (connection == NULL)
+		return SMFIS_TEMPFAIL;
 	switch (session_end_of_message(session_of(connection))) {
 	case SESSION_CONTINUE:
 		return SMFIS_CONTINUE;

@@ -16,6 +16,9 @@ MILTER_CLIENT_LIBS = tests/support/libmilterclient.a $(STORE_LIBS)
 noinst_PROGRAMS += tests/support/milter_send
 tests_support_milter_send_SOURCES = %D%/support/milter_send.c
 tests_support_milter_send_LDADD = $(MILTER_CLIENT_LIBS)
+noinst_PROGRAMS += tests/support/milter_monkey
+tests_support_milter_monkey_SOURCES = %D%/support/milter_monkey.c
+tests_support_milter_monkey_LDADD = $(STORE_LIBS)
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
 include %D%/support/module.mk

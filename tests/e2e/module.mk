@@ -5,3 +5,4 @@ EXTRA_DIST += %D%/test_revocation.py %D%/commands.py %D%/test_store_cli.py %D%/a
 EXTRA_DIST += %D%/directories.py %D%/test_directory.py
 EXTRA_DIST += %D%/test_fetch.py
 EXTRA_DIST += %D%/test_ocsp.py
+EXTRA_DIST += %D%/test_callbacks.py

@@ -3,6 +3,7 @@ FUZZ_TARGETS += \
 	tests/fuzz/fuzz_authres \
 	tests/fuzz/fuzz_headers \
 	tests/fuzz/fuzz_scan \
+	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_subject
 tests_fuzz_fuzz_authres_SOURCES = %D%/fuzz_authres.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_authres_LDADD = $(MAIL_LIBS)
@@ -16,3 +17,6 @@ tests_fuzz_fuzz_scan_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_subject_SOURCES = %D%/fuzz_subject.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_subject_LDADD = $(MAIL_LIBS)
 tests_fuzz_fuzz_subject_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_session_SOURCES = %D%/fuzz_session.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_session_LDADD = $(MAIL_LIBS)
+tests_fuzz_fuzz_session_LDFLAGS = $(FUZZ_LINK)
