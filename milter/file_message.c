@@ -8,11 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "milter/layers.h"
 #include "milter/message/edits.h"
 #include "milter/message/line_ends.h"
-#include "milter/mime/author.h"
 #include "milter/mime/canonical.h"
+#include "milter/mime/scan.h"
 #include "milter/mime/wrap.h"
 #include "pki/crypto/cms_encrypt.h"
 #include "pki/crypto/cms_sign.h"
@@ -20,24 +19,6 @@
 
 #define FILE_MAX_BYTES ((guint64)2 * 1024 * 1024 * 1024)
 #define LOOK_BYTES 2000
-
-const char *
-layer_type_name(enum layer_type type)
-{
-	switch (type) {
-	case LAYER_SIGNED:
-		return "signed";
-	case LAYER_ENCRYPTED:
-		return "encrypted";
-	case LAYER_COMPRESSED:
-		return "compressed";
-	case LAYER_CERTS_ONLY:
-		return "certs-only";
-	case LAYER_OTHER:
-		return "other";
-	}
-	return "signed";
-}
 
 /* --- reading a file --- */
 
@@ -144,161 +125,6 @@ message_open(struct spool_area *area, const char *path, GError **error)
 		return NULL;
 	}
 	return as_message(area, file, error);
-}
-
-/* --- the report --- */
-
-static void
-layer_free(gpointer data)
-{
-	struct message_layer *layer = data;
-
-	g_free(layer->content_type);
-	g_free(layer->algorithm);
-	g_ptr_array_unref(layer->recipients);
-	g_free(layer);
-}
-
-static void
-signer_free(gpointer data)
-{
-	struct message_signer *signer = data;
-
-	g_free(signer->subject);
-	g_ptr_array_unref(signer->emails);
-	g_free(signer->digest);
-	g_free(signer->algorithm);
-	g_free(signer->reason);
-	g_free(signer);
-}
-
-static void
-part_row_free(gpointer data)
-{
-	struct message_part *part = data;
-
-	g_free(part->type);
-	g_free(part->encoding);
-	g_free(part->name);
-	g_free(part);
-}
-
-void
-message_report_free(struct message_report *report)
-{
-	if (report == NULL)
-		return;
-	g_ptr_array_unref(report->layers);
-	g_ptr_array_unref(report->signers);
-	g_ptr_array_unref(report->parts);
-	g_free(report->from);
-	g_free(report->reason);
-	spool_unref(report->content);
-	g_free(report);
-}
-
-static struct message_report *
-report_new(void)
-{
-	struct message_report *report = g_new0(struct message_report, 1);
-
-	report->layers = g_ptr_array_new_with_free_func(layer_free);
-	report->signers = g_ptr_array_new_with_free_func(signer_free);
-	report->parts = g_ptr_array_new_with_free_func(part_row_free);
-	return report;
-}
-
-/* Signers of parts alone may say that something is wrong, never that all is right. */
-static void
-conclude(struct reading *reading)
-{
-	struct message_report *report = reading->report;
-	g_autoptr(GArray) findings = g_array_new(FALSE, TRUE, sizeof(struct signer_finding));
-	gboolean covering = FALSE;
-	const char *reason = NULL;
-	struct verdict_input input = { 0 };
-
-	for (guint i = 0; i < report->signers->len; i++) {
-		const struct message_signer *signer = report->signers->pdata[i];
-		struct signer_finding finding = { signer->signature, signer->trust,
-						  signer->from_matches && signer->covers,
-						  signer->reason };
-
-		covering |= signer->covers;
-		g_array_append_val(findings, finding);
-	}
-	input.malformed = reading->malformed;
-	input.undecryptable = reading->undecryptable;
-	input.partial = reading->partial;
-	input.is_signed = covering || findings->len > 0;
-	input.single_author = reading->author != NULL && !reading->author_differs;
-	input.signers = (const struct signer_finding *)(void *)findings->data;
-	input.signer_count = findings->len;
-	report->verdict = verdict_decide(&input, &reason);
-	report->reason = g_strdup(reason);
-}
-
-static struct message_report *
-read_message(struct spool_area *area, struct spool *message, const struct message_options *options,
-	     gboolean decrypted, GError **error)
-{
-	CLEANUP(message_report) struct message_report *report = report_new();
-	CLEANUP(headers) struct headers *headers = NULL;
-	struct reading reading = { .area = area, .options = options, .report = report };
-	guint64 body = 0;
-	GError *failure = NULL;
-
-	headers = headers_parse(message, 0, spool_size(message), &body, &failure);
-	if (headers == NULL) {
-		if (failure->code != PS_ERROR_INVALID) {
-			g_propagate_error(error, failure);
-			return NULL;
-		}
-		report->verdict = MAIL_MALFORMED;
-		report->reason = g_strdup(failure->message);
-		g_error_free(failure);
-		return g_steal_pointer(&report);
-	}
-	reading.author = author_find(headers, NULL);
-	if (reading.author != NULL)
-		report->from = g_strdup(mailaddr_text(reading.author));
-	layers_read(&reading, headers, message, body, spool_size(message));
-	if (reading.error == NULL)
-		conclude(&reading);
-	report->content = !decrypted && reading.signed_content != NULL
-			      ? g_steal_pointer(&reading.signed_content)
-			      : g_steal_pointer(&reading.decrypted);
-	mailaddr_unref(reading.author);
-	spool_unref(reading.signed_content);
-	spool_unref(reading.decrypted);
-	g_free(reading.malformed);
-	g_free(reading.undecryptable);
-	g_free(reading.partial);
-	if (reading.error != NULL) {
-		g_propagate_error(error, reading.error);
-		return NULL;
-	}
-	return g_steal_pointer(&report);
-}
-
-struct message_report *
-message_show(struct spool_area *area, struct spool *message, GError **error)
-{
-	return read_message(area, message, NULL, FALSE, error);
-}
-
-struct message_report *
-message_verify(struct spool_area *area, struct spool *message,
-	       const struct message_options *options, GError **error)
-{
-	return read_message(area, message, options, FALSE, error);
-}
-
-struct message_report *
-message_decrypt(struct spool_area *area, struct spool *message,
-		const struct message_options *options, GError **error)
-{
-	return read_message(area, message, options, TRUE, error);
 }
 
 /* --- making messages --- */

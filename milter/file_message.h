@@ -9,56 +9,20 @@
 #define MILTER_FILE_MESSAGE_H
 
 #include "milter/message/spool.h"
-#include "milter/mime/verdict.h"
+#include "milter/reading_rows.h"
 
 struct cert;
 struct chain_options;
 struct key;
 
-enum layer_type {
-	LAYER_SIGNED,
-	LAYER_ENCRYPTED,
-	LAYER_COMPRESSED,
-	LAYER_CERTS_ONLY,
-	LAYER_OTHER, /* shown, not opened: see content_type */
-};
-
-struct message_layer {
-	enum layer_type type;
-	gboolean opaque;       /* signed: not multipart/signed */
-	char *content_type;    /* of the CMS object: "enveloped-data" … */
-	char *algorithm;       /* content cipher or digest, NULL if not known */
-	GPtrArray *recipients; /* char *: "issuer serial" of each recipientInfo */
-};
-
-struct message_signer {
-	char *subject;
-	GPtrArray *emails; /* char * */
-	char *digest, *algorithm;
-	gint64 signing_time; /* CLOCK_NEVER: none */
-	enum signer_signature signature;
-	enum signer_trust trust;
-	char *reason;
-	gboolean from_matches;
-	gboolean covers; /* all that is shown, not a part of the message alone */
-};
-
-struct message_part { /* message show: one row a part, in order */
-	guint depth;
-	char *type;
-	char *encoding;
-	char *name; /* file name or NULL */
-	guint64 size;
-};
-
 struct message_report {
 	gboolean is_signed, is_encrypted;
-	GPtrArray *layers;  /* struct message_layer *, from the outside in */
-	GPtrArray *signers; /* struct message_signer * */
-	GPtrArray *parts;   /* struct message_part * */
+	GPtrArray *layers;  /* struct reading_layer *, from the outside in */
+	GPtrArray *signers; /* struct reading_signer * */
+	GPtrArray *parts;   /* struct reading_part * */
 	char *from;         /* the author's address or NULL */
 	enum mail_verdict verdict;
-	char *reason;
+	char *reason;          /* with what is for the log alone: who has the key may know */
 	struct spool *content; /* the signed or decrypted content; NULL if there is none */
 };
 
@@ -92,7 +56,6 @@ struct message_report *message_decrypt(struct spool_area *area, struct spool *me
 				       const struct message_options *options,
 				       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void message_report_free(struct message_report *report);
-const char *layer_type_name(enum layer_type type);
 
 struct message_sign_options {
 	struct cert *cert;

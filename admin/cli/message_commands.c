@@ -101,7 +101,7 @@ layers_json(const GPtrArray *layers)
 	json_t *array = json_array();
 
 	for (guint i = 0; i < layers->len; i++) {
-		const struct message_layer *layer = g_ptr_array_index(layers, i);
+		const struct reading_layer *layer = g_ptr_array_index(layers, i);
 		json_t *object = json_object();
 		json_t *recipients = json_array();
 
@@ -123,7 +123,7 @@ layers_json(const GPtrArray *layers)
 }
 
 static json_t *
-signer_json(const struct message_signer *signer)
+signer_json(const struct reading_signer *signer)
 {
 	json_t *object = json_object();
 	json_t *emails = json_array();
@@ -167,7 +167,7 @@ parts_json(const GPtrArray *parts)
 	json_t *array = json_array();
 
 	for (guint i = 0; i < parts->len; i++) {
-		const struct message_part *part = g_ptr_array_index(parts, i);
+		const struct reading_part *part = g_ptr_array_index(parts, i);
 
 		json_array_append_new(
 		    array,

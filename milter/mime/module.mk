@@ -5,7 +5,10 @@ libmail_a_SOURCES += \
 	%D%/content_type.c %D%/content_type.h \
 	%D%/cross_check.c \
 	%D%/detect.c %D%/detect.h \
+	%D%/defuse.c %D%/defuse.h \
+	%D%/entity.c %D%/entity.h \
 	%D%/encoded_word.c %D%/encoded_word.h \
+	%D%/gadget.c %D%/gadget.h \
 	%D%/leaf.c %D%/leaf.h \
 	%D%/legacy_display.c %D%/legacy_display.h \
 	%D%/ours.c %D%/ours.h \

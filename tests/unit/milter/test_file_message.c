@@ -156,6 +156,9 @@ assert_verdict(struct spool *message, const char *verdict)
 	"aaaaaaaaaaaaaabbbbbbbbbbbbbbccccccccccccccddddddddddddddeeeeeeeeeeeeeeffffffffffffffgggg" \
 	"gggggggggg"
 
+/* Of these the transfer encoding does not hold: not released from CBC without a signature. */
+#define UNDECLARED "attached"
+
 struct body_row {
 	const char *name;
 	const char *message;
@@ -225,7 +228,7 @@ test_encrypted(gconstpointer data)
 		CLEANUP(message_report) struct message_report *shown = NULL;
 		CLEANUP(message_report) struct message_report *opened = NULL;
 		struct message_options options = { .chain = &chain, .keys = keys, .certs = certs };
-		struct message_layer *layer;
+		struct reading_layer *layer;
 		g_autofree char *plain = text_of(message);
 		g_autofree char *content = NULL;
 
@@ -236,6 +239,12 @@ test_encrypted(gconstpointer data)
 		g_assert_cmpstr(layer->algorithm, ==, ciphers[i]);
 		g_assert_cmpuint(layer->recipients->len, ==, 1);
 		opened = message_decrypt(area, out, &options, NULL);
+		if (g_str_has_suffix(row->name, UNDECLARED) && strstr(ciphers[i], "cbc") != NULL) {
+			g_assert_cmpint(opened->verdict, ==, MAIL_UNDECRYPTABLE);
+			g_assert_null(opened->content);
+			continue;
+		}
+		g_assert_cmpstr(opened->reason, ==, "the message is not signed");
 		g_assert_cmpint(opened->verdict, ==, MAIL_UNSIGNED);
 		content = text_of(opened->content);
 		g_assert_cmpstr(strstr(content, "\r\n\r\n"), ==, strstr(plain, "\r\n\r\n"));
@@ -436,7 +445,7 @@ check_pkits_row(json_t *row)
 	gboolean valid = strcmp(json_string_value(json_object_get(row, "expected")), "valid") == 0;
 	g_autofree char *path = NULL;
 	g_autofree char *anchor = NULL;
-	const struct message_signer *signer;
+	const struct reading_signer *signer;
 
 	if (file == NULL || (policies != NULL && strcmp(policies, "2.5.29.32.0") != 0) ||
 	    json_is_true(json_object_get(row, "initial_explicit_policy")) ||

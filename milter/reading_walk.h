@@ -1,0 +1,59 @@
+/*
+ * reading_walk - the state of a reading while it is made; for reading*.c alone.
+ */
+#ifndef MILTER_READING_WALK_H
+#define MILTER_READING_WALK_H
+
+#include "milter/mime/leaf.h"
+#include "milter/reading.h"
+
+struct walk_mark { /* what there was when a key was first used */
+	guint layers, signers, parts, certs;
+	gboolean is_signed, malformed, partial, signed_content, author_differs;
+};
+
+struct reading_walk {
+	const struct reading_options *options;
+	struct reading *reading; /* being made */
+	char *malformed;
+	char *undecryptable;
+	char *partial;
+	gboolean covered;         /* by a signature, from here inwards */
+	gboolean author_differs;  /* a protected From is not the outer one */
+	gboolean used_key;        /* from here on every failure is one outcome */
+	struct walk_mark mark;    /* when used_key */
+	struct entity *unvouched; /* CBC content that no good signature has covered yet */
+	struct entity *uncovered; /* what is left when signatures are taken off */
+	gboolean took_off;        /* uncovered lies under a signature */
+	guint depth;
+	guint checks;
+	gint64 cpu_end;
+	GError *error; /* a real one */
+};
+
+/* For those who add findings. The first text of a kind stays. */
+void walk_note(char **finding, const char *text);
+void walk_limit(struct reading_walk *walk, const char *text);
+/* After the first use of a key: READING_FAILED. Always TRUE: the walk goes back. */
+gboolean walk_fail(struct reading_walk *walk, const char *detail);
+/* Takes the error: INVALID is a finding (NULL: walk_fail), anything else walk->error and FALSE. */
+gboolean walk_take_error(struct reading_walk *walk, char **finding, GError *error);
+/* Has the message used up its time? Then it is a finding. */
+gboolean walk_out_of_time(struct reading_walk *walk);
+struct reading_layer *walk_add_layer(struct reading_walk *walk, enum layer_type type,
+				     const char *content_type);
+struct cms_verify_options walk_verify_options(const struct reading_walk *walk);
+
+/* reading_signers.c: all signers of the object. covers: the layer is all that is shown. *good: one
+ * of them is, by an algorithm that counts. */
+void walk_add_signers(struct reading_walk *walk, const struct cms_verify_report *report,
+		      gboolean covers, gboolean *good);
+/* reading_parts.c */
+void walk_add_parts(struct reading_walk *walk, const struct part *part, guint depth);
+gboolean walk_signed_parts(struct reading_walk *walk, const struct mime_tree *tree);
+/* A detached signature over a part. NULL: a finding, or walk->error. */
+struct cms_verify_report *walk_verify_part(struct reading_walk *walk, const struct mime_tree *tree,
+					   const struct part *content, const struct part *signature,
+					   enum leaf_decoding decoding);
+
+#endif
