@@ -3,8 +3,8 @@
  * after it its argument.
  *
  * Held in every order: the handler is called once for each end of message; a message that did
- * not come as MAIL, RCPT, fields, end of header, pieces, end has a failure, and is not let
- * through; what begins also ends.
+ * not come as MAIL, RCPT, fields, end of header, pieces, end (those between RCPT and end may be
+ * missing) has a failure, and is not let through; what begins also ends.
  */
 #include <glib.h>
 #include <stdint.h>
@@ -161,7 +161,7 @@ call_one(struct world *world, struct session *session)
 		session_end_of_header(session);
 		break;
 	case 5:
-		move_to(world, world->stage == STAGE_BODY, STAGE_BODY);
+		move_to(world, world->stage >= STAGE_RCPT, STAGE_BODY);
 		session_body(session, text, strlen(text));
 		break;
 	case 6:
