@@ -285,9 +285,14 @@ MASTER_CF = """127.0.0.1:{mx} inet n - n - - smtpd
 127.0.0.1:{after} inet n - n - - smtpd
   -o syslog_name=postfix/after-filter
   -o milter_macro_daemon_name=AFTERFILTER
-127.0.0.1:{reinject} inet n - n - - smtpd
+127.0.0.1:{reinject} inet n - n - 20 smtpd
   -o syslog_name=postfix/reinject
+  -o milter_macro_daemon_name=POSTSEAL-REINJECT
   -o smtpd_milters=
+  -o receive_override_options=no_address_mappings,no_unknown_recipient_checks
+  -o smtpd_recipient_limit=10000
+  -o smtpd_relay_restrictions=permit_mynetworks,reject
+  -o mynetworks=127.0.0.0/8
 pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
