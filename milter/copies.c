@@ -2,6 +2,7 @@
 #include "milter/copies.h"
 
 #include "milter/gateway.h"
+#include "milter/marker.h"
 #include "milter/message/edits.h"
 #include "milter/mta.h"
 #include "milter/outbound.h"
@@ -11,7 +12,6 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 
-#define MARKER_FIELD "X-Postseal-Marker"
 #define PROGRESS_US (20 * G_USEC_PER_SEC)
 
 static void

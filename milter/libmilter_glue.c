@@ -356,6 +356,8 @@ on_end_of_message(SMFICTX *ctx)
 	switch (session_end_of_message(session_of(connection))) {
 	case SESSION_CONTINUE:
 		return SMFIS_CONTINUE;
+	case SESSION_DISCARD:
+		return SMFIS_DISCARD;
 	case SESSION_REPLY:
 		return connection->reply_class == '5' ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 	case SESSION_TEMPFAIL:

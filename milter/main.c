@@ -26,6 +26,7 @@
 #include "milter/report.h"
 #include "milter/service.h"
 #include "milter/session.h"
+#include "milter/split.h"
 #include "milter/status.h"
 #include "pki/harvest.h"
 #include "pki/pending.h"
@@ -391,6 +392,7 @@ start(struct program *program, GError **error)
 		.outbound = program->outbound,
 		.report = program->report,
 		.harvest = program->harvest,
+		.split = split_new(program->gateway),
 	};
 	prepare_listening(program, in_use);
 	if (!milter_listen(&program->options, error))

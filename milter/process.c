@@ -3,17 +3,22 @@
  */
 #include "milter/process.h"
 
+#include "milter/apart.h"
 #include "milter/copies.h"
+#include "milter/envelope.h"
 #include "milter/gateway.h"
 #include "milter/harvesting.h"
 #include "milter/in_place.h"
+#include "milter/marker.h"
 #include "milter/message/headers.h"
 #include "milter/message/spool.h"
 #include "milter/mta.h"
 #include "milter/policy/ruling.h"
 #include "milter/report.h"
 #include "milter/structure.h"
+#include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/log.h"
 #include "store/config/settings.h"
 
 /* One message on its walk. */
@@ -24,7 +29,8 @@ struct walk {
 	struct mta *mta;
 	struct structure *structure;
 	struct ruling *ruling;
-	GPtrArray *copies; /* of struct copy *; NULL: it did not come that far */
+	GPtrArray *copies;         /* of struct copy *; NULL: it did not come that far */
+	const struct apart *apart; /* what was injected; NULL: nothing yet */
 	enum reason reason;
 	char *detail;
 	guint64 size_in;
@@ -61,6 +67,8 @@ answer_reply(struct walk *walk, enum reason reason, const struct reply *reply)
 		.reason = reason,
 		.reply = code,
 		.size_in = walk->size_in,
+		.injected = walk->apart != NULL ? walk->apart->report.injected : 0,
+		.skipped = walk->apart != NULL ? walk->apart->report.skipped : 0,
 		.detail = walk->detail,
 	};
 
@@ -93,6 +101,9 @@ answer_accept(struct walk *walk)
 		.message = walk->message,
 		.ruling = walk->ruling,
 		.copies = walk->copies,
+		.injected = walk->apart != NULL ? walk->apart->report.injected : 0,
+		.skipped = walk->apart != NULL ? walk->apart->report.skipped : 0,
+		.refused = walk->apart != NULL ? walk->apart->refused : 0,
 		.reason = walk->reason,
 		.size_in = walk->size_in,
 		.size_out = walk->size_out,
@@ -113,7 +124,7 @@ copy_in_place(const struct walk *walk)
 
 /* FALSE: answered, with *answer. */
 static gboolean
-make_copies(struct walk *walk, enum session_answer *answer)
+make_copies(struct walk *walk, gint64 size_max_bytes, enum session_answer *answer)
 {
 	const struct copies_request request = {
 		.gateway = walk->process->gateway,
@@ -124,7 +135,6 @@ make_copies(struct walk *walk, enum session_answer *answer)
 		.area = walk->area,
 		.mta = walk->mta,
 	};
-	gint64 limit = gateway_settings(walk->process->gateway)->message_size_max;
 	g_autoptr(GError) error = NULL;
 
 	walk->copies = copies_make(&request, &error);
@@ -133,18 +143,80 @@ make_copies(struct walk *walk, enum session_answer *answer)
 		return FALSE;
 	}
 	walk->size_out = copy_in_place(walk)->size;
-	if (copies_too_large(walk->copies, limit) == NULL)
+	if (copies_too_large(walk->copies, size_max_bytes) == NULL)
 		return TRUE;
 	*answer = answer_reason(walk, REASON_REFUSED_SIZE, NULL);
 	return FALSE;
+}
+
+/* Of struct split_copy *: all but the one in place. */
+static GPtrArray *
+copies_apart(const struct walk *walk)
+{
+	GPtrArray *others = g_ptr_array_new_with_free_func(g_free);
+
+	for (guint i = 0; i < walk->copies->len; i++) {
+		const struct copy *copy = g_ptr_array_index(walk->copies, i);
+		struct split_copy *other;
+
+		if (copy == copy_in_place(walk))
+			continue;
+		other = g_new0(struct split_copy, 1);
+		other->group = copy->group;
+		other->edits = copy->edits;
+		g_ptr_array_add(others, other);
+	}
+	return others;
+}
+
+static enum session_answer
+answer_apart(struct walk *walk, const struct apart *apart)
+{
+	g_free(walk->detail);
+	walk->detail = g_strdup(apart->report.detail);
+	if (apart->outcome == SPLIT_REPLY && apart->reply != NULL)
+		return answer_reply(walk, apart->reason, apart->reply);
+	return answer_reason(walk, apart->reason, NULL);
+}
+
+/* What is not in place first; a failure after it costs a second try and no second copy. */
+static enum session_answer
+hand_over(struct walk *walk, const struct apart_request *request, struct apart *apart)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean dealt = apart_deal(request, apart, &error);
+
+	walk->apart = apart;
+	if (!dealt) {
+		enum reason reason = reason_of_failure(error);
+
+		return answer_reason(
+		    walk, reason == REASON_DEFERRED_INTERNAL ? apart->reason : reason, error);
+	}
+	if (apart->outcome != SPLIT_DONE)
+		return answer_apart(walk, apart);
+	if (!apart->nobody && !in_place_hand_over(walk->mta, walk->message->envelope, apart->gone,
+						  copy_in_place(walk), &error))
+		return answer_reason(walk, reason_of_failure(error), error);
+	if (!apart_accepted(request, apart, &error))
+		return answer_reason(walk, REASON_DEFERRED_STORE, error);
+	return apart->nobody ? SESSION_DISCARD : SESSION_CONTINUE;
 }
 
 static enum session_answer
 follow_ruling(struct walk *walk)
 {
 	const struct ruling *ruling = walk->ruling;
-	g_autoptr(GArray) gone = g_array_new(FALSE, FALSE, sizeof(guint));
-	g_autoptr(GError) error = NULL;
+	const struct settings *settings = gateway_settings(walk->process->gateway);
+	g_autoptr(GPtrArray) others = NULL;
+	struct split_request message = {
+		.message = walk->message, .ruling = ruling, .mta = walk->mta, .area = walk->area
+	};
+	struct apart_request request = { .split = walk->process->split,
+					 .message = &message,
+					 .host = report_host(walk->process->report),
+					 .now = clock_now(walk->process->gateway->clock) };
+	struct apart apart;
 	enum session_answer answer;
 
 	walk->reason = ruling->groups->reason;
@@ -152,16 +224,56 @@ follow_ruling(struct walk *walk)
 		return answer_reply(walk, ruling->groups->reason, ruling->reply);
 	if (ruling->count == 0)
 		return answer_accept(walk);
-	/* Whatever the groups say, one message is one copy here. */
-	if (ruling->groups->copies->len != 1)
-		return answer_reason(walk, REASON_DEFERRED_DIFFERENT, NULL);
-	if (!make_copies(walk, &answer))
+	if (!make_copies(walk, settings->message_size_max, &answer))
 		return answer;
-	if (!in_place_hand_over(walk->mta, walk->message->envelope, gone, copy_in_place(walk),
-				&error))
-		return answer_reason(walk, reason_of_failure(error), error);
-	return answer_accept(walk);
+	others = copies_apart(walk);
+	message.copies = others;
+	answer = hand_over(walk, &request, &apart);
+	if (answer == SESSION_CONTINUE || answer == SESSION_DISCARD)
+		(void)answer_accept(walk);
+	walk->apart = NULL;
+	apart_clear(&apart);
+	return answer;
 }
+
+/* ---- our own copy that comes back ----------------------------------------------------------- */
+
+static enum marker_check
+check_marker(const struct walk *walk, GError **error)
+{
+	struct gateway *gateway = walk->process->gateway;
+	const struct envelope *envelope = walk->message->envelope;
+	g_autofree const char **recipients = g_new0(const char *, envelope->recipients->len);
+	const struct marker_subject subject = {
+		.sender = envelope->sender,
+		.recipients = recipients,
+		.count = envelope->recipients->len,
+		.body = walk->message->body,
+	};
+
+	for (guint i = 0; i < subject.count; i++)
+		recipients[i] =
+		    ((struct envelope_recipient *)envelope->recipients->pdata[i])->address;
+	return marker_verify(gateway->keyring, gateway->db, gateway_settings(gateway),
+			     walk->message->headers, envelope->client_address, &subject,
+			     clock_now(gateway->clock), error);
+}
+
+/* FALSE with *error: it could not be found out. A marker that does not count is one of a stranger:
+ * it is deleted, and the message is like any other. */
+static gboolean
+is_ours(const struct walk *walk, gboolean *ours, GError **error)
+{
+	enum marker_check check = check_marker(walk, error);
+
+	*ours = check == MARKER_GOOD;
+	if (check != MARKER_NONE && check != MARKER_GOOD && check != MARKER_UNKNOWN)
+		log_warning("a marker that does not count", "queue_id",
+			    walk->message->envelope->queue_id, "why", marker_check_text(check));
+	return check != MARKER_UNKNOWN;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static enum session_answer
 walk_message(struct walk *walk)
@@ -188,6 +300,8 @@ walk_message(struct walk *walk)
 	if (walk->structure == NULL)
 		return answer_reason(walk, reason_of_failure(error), error);
 	source.structure = &walk->structure->facts;
+	if (!is_ours(walk, &source.reinjected, &error))
+		return answer_reason(walk, REASON_DEFERRED_STORE, error);
 	walk->ruling = ruling_make(walk->process->gateway, &source, &error);
 	if (walk->ruling == NULL)
 		return answer_reason(walk,
@@ -230,7 +344,7 @@ process_message(const struct process *process, struct spool_area *area,
 	};
 	enum session_answer answer = walk_message(&walk);
 
-	if (answer == SESSION_CONTINUE)
+	if (answer == SESSION_CONTINUE || answer == SESSION_DISCARD)
 		learn(&walk);
 	if (walk.copies != NULL)
 		g_ptr_array_unref(walk.copies);

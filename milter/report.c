@@ -224,6 +224,7 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	g_autofree char *client = client_of(envelope);
 	g_autofree char *author = NULL;
 	char count[16], size_in[24], size_out[24], ms[24], certificates[16], copies[16];
+	char injected[16], skipped[16], refused[16];
 	guint encrypted_to;
 	const struct cert *signer = copies_certificates(entry->copies, &encrypted_to);
 
@@ -235,6 +236,9 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	g_snprintf(ms, sizeof ms, "%.1f", (gdouble)duration_us / 1000.0);
 	g_snprintf(certificates, sizeof certificates, "%u", encrypted_to);
 	g_snprintf(copies, sizeof copies, "%u", entry->copies != NULL ? entry->copies->len : 0);
+	g_snprintf(injected, sizeof injected, "%u", entry->injected);
+	g_snprintf(skipped, sizeof skipped, "%u", entry->skipped);
+	g_snprintf(refused, sizeof refused, "%u", entry->refused);
 	log_event(
 	    LOG_LEVEL_INFO, "message", "outcome", reason_name(entry->reason), "queue_id",
 	    *envelope->queue_id != '\0' ? envelope->queue_id : "-", "message_id",
@@ -242,8 +246,9 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	    count, "client", client, "origin",
 	    origin_name(ruling) != NULL ? origin_name(ruling) : "-", "author",
 	    author != NULL ? author : "-", "signer", signer != NULL ? cert_thumbprint(signer) : "-",
-	    "certificates", certificates, "copies", copies, "size", size_in, "size_out", size_out,
-	    "ms", ms, "reply", entry->reply != NULL ? entry->reply : "accepted", "observed",
+	    "certificates", certificates, "copies", copies, "injected", injected, "skipped",
+	    skipped, "refused", refused, "size", size_in, "size_out", size_out, "ms", ms, "reply",
+	    entry->reply != NULL ? entry->reply : "accepted", "observed",
 	    ruling != NULL && ruling->observed ? "yes" : "no", "row",
 	    plan != NULL ? decide_row_text(plan->row) : "-", "signature",
 	    signature_row(plan) != NULL ? signature_row(plan) : "-", "why",
@@ -322,6 +327,14 @@ report_new(struct gateway *gateway, struct status *status, struct audit_writer *
 	report->hash_key = make_hash_key(gateway);
 	report->node = g_strdup(name);
 	return report;
+}
+
+const char *
+report_host(const struct report *report)
+{
+	const char *name = gateway_settings(report->gateway)->authserv_id;
+
+	return *name != '\0' ? name : report->node;
 }
 
 void

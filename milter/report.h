@@ -26,6 +26,9 @@ struct report_entry {
 	const struct session_message *message;
 	const struct ruling *ruling; /* NULL: it did not come that far */
 	const GPtrArray *copies;     /* of struct copy *; NULL: none was made */
+	guint injected;              /* recipients whose copy went out through the listener */
+	guint skipped;               /* who had theirs in an earlier try */
+	guint refused;               /* taken out, and their sender told */
 	enum reason reason;
 	const char *reply; /* "550 5.7.5", or NULL: accepted */
 	guint64 size_in;
@@ -37,6 +40,8 @@ struct report_entry {
 struct report *report_new(struct gateway *gateway, struct status *status,
 			  struct audit_writer *writer);
 void report_free(struct report *report); /* NULL is fine */
+/* Whose word a notice is: authserv_id, else the name of this host. */
+const char *report_host(const struct report *report);
 void report_message(struct report *report, const struct report_entry *entry);
 
 DEFINE_CLEANUP(report, report_free)

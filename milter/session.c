@@ -227,7 +227,7 @@ session_end_of_message(struct session *session)
 	};
 	answer = session->handler->message(session->handler->data, &message, session->mta);
 	/* A handler that lets a broken message through is wrong: never deliver one half seen. */
-	if (session->failure != NULL && answer == SESSION_CONTINUE)
+	if (session->failure != NULL && (answer == SESSION_CONTINUE || answer == SESSION_DISCARD))
 		answer = SESSION_TEMPFAIL;
 	forget_message(session);
 	return answer;

@@ -22,6 +22,7 @@ struct session;
 
 enum session_answer {
 	SESSION_CONTINUE, /* go on; at end of message: deliver it */
+	SESSION_DISCARD,  /* at end of message: accept it, and deliver it to nobody */
 	SESSION_REPLY,    /* the reply given by set_reply */
 	SESSION_TEMPFAIL, /* 451 without a text of ours */
 };

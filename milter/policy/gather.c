@@ -128,6 +128,15 @@ is_list_mail(const struct headers *headers)
 	       (word != NULL && g_ascii_strcasecmp(word, "list") == 0);
 }
 
+static gboolean
+is_report(const struct headers *headers)
+{
+	const char *type = headers_value(headers, "Content-Type");
+	g_autofree char *word = type != NULL ? g_strstrip(g_strdup(type)) : g_strdup("");
+
+	return g_ascii_strncasecmp(word, "multipart/report", strlen("multipart/report")) == 0;
+}
+
 /* Nobody gets a notice about mail that he did not write, or only seems to have written. */
 static gboolean
 is_told(const struct gathering *g)
@@ -137,8 +146,8 @@ is_told(const struct gathering *g)
 	    automatic != NULL ? g_strstrip(g_strdup(automatic)) : g_strdup("no");
 
 	return g->found->facts.origin == ORIGIN_TRUSTED && g->sender_internal &&
-	       g_ascii_strncasecmp(word, "no", 2) == 0 && !g_ascii_isalnum(word[2]) &&
-	       word[2] != '-' && !is_list_mail(g->source->headers);
+	       !is_report(g->source->headers) && g_ascii_strncasecmp(word, "no", 2) == 0 &&
+	       !g_ascii_isalnum(word[2]) && word[2] != '-' && !is_list_mail(g->source->headers);
 }
 
 /* Whose preferences speak for the sending side, and who of it is ours. */

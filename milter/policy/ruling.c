@@ -107,10 +107,18 @@ first_of_same(const struct ruling *ruling)
 }
 
 static struct groups *
-ruling_groups(const struct ruling *ruling)
+ruling_groups(struct gateway *gateway, const struct ruling *ruling)
 {
 	g_autofree guint *first = first_of_same(ruling);
-	const struct groups_rules rules = { .first = first };
+	const struct settings *settings = gateway_settings(gateway);
+	const struct gathered *found = ruling->gathered;
+	gboolean inject = *settings->reinject_address != '\0';
+	const struct groups_rules rules = {
+		.inject = inject,
+		.notify = inject && found->on_refuse == ON_REFUSE_RECIPIENT && found->sender_told,
+		.alone_max = (guint)settings->bcc_copies_max,
+		.first = first,
+	};
 
 	return groups_make(ruling->plans, ruling->count, &rules);
 }
@@ -131,7 +139,7 @@ ruling_make(struct gateway *gateway, const struct message_source *source, GError
 		       &ruling->plans[i]);
 		ruling->observed &= ruling->plans[i].observed;
 	}
-	ruling->groups = ruling_groups(ruling);
+	ruling->groups = ruling_groups(gateway, ruling);
 	groups_fill(ruling);
 	ruling->reply = ruling_reply(ruling);
 	return g_steal_pointer(&ruling);

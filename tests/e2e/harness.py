@@ -366,6 +366,7 @@ class Site:
             self.postfix = self._sendmail()
         else:
             self.postfix = Postfix(os.path.join(self.folder, "postfix"), postfix_address)
+        self.settings.setdefault("reinject_address", f"127.0.0.1:{self.postfix.reinject}")
         self.keep = os.environ.get("PS_KEEP") == "1"
 
     def _sendmail(self):
