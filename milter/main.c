@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "milter/gateway.h"
+#include "milter/learning.h"
 #include "milter/libmilter_glue.h"
 #include "milter/message/headers.h"
 #include "milter/message/spool.h"
@@ -55,6 +56,7 @@ struct program {
 	struct report *report;
 	struct audit_writer *audit;
 	struct harvest *harvest;
+	struct learning *learning;
 	struct status *status;
 	struct process process;
 	struct spool_area *area; /* read atomically: a reload puts another one here */
@@ -192,6 +194,18 @@ write_harvest(struct harvest *harvest, struct status_writer *writer)
 }
 
 static void
+write_learning(struct learning *learning, struct status_writer *writer)
+{
+	struct learning_stats stats;
+
+	learning_stats(learning, &stats);
+	status_write(writer, "learning_written_total", "notes of messages that were kept", TRUE,
+		     (gdouble)stats.written);
+	status_write(writer, "learning_dropped_total", "notes of messages that were lost", TRUE,
+		     (gdouble)stats.dropped);
+}
+
+static void
 write_numbers(gpointer data, struct status_writer *writer)
 {
 	struct program *program = data;
@@ -238,6 +252,8 @@ write_numbers(gpointer data, struct status_writer *writer)
 	}
 	if (program->harvest != NULL)
 		write_harvest(program->harvest, writer);
+	if (program->learning != NULL)
+		write_learning(program->learning, writer);
 	if (program->gateway->changelog != NULL) {
 		changelog_stats(program->gateway->changelog, &changes);
 		status_write(writer, "store_age_seconds", "since the store last answered", FALSE,
@@ -387,12 +403,16 @@ start(struct program *program, GError **error)
 	program->report = report_new(program->gateway, program->status, program->audit);
 	if (!start_harvest(program, error))
 		return FALSE;
+	program->learning = learning_start(program->gateway, error);
+	if (program->learning == NULL)
+		return FALSE;
 	program->process = (struct process){
 		.gateway = program->gateway,
 		.outbound = program->outbound,
 		.report = program->report,
 		.harvest = program->harvest,
 		.split = split_new(program->gateway),
+		.learning = program->learning,
 	};
 	prepare_listening(program, in_use);
 	if (!milter_listen(&program->options, error))
@@ -465,6 +485,7 @@ stop(struct program *program)
 	drain(program);
 	(void)audit_writer_flush(program->audit, AUDIT_FLUSH_MS);
 	(void)harvest_flush(program->harvest, AUDIT_FLUSH_MS);
+	(void)learning_flush(program->learning, AUDIT_FLUSH_MS);
 	status_free(program->status);
 }
 

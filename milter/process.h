@@ -12,6 +12,7 @@
 
 struct gateway;
 struct harvest;
+struct learning;
 struct outbound;
 struct report;
 struct split;
@@ -21,8 +22,9 @@ struct process {
 	struct gateway *gateway;
 	struct outbound *outbound;
 	struct report *report;
-	struct harvest *harvest; /* NULL: nothing is learned */
-	struct split *split;     /* NULL: no copies are injected */
+	struct harvest *harvest;   /* NULL: nothing is learned */
+	struct split *split;       /* NULL: no copies are injected */
+	struct learning *learning; /* likewise */
 };
 
 /* area: for what is made of the message. */

@@ -143,6 +143,30 @@ keyring_derive(struct keyring *keyring, const char *label, gsize length, GError 
 	return derived;
 }
 
+static void
+free_secret(gpointer secret)
+{
+	secret_unref(secret);
+}
+
+GPtrArray *
+keyring_derive_all(struct keyring *keyring, const char *label, gsize length, GError **error)
+{
+	g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(free_secret);
+
+	g_rw_lock_reader_lock(&keyring->keys_lock);
+	for (unsigned int i = 0; master_keys_nth(keyring->keys, i) != 0; i++) {
+		struct secret *one = master_keys_derive(
+		    keyring->keys, master_keys_nth(keyring->keys, i), label, length, error);
+
+		if (one == NULL)
+			break;
+		g_ptr_array_add(all, one);
+	}
+	g_rw_lock_reader_unlock(&keyring->keys_lock);
+	return all->len > 0 && (error == NULL || *error == NULL) ? g_steal_pointer(&all) : NULL;
+}
+
 GBytes *
 keyring_seal(struct keyring *keyring, const char *table, const char *row, struct secret *secret,
 	     gint64 *generation, GError **error)

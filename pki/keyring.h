@@ -66,6 +66,10 @@ struct secret *keyring_preference(struct keyring *keyring, const struct scope *s
 /* A key for markers, ledgers, audit: HKDF of the newest generation with this label. */
 struct secret *keyring_derive(struct keyring *keyring, const char *label, gsize length,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Of every generation that the file holds, newest first (struct secret): to recognise what was
+ * made before a rotation. */
+GPtrArray *keyring_derive_all(struct keyring *keyring, const char *label, gsize length,
+			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* "rsa:3072", "ec:P-256" ...; INVALID says what there is. */
 gboolean key_algorithm_parse(const char *text, enum key_kind *kind, unsigned int *bits,

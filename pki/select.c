@@ -87,8 +87,9 @@ append_all(GPtrArray *to, const GPtrArray *from)
 }
 
 /* What these searches (struct search) want, in one query; none when they want nothing. */
-static GPtrArray *
-find_rows(struct select *select, const GPtrArray *searches, GError **error)
+static gboolean
+find_rows(struct select *select, const GPtrArray *searches, struct candidates *found,
+	  GError **error)
 {
 	g_autoptr(GPtrArray) emails = g_ptr_array_new();
 	g_autoptr(GPtrArray) thumbprints = g_ptr_array_new();
@@ -98,10 +99,30 @@ find_rows(struct select *select, const GPtrArray *searches, GError **error)
 		append_all(emails, search->emails);
 		append_all(thumbprints, search->thumbprints);
 	}
-	if (emails->len == 0 && thumbprints->len == 0)
-		return g_ptr_array_new();
+	if (emails->len == 0 && thumbprints->len == 0) {
+		found->certs = g_ptr_array_new();
+		found->announced = g_ptr_array_new();
+		return TRUE;
+	}
 	return candidates_find(select->db, (const char *const *)emails->pdata, emails->len,
-			       (const char *const *)thumbprints->pdata, thumbprints->len, error);
+			       (const char *const *)thumbprints->pdata, thumbprints->len, found,
+			       error);
+}
+
+/* Of searches that have begun. */
+static gboolean
+finish(struct select *select, const GPtrArray *searches, GError **error)
+{
+	struct candidates found = { NULL, NULL };
+	gboolean good = find_rows(select, searches, &found, error);
+
+	for (guint i = 0; good && i < searches->len; i++) {
+		good = search_finish(searches->pdata[i], &found, error);
+		if (good)
+			remember(searches->pdata[i]);
+	}
+	candidates_clear(&found);
+	return good;
 }
 
 static void
@@ -128,17 +149,7 @@ prefetch(struct select *select, const struct select_question *questions, gsize n
 		if (!search_begin(search, error))
 			return FALSE;
 	}
-	if (searches->len == 0)
-		return TRUE;
-	g_autoptr(GPtrArray) rows = find_rows(select, searches, error);
-	if (rows == NULL)
-		return FALSE;
-	for (guint i = 0; i < searches->len; i++) {
-		if (!search_finish(searches->pdata[i], rows, error))
-			return FALSE;
-		remember(searches->pdata[i]);
-	}
-	return TRUE;
+	return searches->len == 0 || finish(select, searches, error);
 }
 
 void
@@ -170,12 +181,8 @@ select_any(struct select *select, const struct mailaddr *address, GPtrArray *ali
 	CLEANUP(search) struct search *search = search_new(select, address, aliases, kind, key);
 	g_autoptr(GPtrArray) alone = g_ptr_array_new();
 	g_ptr_array_add(alone, search);
-	if (!search_begin(search, error))
+	if (!search_begin(search, error) || !finish(select, alone, error))
 		return NULL;
-	g_autoptr(GPtrArray) rows = find_rows(select, alone, error);
-	if (rows == NULL || !search_finish(search, rows, error))
-		return NULL;
-	remember(search);
 	return selection_ref(search->selection);
 }
 

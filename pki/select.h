@@ -48,6 +48,10 @@ struct selection {
 	GPtrArray *candidates; /* struct candidate, in order of preference */
 	GPtrArray *used;       /* struct cert; for signing at most one */
 	guint absent;          /* chosen by hand, and not in the store any more */
+	/* For encryption: what the address announced last in a valid signature, else what all of
+	 * the used certificates say (RFC 4262). Masks as in pki/crypto/capabilities.h. */
+	gboolean announced;
+	guint ciphers, transports;
 	gint64 expires;
 	char *why; /* why nothing is used, for logs and replies; NULL when something is */
 };

@@ -11,6 +11,7 @@
 #include "store/cache.h"
 #include "store/selections.h"
 
+struct candidates;
 struct cert_cache;
 
 struct select {
@@ -46,8 +47,8 @@ struct search *search_new(struct select *select, const struct mailaddr *address,
 			  enum selection_kind kind, const char *key);
 void search_free(struct search *search);
 gboolean search_begin(struct search *search, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* rows: struct candidate_row; those that it did not want are passed over. */
-gboolean search_finish(struct search *search, const GPtrArray *rows,
+/* What it did not want of these is passed over. */
+gboolean search_finish(struct search *search, const struct candidates *found,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 DEFINE_CLEANUP(search, search_free)

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "pki/cert_cache.h"
+#include "pki/crypto/capabilities.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
 #include "store/candidates.h"
+#include "store/capabilities.h"
 #include "store/preference_tags.h"
 #include "store/scope_rows.h"
 
@@ -461,15 +463,68 @@ explain_nothing(struct search *search)
 						 mailaddr_key(search->address), first->why);
 }
 
-gboolean
-search_finish(struct search *search, const GPtrArray *rows, GError **error)
+/* The newest announcement of any of his addresses. */
+static const struct capability_row *
+newest_announcement(const struct search *search, const GPtrArray *announced)
 {
-	if (!add_chosen(search, rows, error) || !add_matching(search, rows, error))
+	const struct capability_row *newest = NULL;
+
+	for (guint i = 0; i < announced->len; i++) {
+		const struct capability_row *row = announced->pdata[i];
+
+		if ((newest == NULL || row->signed_at > newest->signed_at) &&
+		    g_ptr_array_find_with_equal_func(search->emails, row->email, g_str_equal, NULL))
+			newest = row;
+	}
+	return newest;
+}
+
+/* One that says nothing of itself may stand for a program that reads no more than all do. */
+static void
+ask_certificates(struct selection *selection)
+{
+	struct capabilities all = { G_MAXUINT, G_MAXUINT };
+
+	for (guint i = 0; i < selection->used->len; i++) {
+		struct capabilities one;
+
+		if (!capabilities_of_cert(selection->used->pdata[i], &one))
+			return;
+		all.ciphers &= one.ciphers;
+		all.transports &= one.transports;
+	}
+	if (selection->used->len == 0)
+		return;
+	selection->announced = TRUE;
+	selection->ciphers = all.ciphers;
+	selection->transports = all.transports;
+}
+
+static void
+take_announcements(struct search *search, const GPtrArray *announced)
+{
+	const struct capability_row *newest = newest_announcement(search, announced);
+
+	if (newest == NULL) {
+		ask_certificates(search->selection);
+		return;
+	}
+	search->selection->announced = TRUE;
+	search->selection->ciphers = newest->ciphers;
+	search->selection->transports = newest->transports;
+}
+
+gboolean
+search_finish(struct search *search, const struct candidates *found, GError **error)
+{
+	if (!add_chosen(search, found->certs, error) || !add_matching(search, found->certs, error))
 		return FALSE;
 	if (search->kind == SELECTION_SIGN)
 		use_best_signer(search);
 	else
 		use_all(search);
+	if (search->kind == SELECTION_ENCRYPT)
+		take_announcements(search, found->announced);
 	explain_nothing(search);
 	return TRUE;
 }

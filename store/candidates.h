@@ -1,5 +1,6 @@
 /*
- * candidates - the certificates that selection may take for some addresses, in one query.
+ * candidates - the certificates that selection may take for some addresses, and what these have
+ * announced, in one query.
  *
  * Only what selection looks at; the store/certs rows have the rest. Threads: any.
  */
@@ -24,10 +25,17 @@ struct candidate_row {
 	char *ctl; /* "allow", "allow-expired", "deny", or NULL: its own CTL entry */
 };
 
-/* struct candidate_row; newest first. One that several of these find is there several times. */
-GPtrArray *candidates_find(struct db *db, const char *const *email_keys, gsize emails,
-			   const char *const *thumbprints, gsize n,
-			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All zero: nothing. */
+struct candidates {
+	GPtrArray *certs;     /* struct candidate_row; newest first */
+	GPtrArray *announced; /* struct capability_row, of the addresses */
+};
+
+/* A certificate that several of these find is there several times. */
+gboolean candidates_find(struct db *db, const char *const *email_keys, gsize emails,
+			 const char *const *thumbprints, gsize n, struct candidates *found,
+			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void candidates_clear(struct candidates *found);
 void candidate_row_free(struct candidate_row *row);
 
 DEFINE_CLEANUP(candidate_row, candidate_row_free)

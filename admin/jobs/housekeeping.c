@@ -5,6 +5,7 @@
 
 #include "admin/jobs/additional_watch.h"
 #include "milter/gateway.h"
+#include "store/answers.h"
 #include "store/audit.h"
 #include "store/config/settings.h"
 #include "store/db/tx.h"
@@ -18,6 +19,7 @@
 #define ANSWERS_KEEP_SECONDS DAY_SECONDS
 #define OCSP_KEEP_SECONDS (90 * DAY_SECONDS) /* since somebody wanted it */
 #define JOBS_KEEP_SECONDS (7 * DAY_SECONDS)
+#define REQUESTS_KEEP_SECONDS (7 * DAY_SECONDS) /* then an author's next message asks again */
 
 static gboolean
 keep_house(struct tx *tx, gpointer data, GError **error)
@@ -31,6 +33,8 @@ keep_house(struct tx *tx, gpointer data, GError **error)
 	       directories_forget_answers(tx, now - ANSWERS_KEEP_SECONDS, error) &&
 	       posts_forget(tx, now - ANSWERS_KEEP_SECONDS, error) &&
 	       ocsp_forget(tx, now - OCSP_KEEP_SECONDS, error) &&
+	       decrypted_forget(tx, now - settings->reply_keep, error) &&
+	       auto_requests_forget(tx, now - REQUESTS_KEEP_SECONDS, error) &&
 	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
 }
 

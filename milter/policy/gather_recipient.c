@@ -8,6 +8,7 @@
 #include "milter/mime/author.h"
 #include "milter/policy/decide.h"
 #include "pki/crypto/cert.h"
+#include "pki/crypto/cms.h"
 #include "pki/crypto/cms_encrypt.h"
 #include "pki/crypto/cms_inspect.h"
 #include "pki/crypto/key.h"
@@ -17,26 +18,65 @@
 
 /* ---- preferences ---------------------------------------------------------------------------- */
 
-/* auto is what every mail program of the last twenty years reads. */
-static enum copy_cipher
-cipher_of(const struct preference_set *set)
+struct choice {
+	guint announced; /* enum cms_cipher or cms_transport */
+	guint value;
+};
+
+/* Strongest first. */
+static const struct choice ciphers[] = {
+	{ CMS_CIPHER_AES_256_GCM, CIPHER_AES_256_GCM },
+	{ CMS_CIPHER_AES_128_GCM, CIPHER_AES_128_GCM },
+	{ CMS_CIPHER_AES_256_CBC, CIPHER_AES_256_CBC },
+	{ CMS_CIPHER_AES_128_CBC, CIPHER_AES_128_CBC },
+};
+/* They differ in nothing that matters: what most programs read first. */
+static const struct choice transports[] = {
+	{ CMS_TRANSPORT_OAEP_SHA256, TRANSPORT_OAEP_SHA256 },
+	{ CMS_TRANSPORT_OAEP_SHA384, TRANSPORT_OAEP_SHA384 },
+	{ CMS_TRANSPORT_OAEP_SHA512, TRANSPORT_OAEP_SHA512 },
+};
+
+static guint
+first_announced(const struct choice *choices, guint n, guint mask, guint otherwise)
 {
+	for (guint i = 0; i < n; i++) {
+		if ((mask & 1u << choices[i].announced) != 0)
+			return choices[i].value;
+	}
+	return otherwise;
+}
+
+/* auto takes the best that he announced, else what every mail program of the last twenty years
+ * reads. selection NULL: nothing is known of him. */
+static enum copy_cipher
+cipher_of(const struct preference_set *set, const struct selection *selection)
+{
+	guint mask = selection != NULL && selection->announced ? selection->ciphers : 0;
+
 	switch ((int)preference_choice(set, PREF_CIPHER)) {
 	case VALUE_CIPHER_AES_256_GCM:
 		return CIPHER_AES_256_GCM;
 	case VALUE_CIPHER_AES_128_GCM:
 		return CIPHER_AES_128_GCM;
+	case VALUE_CIPHER_AES_256_CBC:
+		return CIPHER_AES_256_CBC;
 	case VALUE_CIPHER_AES_128_CBC:
 		return CIPHER_AES_128_CBC;
 	default:
-		return CIPHER_AES_256_CBC;
+		return (enum copy_cipher)first_announced(ciphers, G_N_ELEMENTS(ciphers), mask,
+							 CIPHER_AES_256_CBC);
 	}
 }
 
 static enum copy_transport
-transport_of(const struct preference_set *set)
+transport_of(const struct preference_set *set, const struct selection *selection)
 {
+	guint mask = selection != NULL && selection->announced ? selection->transports : 0;
+
 	switch ((int)preference_choice(set, PREF_KEY_TRANSPORT)) {
+	case VALUE_KEY_TRANSPORT_PKCS1:
+		return TRANSPORT_PKCS1;
 	case VALUE_KEY_TRANSPORT_OAEP_SHA256:
 		return TRANSPORT_OAEP_SHA256;
 	case VALUE_KEY_TRANSPORT_OAEP_SHA384:
@@ -44,7 +84,8 @@ transport_of(const struct preference_set *set)
 	case VALUE_KEY_TRANSPORT_OAEP_SHA512:
 		return TRANSPORT_OAEP_SHA512;
 	default:
-		return TRANSPORT_PKCS1;
+		return (enum copy_transport)first_announced(transports, G_N_ELEMENTS(transports),
+							    mask, TRANSPORT_PKCS1);
 	}
 }
 
@@ -83,8 +124,8 @@ preference_facts(const struct preference_set *set, struct recipient_facts *r)
 	r->scheme = preference_choice(set, PREF_SIGNATURE_SCHEME) == VALUE_SIGNATURE_SCHEME_PSS
 			? SCHEME_PSS
 			: SCHEME_PKCS1;
-	r->cipher = cipher_of(set);
-	r->transport = transport_of(set);
+	r->cipher = cipher_of(set, NULL);
+	r->transport = transport_of(set, NULL);
 	r->additional_required = preference_on(set, PREF_ADDITIONAL_REQUIRED);
 	r->single = preference_on(set, PREF_SINGLE_RECIPIENT);
 	r->header_protection = (enum header_protection)(
@@ -395,6 +436,8 @@ gather_certificates(struct gathering *g, struct gathered_recipient *recipient)
 		recipient->note = g_strdup(error->message);
 		return;
 	}
+	recipient->facts.cipher = cipher_of(recipient->preferences, recipient->selection);
+	recipient->facts.transport = transport_of(recipient->preferences, recipient->selection);
 	usable = usable_certificates(recipient->selection);
 	recipient->facts.keys = kind_to_use(recipient->preferences, usable);
 	if (recipient->facts.keys == KEYS_EC)

@@ -137,26 +137,10 @@ cms_signer_signing_time(const struct cms_signer_fields *fields)
 	return seconds;
 }
 
-guint
+struct capabilities
 cms_signer_capabilities(const struct cms_signer_fields *fields)
 {
-	/* Order: enum cms_cipher. */
-	const struct tlv *const known[CMS_N_CIPHERS] = { &oid_aes128_cbc, &oid_aes192_cbc,
-							 &oid_aes256_cbc, &oid_aes128_gcm,
-							 &oid_aes256_gcm };
-	struct tlv in = fields->capabilities, list, one, oid;
-	guint mask = 0;
-
-	if (!tlv_take(&in, TLV_SEQUENCE, &list))
-		return 0;
-	while (tlv_take(&list, TLV_SEQUENCE, &one)) {
-		if (!tlv_take(&one, TLV_OID, &oid))
-			continue;
-		for (guint i = 0; i < CMS_N_CIPHERS; i++)
-			if (tlv_equal(&oid, known[i]))
-				mask |= 1u << i;
-	}
-	return mask;
+	return capabilities_read(fields->capabilities);
 }
 
 void

@@ -7,6 +7,7 @@
 #ifndef PKI_CRYPTO_CMS_SIGNER_INFO_H
 #define PKI_CRYPTO_CMS_SIGNER_INFO_H
 
+#include "pki/crypto/capabilities.h"
 #include "pki/crypto/cms_verify.h"
 #include "pki/crypto/tlv.h"
 
@@ -30,7 +31,7 @@ struct cms_signer_fields {
 /* FALSE when it is no SignerInfo. */
 gboolean cms_signer_fields_read(struct cms_signer_fields *fields, GBytes *signer_info);
 gint64 cms_signer_signing_time(const struct cms_signer_fields *fields);
-guint cms_signer_capabilities(const struct cms_signer_fields *fields);
+struct capabilities cms_signer_capabilities(const struct cms_signer_fields *fields);
 void cms_signer_preference(const struct cms_signer_fields *fields, struct cms_signer_id *id);
 
 /* Good or not under the key of this certificate; content_digest is by fields->digest_oid. The

@@ -250,13 +250,16 @@ is_legacy(const struct cms_signer_report *report)
 static void
 report_name(struct cms_signer_report *report, struct cms_signer_fields *fields)
 {
+	struct capabilities announced = cms_signer_capabilities(fields);
+
 	report->id = fields->id;
 	memset(&fields->id, 0, sizeof fields->id);
 	report->digest = oid_algorithm_name(&fields->digest_oid);
 	report->algorithm = oid_field_name(&fields->signature_oid);
 	report->signing_time = cms_signer_signing_time(fields);
 	report->has_capabilities = fields->capabilities.length > 0;
-	report->capabilities = cms_signer_capabilities(fields);
+	report->capabilities = announced.ciphers;
+	report->transports = announced.transports;
 	cms_signer_preference(fields, &report->encryption);
 	report->legacy = is_legacy(report);
 }

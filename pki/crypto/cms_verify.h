@@ -44,6 +44,7 @@ struct cms_signer_report {
 	gint64 signing_time; /* CLOCK_NEVER when not given */
 	/* Announced ciphers (1 << enum cms_cipher); valid only when has_capabilities. */
 	guint capabilities;
+	guint transports; /* likewise, 1 << enum cms_transport: OAEP with a SHA-2 digest */
 	gboolean has_capabilities;
 	/* The certificate that the signer wants to be encrypted to; NULL id fields when not given.
 	 */

@@ -167,6 +167,12 @@ master_keys_current(const struct master_keys *keys)
 	return keys->keys[keys->count - 1].generation;
 }
 
+unsigned int
+master_keys_nth(const struct master_keys *keys, unsigned int i)
+{
+	return i < keys->count ? keys->keys[keys->count - 1 - i].generation : 0;
+}
+
 gboolean
 master_keys_has(const struct master_keys *keys, unsigned int generation)
 {

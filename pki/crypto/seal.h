@@ -24,6 +24,8 @@ struct master_keys *master_keys_parse(const struct secret *text,
 				      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void master_keys_free(struct master_keys *keys);
 unsigned int master_keys_current(const struct master_keys *keys); /* the generation that seals */
+/* The i-th generation, newest first; 0 after the last. */
+unsigned int master_keys_nth(const struct master_keys *keys, unsigned int i);
 gboolean master_keys_has(const struct master_keys *keys, unsigned int generation);
 /* Short hex name of a generation's key, for doctor: says whether two hosts hold the same. */
 char *master_keys_id(const struct master_keys *keys, unsigned int generation);

@@ -495,12 +495,12 @@ harvest(const struct cert_row *row, GError **error)
 {
 	static const struct statement statement = {
 		"test_harvest",
-		"SELECT milter_harvest($1, $2, 's', 'i', $3, 'k', '1', now(), now(), 'spki', '',"
-		" '', false, 'RSA', 2048, $4, 'sender@example.com', false)",
+		"SELECT milter_harvest(encode(sha512($1), 'hex'), $1, 's', 'i', $2, 'k', '1', "
+		"now(),"
+		" now(), 'spki', '', '', false, 'RSA', 2048, $3, ($3::text[])[1], false)",
 	};
 	struct params *params = params_new();
 
-	params_text(params, row->thumbprint);
 	params_bytes(params, row->der);
 	params_text(params, row->subject_key);
 	params_text_array(params, (const char *const *)row->emails, g_strv_length(row->emails));

@@ -13,14 +13,21 @@
 
 static struct scratch_pg *pg;
 
+/* The digit stands for the whole certificate. */
+static char *
+thumbprint_of(char digit)
+{
+	return g_compute_checksum_for_data(G_CHECKSUM_SHA512, (const guchar *)&digit, 1);
+}
+
 static struct cert_row *
 row_new(char digit)
 {
 	struct cert_row *row = g_new0(struct cert_row, 1);
 	gint64 now = clock_now(clock_system());
 
-	row->thumbprint = g_strnfill(128, digit);
-	row->der = g_bytes_new("\x30\x00", 2);
+	row->thumbprint = thumbprint_of(digit);
+	row->der = g_bytes_new(&digit, 1);
 	row->subject = g_strdup("CN=Bob");
 	row->issuer = g_strdup("CN=Their CA");
 	row->subject_key = g_strdup("subject");
@@ -31,7 +38,6 @@ row_new(char digit)
 	row->spki_sha256 = g_strnfill(64, digit);
 	row->key_kind = g_strdup("RSA");
 	row->key_bits = 2048;
-	row->emails = g_strdupv((char *[]){ (char *)"bob@example.com", NULL });
 	return row;
 }
 
@@ -42,6 +48,7 @@ add(struct db *db, char digit, const char *sender)
 	enum harvest_outcome outcome = HARVEST_LIMIT;
 	g_autoptr(GError) error = NULL;
 
+	row->emails = g_strdupv((char *[]){ (char *)sender, NULL });
 	g_assert_true(harvests_add(db, row, sender, &outcome, &error));
 	g_assert_no_error(error);
 	return outcome;
@@ -58,7 +65,7 @@ expire(struct tx *tx, gpointer data, GError **error)
 static gboolean
 is_there(struct db *db, char digit)
 {
-	g_autofree char *thumbprint = g_strnfill(128, digit);
+	g_autofree char *thumbprint = thumbprint_of(digit);
 	CLEANUP(cert_row) struct cert_row *row = certs_find(db, thumbprint, NULL);
 
 	return row != NULL;
@@ -81,6 +88,38 @@ test_taken_within_limits(void)
 	db_close(db);
 }
 
+/* What a filter's login may not do, whoever has it: refused as INVALID. */
+static void
+test_lies_are_refused(void)
+{
+	static const struct {
+		const char *name, *sender, *email;
+		char thumbprint; /* of this digit's certificate, for that of '1' */
+	} rows[] = {
+		{ "another thumbprint", "bob@example.com", "bob@example.com", '2' },
+		{ "a sender whom it does not name", "bob@example.com", "carol@example.com", '1' },
+	};
+	struct db *db;
+
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	db = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+		CLEANUP(cert_row) struct cert_row *row = row_new('1');
+		g_autoptr(GError) error = NULL;
+		enum harvest_outcome outcome;
+
+		g_test_message("%s", rows[i].name);
+		g_free(row->thumbprint);
+		row->thumbprint = thumbprint_of(rows[i].thumbprint);
+		row->emails = g_strdupv((char *[]){ (char *)rows[i].email, NULL });
+		g_assert_false(harvests_add(db, row, rows[i].sender, &outcome, &error));
+		g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	}
+	db_close(db);
+}
+
 static void
 test_unused_ones_expire(void)
 {
@@ -90,8 +129,8 @@ test_unused_ones_expire(void)
 		gboolean stays;
 	} rows[] = { { '1', FALSE }, { '2', TRUE }, { '3', TRUE }, { '4', TRUE },
 		     { '5', TRUE },  { '6', TRUE }, { '7', TRUE } };
-	g_autofree char *two = g_strnfill(128, '2');
-	g_autofree char *seven = g_strnfill(128, '7');
+	g_autofree char *two = thumbprint_of('2');
+	g_autofree char *seven = thumbprint_of('7');
 	const char *used[] = { two, seven };
 	g_autoptr(GError) error = NULL;
 	gint64 dropped = 0;
@@ -111,15 +150,16 @@ test_unused_ones_expire(void)
 	g_assert_true(harvests_used(db, used, G_N_ELEMENTS(used), &error));
 	g_assert_no_error(error);
 	scratch_pg_sql(pg, "UPDATE certificate SET created = now() - interval '366 days'"
-			   " WHERE thumbprint NOT LIKE '6%'");
+			   " WHERE serial <> '66'");
 	scratch_pg_sql(pg, "UPDATE certificate SET origin = 'import', used = NULL"
-			   " WHERE thumbprint LIKE '7%'");
+			   " WHERE serial = '77'");
 	scratch_pg_sql(pg, "INSERT INTO scope (key, kind, name)"
 			   " VALUES ('u:a@example.com', 'user', 'a@example.com')");
 	scratch_pg_sql(pg, "INSERT INTO selection (scope, kind, thumbprint)"
-			   " VALUES ('u:a@example.com', 'encrypt', repeat('3', 128))");
+			   " SELECT 'u:a@example.com', 'encrypt', thumbprint FROM certificate "
+			   "WHERE serial = '33'");
 	scratch_pg_sql(pg, "INSERT INTO ctl_entry (thumbprint, kind)"
-			   " VALUES (repeat('4', 128), 'deny')");
+			   " SELECT thumbprint, 'deny' FROM certificate WHERE serial = '44'");
 	scratch_pg_sql(pg, "INSERT INTO private_key (spki_sha256, sealed, generation, kind, bits,"
 			   " origin, made) VALUES (repeat('5', 64), '\\x00', 1, 'RSA', 2048,"
 			   " 'imported', now())");
@@ -135,7 +175,7 @@ test_unused_ones_expire(void)
 static void
 test_use_is_the_filters_to_note(void)
 {
-	g_autofree char *thumbprint = g_strnfill(128, '1');
+	g_autofree char *thumbprint = thumbprint_of('1');
 	const char *used[] = { thumbprint };
 	g_autoptr(GError) error = NULL;
 	struct db *db;
@@ -156,6 +196,7 @@ main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	pg = scratch_pg_start();
 	g_test_add_func("/harvests/taken within the limits", test_taken_within_limits);
+	g_test_add_func("/harvests/lies are refused", test_lies_are_refused);
 	g_test_add_func("/harvests/unused ones expire", test_unused_ones_expire);
 	g_test_add_func("/harvests/a reader may not note use", test_use_is_the_filters_to_note);
 	status = g_test_run();

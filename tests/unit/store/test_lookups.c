@@ -22,6 +22,8 @@ static const char load[] =
     " FROM generate_series(1, 20000) AS n;"
     "INSERT INTO certificate_email SELECT 'user' || id || '@example.com', id FROM certificate;"
     "INSERT INTO certificate_email SELECT 'alias' || id || '@example.com', id FROM certificate;"
+    "INSERT INTO capability (email, ciphers, transports, signed)"
+    " SELECT 'user' || id || '@example.com', 31, 0, now() FROM certificate;"
     "INSERT INTO private_key (spki_sha256, sealed, generation, kind, bits, origin, made)"
     " SELECT md5('k' || n), '\\x30', 1, 'RSA', 2048, 'imported', now()"
     " FROM generate_series(1, 20000) AS n;"

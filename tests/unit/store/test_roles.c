@@ -75,13 +75,23 @@ static const struct {
 	{ "SELECT change_append('cert', NULL)", FALSE, FALSE },
 	{ "SELECT audit_message_day('2020-01-01')", FALSE, FALSE },
 	{ "SELECT audit_message_drop('2020-01-01')", FALSE, FALSE },
-	/* The four narrow ways. */
+	/* The narrow ways. */
 	{ "SELECT milter_audit('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',"
 	  " '{}', '{}', '{}', '{}')",
 	  TRUE, FALSE },
 	{ "SELECT milter_ledger('claim', '{}', NULL, '7 days')", TRUE, FALSE },
 	{ "SELECT milter_job('notice', 'k', NULL)", TRUE, FALSE },
-	{ "SELECT milter_harvest(repeat('a', 128), '\\x30', 'CN=a', 'CN=b', 's', 'i', '1', now(),"
+	{ "SELECT milter_job('auto-request', 'a@b.example', NULL)", TRUE, FALSE },
+	{ "SELECT milter_capability('a@b.example', 1, 0, now())", TRUE, FALSE },
+	{ "SELECT milter_decrypted(ARRAY[sha256('a')])", TRUE, FALSE },
+	{ "SELECT count(*) FROM capability", TRUE, TRUE },
+	{ "SELECT count(*) FROM decrypted_mail", TRUE, TRUE },
+	{ "SELECT count(*) FROM auto_request", TRUE, TRUE },
+	{ "DELETE FROM capability", FALSE, FALSE },
+	{ "DELETE FROM decrypted_mail", FALSE, FALSE },
+	{ "DELETE FROM auto_request", FALSE, FALSE },
+	{ "SELECT milter_harvest(encode(sha512('\\x30'), 'hex'), '\\x30', 'CN=a', 'CN=b', 's', 'i',"
+	  " '1', now(),"
 	  " now(), 'k', NULL, NULL, false, 'RSA', 2048, '{a@b.example}', 'a@b.example', false)",
 	  TRUE, FALSE },
 };
@@ -190,7 +200,8 @@ test_harvest(void)
 	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
 	CLEANUP(db) struct db *daemon = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
 #define HARVEST(who)                                                                               \
-	"SELECT count(*) FROM (SELECT milter_harvest(repeat(to_hex(n), 128), '\\x30', 'CN=a',"     \
+	"SELECT count(*) FROM (SELECT milter_harvest(encode(sha512(n::text::bytea), 'hex'),"       \
+	" n::text::bytea, 'CN=a',"                                                                 \
 	" 'CN=b', 's', 'i', '1', now(), now(), 'k', NULL, NULL, false, 'RSA', 2048,"               \
 	" '{" who "}', '" who "', true) AS answer FROM generate_series(1, 8) n) h"                 \
 	" WHERE answer = "
@@ -228,7 +239,8 @@ test_harvest_without_sender(void)
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
 		g_autofree char *name = g_strdup_printf("refused_%u", counter++);
 		g_autofree char *sql = g_strdup_printf(
-		    "SELECT milter_harvest(repeat('a', 128), '\\x30', 'CN=a', 'CN=b', 's', 'i', "
+		    "SELECT milter_harvest(encode(sha512('\\x30'), 'hex'), '\\x30', 'CN=a', 'CN=b',"
+		    " 's', 'i', "
 		    "'1',"
 		    " now(), now(), 'k', NULL, NULL, false, 'RSA', 2048, %s, %s, false)",
 		    rows[i].emails, rows[i].sender);
