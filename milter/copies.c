@@ -2,6 +2,7 @@
 #include "milter/copies.h"
 
 #include "milter/gateway.h"
+#include "milter/inbound.h"
 #include "milter/marker.h"
 #include "milter/message/edits.h"
 #include "milter/mta.h"
@@ -52,6 +53,20 @@ protect(const struct copies_request *request, struct copy *copy, GError **error)
 }
 
 static gboolean
+read_for(const struct copies_request *request, struct copy *copy, GError **error)
+{
+	const struct inbound_request work = {
+		.gateway = request->gateway,
+		.ruling = request->ruling,
+		.group = copy->group,
+		.headers = request->message->headers,
+	};
+
+	copy->made = TRUE;
+	return inbound_carry_out(&work, copy->edits, error);
+}
+
+static gboolean
 carry_out(const struct copies_request *request, struct copy *copy, GError **error)
 {
 	switch (copy->group->plan.outcome) {
@@ -60,6 +75,8 @@ carry_out(const struct copies_request *request, struct copy *copy, GError **erro
 	case OUTCOME_DO:
 	case OUTCOME_CUT:
 		return protect(request, copy, error);
+	case OUTCOME_READ:
+		return read_for(request, copy, error);
 	case OUTCOME_DEFER:
 	case OUTCOME_REFUSE:
 		break;

@@ -3,9 +3,11 @@
 
 #include "milter/copies.h"
 #include "milter/envelope.h"
+#include "milter/inbound.h"
 #include "milter/message/edits.h"
 #include "milter/message/spool.h"
 #include "milter/mta.h"
+#include "milter/policy/groups.h"
 #include "store/base/error.h"
 
 static gboolean
@@ -81,5 +83,9 @@ gboolean
 in_place_hand_over(struct mta *mta, const struct envelope *envelope, const GArray *gone,
 		   const struct copy *copy, GError **error)
 {
-	return delete_recipients(mta, envelope, gone, error) && send_edits(mta, copy->edits, error);
+	if (!delete_recipients(mta, envelope, gone, error) || !send_edits(mta, copy->edits, error))
+		return FALSE;
+	return inbound_hand_over(&copy->group->plan, envelope, mta) ||
+	       fail_false(error, PS_ERROR_TEMPORARY,
+			  "the mail server did not hold the message, or limit its bounces");
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "milter/failures.h"
 #include "milter/gateway.h"
 #include "milter/learning.h"
 #include "milter/libmilter_glue.h"
@@ -57,6 +58,7 @@ struct program {
 	struct audit_writer *audit;
 	struct harvest *harvest;
 	struct learning *learning;
+	struct failures *failures;
 	struct status *status;
 	struct process process;
 	struct spool_area *area; /* read atomically: a reload puts another one here */
@@ -400,6 +402,7 @@ start(struct program *program, GError **error)
 	if (program->audit == NULL)
 		return FALSE;
 	program->outbound = outbound_new();
+	program->failures = failures_new();
 	program->report = report_new(program->gateway, program->status, program->audit);
 	if (!start_harvest(program, error))
 		return FALSE;
@@ -413,6 +416,7 @@ start(struct program *program, GError **error)
 		.harvest = program->harvest,
 		.split = split_new(program->gateway),
 		.learning = program->learning,
+		.failures = program->failures,
 	};
 	prepare_listening(program, in_use);
 	if (!milter_listen(&program->options, error))

@@ -7,6 +7,8 @@ libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/s
 	%D%/in_place.c %D%/in_place.h %D%/apart.c %D%/apart.h %D%/outbound.c %D%/outbound.h %D%/report.c %D%/report.h \
 	%D%/status.c %D%/status.h %D%/structure.c %D%/structure.h %D%/notify.c %D%/notify.h \
 	%D%/foreign.c %D%/foreign.h %D%/harvesting.c %D%/harvesting.h
+libmail_a_SOURCES += %D%/inbound.c %D%/inbound.h %D%/results.c %D%/results.h %D%/failures.c \
+	%D%/failures.h
 libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/file_reading.c \
 	%D%/reading.c %D%/reading.h %D%/reading_parts.c %D%/reading_rows.c %D%/reading_rows.h \
 	%D%/reading_signers.c %D%/reading_walk.h

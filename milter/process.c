@@ -164,6 +164,7 @@ copies_apart(const struct walk *walk)
 		other = g_new0(struct split_copy, 1);
 		other->group = copy->group;
 		other->edits = copy->edits;
+		other->decrypted = copy->group->plan.headers_only;
 		g_ptr_array_add(others, other);
 	}
 	return others;
@@ -282,6 +283,9 @@ walk_message(struct walk *walk)
 	struct message_source source = {
 		.envelope = message->envelope,
 		.headers = message->headers,
+		.body = message->body,
+		.area = walk->area,
+		.failures = walk->process->failures,
 	};
 	g_autoptr(GError) error = NULL;
 

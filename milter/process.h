@@ -10,6 +10,7 @@
 
 #include "milter/session.h"
 
+struct failures;
 struct gateway;
 struct harvest;
 struct learning;
@@ -25,6 +26,7 @@ struct process {
 	struct harvest *harvest;   /* NULL: nothing is learned */
 	struct split *split;       /* NULL: no copies are injected */
 	struct learning *learning; /* likewise */
+	struct failures *failures; /* NULL: failed decryptions are not counted */
 };
 
 /* area: for what is made of the message. */

@@ -68,6 +68,56 @@ is_whole(const struct structure *structure, gboolean *whole, GError **error)
 	return is_base64_alone(tree, whole, error);
 }
 
+/* PGP is nothing that we read. */
+static gboolean
+is_named_smime(const struct part *part)
+{
+	const char *protocol;
+
+	if (part->kind == PART_LEAF)
+		return part_may_be_cms(part);
+	if (!part_is(part, "multipart/signed"))
+		return FALSE;
+	protocol = part_parameter(part, "protocol");
+	return protocol == NULL || g_ascii_strcasecmp(protocol, "application/pgp-signature") != 0;
+}
+
+static gboolean
+holds_smime(const struct part *part)
+{
+	if (is_named_smime(part))
+		return TRUE;
+	for (guint i = 0; part->children != NULL && i < part->children->len; i++)
+		if (holds_smime(part->children->pdata[i]))
+			return TRUE;
+	return FALSE;
+}
+
+static gboolean
+claims_signature(const struct structure *structure)
+{
+	const struct part *root = structure->tree->root;
+	const char *type = part_parameter(root, "smime-type");
+
+	switch (structure->detection->protection) {
+	case PROTECTION_SIGNED:
+	case PROTECTION_OPAQUE:
+		return TRUE;
+	case PROTECTION_NONE:
+		if (root->kind == PART_LEAF)
+			return part_may_be_cms(root) && type != NULL &&
+			       g_ascii_strcasecmp(type, "signed-data") == 0;
+		return is_named_smime(root);
+	case PROTECTION_ENCRYPTED:
+	case PROTECTION_COMPRESSED:
+	case PROTECTION_CERTS_ONLY:
+	case PROTECTION_PGP_SIGNED:
+	case PROTECTION_PGP_ENCRYPTED:
+		break;
+	}
+	return FALSE;
+}
+
 struct structure *
 structure_read(struct headers *headers, struct spool *body, GError **error)
 {
@@ -89,6 +139,8 @@ structure_read(struct headers *headers, struct spool *body, GError **error)
 	facts->content_type_ambiguous = detection->differing_types;
 	facts->size_bytes = headers_size(headers) + 2 + spool_size(body);
 	facts->reencode = structure->tree->traits != 0;
+	facts->worth_reading = holds_smime(structure->tree->root);
+	facts->signature_claimed = claims_signature(structure);
 	if (facts->arrived == ARRIVED_SIGNED)
 		facts->tree = structure->tree;
 	if (facts->arrived == ARRIVED_ENCRYPTED)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "milter/policy/decide_inbound.h"
+
 /* One half of a plan, encryption or signature, before size and the other half are looked at. */
 struct half {
 	enum need need;
@@ -43,8 +45,8 @@ sign_softened(const struct message_facts *m, struct half half)
 	return half_of(half.need, OUTCOME_LEAVE, ROW_NULL_SENDER);
 }
 
-static enum direction
-direction_of(const struct message_facts *m, const struct recipient_facts *r)
+enum direction
+decide_direction(const struct message_facts *m, const struct recipient_facts *r)
 {
 	gboolean internal = r->locality == LOCALITY_INTERNAL;
 
@@ -386,17 +388,6 @@ plan_unprotected(struct plan *plan, enum outcome outcome, enum decide_row row)
 	plan->row = plan->encrypt_row = plan->sign_row = row;
 }
 
-static void
-plan_inbound(struct plan *plan, const struct message_facts *m, const struct recipient_facts *r)
-{
-	if (m->origin == ORIGIN_TRUSTED || !m->sender_internal)
-		plan_unprotected(plan, OUTCOME_LEAVE, ROW_INBOUND);
-	else if (r->on_spoofed == SPOOFED_INBOUND || m->null_sender)
-		plan_unprotected(plan, OUTCOME_LEAVE, ROW_SPOOFED);
-	else
-		plan_unprotected(plan, OUTCOME_REFUSE, ROW_SPOOFED_REJECT);
-}
-
 /*
  * Header protection of the copy. What nobody signs cannot be signed fields; what nobody encrypts
  * hides nothing; what arrived protected has its payload already, which is not ours to change.
@@ -450,7 +441,7 @@ decide(const struct message_facts *message, const struct recipient_facts *recipi
 {
 	memset(plan, 0, sizeof *plan);
 	plan->null_sender = message->null_sender;
-	plan->direction = direction_of(message, recipient);
+	plan->direction = decide_direction(message, recipient);
 	switch (plan->direction) {
 	case DIRECTION_LEAVE:
 		plan_unprotected(plan, OUTCOME_LEAVE,
@@ -458,7 +449,7 @@ decide(const struct message_facts *message, const struct recipient_facts *recipi
 								      : ROW_INTERNAL);
 		break;
 	case DIRECTION_INBOUND:
-		plan_inbound(plan, message, recipient);
+		decide_inbound(plan, message, recipient);
 		break;
 	case DIRECTION_OUTBOUND:
 	case DIRECTION_RELAY:
@@ -473,8 +464,18 @@ decide(const struct message_facts *message, const struct recipient_facts *recipi
 		plan->observed = TRUE;
 		plan->outcome = OUTCOME_LEAVE;
 		plan->sign = plan->encrypt = FALSE;
+	} else {
+		decide_inbound_shape(plan, recipient);
 	}
 	plan_shape(plan, message, recipient);
+}
+
+static gboolean
+plan_same_reading(const struct plan *a, const struct plan *b)
+{
+	return a->opening == b->opening && a->open == b->open && a->strip == b->strip &&
+	       a->defuse == b->defuse && a->results == b->results && a->tag_set == b->tag_set &&
+	       a->quarantine == b->quarantine && a->headers_only == b->headers_only;
 }
 
 gboolean
@@ -484,7 +485,8 @@ plan_same_copy(const struct plan *a, const struct plan *b)
 	       a->format == b->format && a->scheme == b->scheme && a->digest == b->digest &&
 	       a->include_chain == b->include_chain && a->cipher == b->cipher &&
 	       a->transport == b->transport && a->keys == b->keys &&
-	       a->additional_set == b->additional_set && a->hp == b->hp && !a->alone && !b->alone;
+	       a->additional_set == b->additional_set && a->hp == b->hp && !a->alone && !b->alone &&
+	       plan_same_reading(a, b);
 }
 
 const char *
@@ -510,7 +512,7 @@ decide_direction_name(enum direction direction)
 const char *
 decide_outcome_name(enum outcome outcome)
 {
-	static const char *const names[] = { "leave", "do", "cut", "defer", "refuse" };
+	static const char *const names[] = { "leave", "do", "read", "cut", "defer", "refuse" };
 
 	return names[outcome];
 }

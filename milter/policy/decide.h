@@ -25,6 +25,7 @@ enum need { NEED_NO, NEED_TRY, NEED_MUST }; /* of encryption: plain, try, must *
 enum outcome {
 	OUTCOME_LEAVE,  /* goes on without protection of ours */
 	OUTCOME_DO,     /* sign, encrypt or both */
+	OUTCOME_READ,   /* inbound: results are told, and perhaps other content or a quarantine */
 	OUTCOME_CUT,    /* mail that nobody wrote: its text is removed */
 	OUTCOME_DEFER,  /* 451 */
 	OUTCOME_REFUSE, /* 550, 552 */
@@ -64,6 +65,15 @@ struct plan {
 	/* SIGNED: fields inside, hp="clear" or on an encrypted copy "cipher"; SIGNED_AND_ENCRYPTED,
 	 * of an encrypted copy only: Subject and the like are hidden outside */
 	enum header_protection hp;
+	/* of an inbound copy, with OUTCOME_READ; 0 otherwise */
+	guint opening;         /* whose reading it is made of; 0: nobody's, nothing of it is told */
+	gboolean open;         /* its content is what was decrypted */
+	gboolean strip;        /* without its signatures */
+	gboolean defuse;       /* without references out of its HTML */
+	gboolean results;      /* Authentication-Results and X-Postseal-* are added */
+	guint tag_set;         /* tags go in front of the Subject; 0: none */
+	gboolean quarantine;   /* the MTA holds it: always the untouched original */
+	gboolean headers_only; /* RET=HDRS: a bounce of it must not return its body */
 
 	enum need encrypt_need;
 	enum need sign_need;
@@ -76,6 +86,10 @@ struct plan {
 /* Fills every member of *plan. */
 void decide(const struct message_facts *message, const struct recipient_facts *recipient,
 	    struct plan *plan);
+
+/* Where a message to this recipient goes; rests on origin and locality alone. */
+enum direction decide_direction(const struct message_facts *message,
+				const struct recipient_facts *recipient);
 
 const char *decide_row_text(enum decide_row row); /* "5: encryption: must, ..." */
 enum reason decide_row_reason(enum decide_row row);

@@ -11,6 +11,8 @@
 
 #include <glib.h>
 
+#include "milter/mime/verdict.h"
+
 enum origin { ORIGIN_UNTRUSTED, ORIGIN_TRUSTED, ORIGIN_REINJECTED };
 enum locality { LOCALITY_EXTERNAL, LOCALITY_INTERNAL };
 enum encrypt_mode { ENCRYPT_NONE, ENCRYPT_ALLOW, ENCRYPT_OPPORTUNISTIC, ENCRYPT_FORCE };
@@ -39,6 +41,20 @@ enum copy_digest { DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512 };
 enum copy_keys { KEYS_RSA, KEYS_EC, KEYS_MIXED };
 
 enum able { ABLE_NO, ABLE_YES, ABLE_UNKNOWN };
+
+/* What reading an inbound message with this recipient's keys gave. */
+enum inbound_state {
+	INBOUND_NOTHING,  /* nothing is protected in it, or nobody asked */
+	INBOUND_VERIFIED, /* read, and nothing in it was encrypted */
+	INBOUND_OPENED,   /* decrypted, all of it */
+	INBOUND_CLOSED,   /* encrypted, and stays so */
+	INBOUND_UNKNOWN,  /* keys or trust could not be asked */
+};
+enum keep_signature { KEEP_SIGNATURE, KEEP_REMOVE_VALID, KEEP_REMOVE };
+enum on_finding { ON_FINDING_DELIVER, ON_FINDING_QUARANTINE, ON_FINDING_REJECT };
+enum unauthenticated_html { UNAUTHENTICATED_DELIVER, UNAUTHENTICATED_DEFUSE, UNAUTHENTICATED_HOLD };
+/* HTML in what was released although nothing vouches for it. */
+enum opened_html { OPENED_HTML_NONE, OPENED_HTML_FOUND, OPENED_HTML_UNREADABLE };
 
 /* May this message be signed for the mailbox in From? Only AUTHOR_CONFIRMED is yes. */
 enum author_state {
@@ -117,6 +133,25 @@ struct recipient_facts {
 	gboolean foreign_matching; /* the message's recipientInfos name a certificate of his */
 	enum able certificate;     /* at least one valid encryption certificate */
 	gboolean directory_open;   /* with ABLE_UNKNOWN: because of a directory */
+
+	/* Inbound: what was found ... */
+	enum inbound_state inbound;
+	gboolean key_named;         /* one of his: no refusal may tell what came of it */
+	gboolean decrypt_off;       /* with INBOUND_CLOSED: because he wants it so */
+	gboolean came_encrypted;    /* all of it, whoever may open it */
+	gboolean signature_claimed; /* a signature is there, or what is named one */
+	gboolean signature_removable;
+	enum mail_verdict verdict;
+	enum opened_html html;
+	guint opening; /* equal number: the same reading; 0: none */
+	guint tag_set; /* equal number: the same tags in front of the Subject; 0: none */
+	/* ... and what is wanted; require_* the stricter of his and the From domain's. */
+	enum keep_signature keep_signature;
+	enum on_finding on_invalid_signature;
+	enum on_finding on_undecryptable;
+	enum unauthenticated_html unauthenticated_html;
+	gboolean require_signed;
+	gboolean require_encrypted;
 };
 
 #endif

@@ -369,6 +369,7 @@ recipient_free(gpointer data)
 	selection_unref(recipient->additional);
 	g_ptr_array_unref(recipient->certificates);
 	g_free(recipient->note);
+	g_free(recipient->inbound_note);
 	g_free(recipient);
 }
 
@@ -389,6 +390,7 @@ gather_all(struct gathering *g, GError **error)
 	size_facts(g);
 	gather_signer(g);
 	gather_recipient_certificates(g);
+	gather_inbound(g);
 	return TRUE;
 }
 
@@ -407,6 +409,8 @@ gather(struct gateway *gateway, const struct message_source *source, GError **er
 	found->recipients = g_ptr_array_new_with_free_func(recipient_free);
 	found->signer_chain = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
 	found->own = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	found->openings = g_ptr_array_new();
+	found->tags = g_ptr_array_new_with_free_func(g_free);
 	complete = gather_all(&g, error);
 	g_clear_pointer(&g.named, g_hash_table_unref);
 	g_clear_pointer(&g.additional_sets, g_hash_table_unref);
@@ -428,6 +432,8 @@ gathered_free(struct gathered *gathered)
 	g_ptr_array_unref(gathered->signer_chain);
 	g_ptr_array_unref(gathered->own);
 	g_ptr_array_unref(gathered->recipients);
+	g_ptr_array_unref(gathered->openings);
+	g_ptr_array_unref(gathered->tags);
 	g_free(gathered->signer_note);
 	g_free(gathered);
 }

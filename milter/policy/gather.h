@@ -18,13 +18,18 @@
 
 struct cert;
 struct cms_info;
+struct entity;
 struct envelope;
+struct failures;
 struct gateway;
 struct headers;
 struct key;
 struct mailaddr;
 struct mime_tree;
+struct reading;
 struct selection;
+struct spool;
+struct spool_area;
 
 /* What the message's structure says; made by the mail path from the spool, by explain from its
  * arguments. All zero: an unprotected text. */
@@ -35,13 +40,18 @@ struct structure_facts {
 	const struct mime_tree *tree; /* with ARRIVED_SIGNED, to look at the signature; borrowed */
 	const struct cms_info *cms;   /* with ARRIVED_ENCRYPTED, else NULL; borrowed */
 	gboolean reencode;            /* not 7-bit: grows before it can be signed */
-	guint64 size_bytes;           /* of the message as it came, header and body */
+	gboolean worth_reading;     /* something in it is signed, encrypted or named so (S/MIME) */
+	gboolean signature_claimed; /* the whole of it is a signed message, or named one */
+	guint64 size_bytes;         /* of the message as it came, header and body */
 };
 
 struct message_source {
 	const struct envelope *envelope;
 	const struct headers *headers;
 	const struct structure_facts *structure;
+	struct spool *body;        /* sealed; NULL: nothing is read */
+	struct spool_area *area;   /* for what is read; with body */
+	struct failures *failures; /* of decryptions; NULL: not counted */
 	gboolean reinjected;  /* came through the reinjection listener, or with a good marker */
 	gboolean look_up_all; /* explain: certificates too that the decision did not ask for */
 };
@@ -55,8 +65,17 @@ struct gathered_recipient {
 	GPtrArray *certificates; /* of struct cert *: what a copy for him is encrypted to, without
 				  * the author's own */
 	char *note;              /* why the ability is what it is, one line; or NULL */
+	char *inbound_note;      /* why the message is closed or unknown for him; for the log */
 	gboolean asked;          /* the decision needs to know of his certificates */
 	struct recipient_facts facts;
+};
+
+/* One reading of the message with the keys that some recipients share. */
+struct opening {
+	struct reading *reading;
+	struct entity *shown;   /* what is left when it is opened; NULL: it is not */
+	struct entity *defused; /* the same without references out of its HTML; NULL: not made */
+	struct entity *bare_defused;
 };
 
 struct gathered {
@@ -78,6 +97,8 @@ struct gathered {
 	GPtrArray *own;        /* of struct cert *: the author's, by encrypt_to_self; never NULL */
 	char *signer_note;     /* why the ability to sign is what it is; or NULL */
 	GPtrArray *recipients; /* of struct gathered_recipient * */
+	GPtrArray *openings;   /* of struct opening *; facts.opening is an index from 1 */
+	GPtrArray *tags;       /* of char *: in front of a Subject; facts.tag_set, likewise */
 };
 
 struct gathered *gather(struct gateway *gateway, const struct message_source *source,

@@ -34,6 +34,8 @@ GPtrArray *gather_aliases(struct gathering *g, const struct gathered_recipient *
 void gather_ahead(struct gathering *g);
 /* Asks the directories for those who should have a certificate and have no valid one. */
 void gather_directories(struct gathering *g);
+/* Reads the message for those it is inbound to, with their keys. Cannot fail: unknown is a fact. */
+void gather_inbound(struct gathering *g);
 /* Of a selection that uses nothing: no, or unknown where a verdict could not be found. */
 enum able selection_able(const struct selection *selection);
 

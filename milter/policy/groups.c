@@ -110,13 +110,17 @@ groups_set_apart(struct groups *groups, const struct plan *plans, guint count,
 /* ---- several copies ------------------------------------------------------------------------- */
 
 /* How much harm a copy does in the mailbox of a stranger to it; less is better. An encrypted copy
- * for one alone names him in its recipientInfos. */
+ * for one alone names him in its recipientInfos. A quarantine can be asked for in place alone. */
 static guint
 plan_harm(const struct plan *plan)
 {
+	if (plan->quarantine)
+		return 0;
 	if (plan->encrypt)
-		return plan->alone ? 1 : 0;
-	return plan->outcome == OUTCOME_CUT ? 2 : 3;
+		return plan->alone ? 2 : 1;
+	if (plan->outcome == OUTCOME_CUT)
+		return 3;
+	return plan->open ? 5 : 4;
 }
 
 /* Of equals the largest, of those the first. */
@@ -190,8 +194,10 @@ groups_leave_all(struct groups *groups, const struct plan *plans, guint count)
 
 	g_ptr_array_set_size(groups->copies, 0);
 	group = group_add(groups, &plan);
-	for (guint i = 0; i < count; i++)
+	for (guint i = 0; i < count; i++) {
 		group_join(group, &plans[i], i);
+		group->plan.quarantine |= plans[i].quarantine; /* what one wants held is held */
+	}
 	groups->outcome = plan.outcome;
 	groups->reason = plan.reason;
 }
@@ -204,7 +210,8 @@ served_reason(const struct groups *groups, const struct plan *plans, guint count
 
 	for (guint i = 0; i < count; i++) {
 		if (plans[i].outcome != OUTCOME_REFUSE &&
-		    plans[i].reason != REASON_PLAIN_NOT_WANTED)
+		    plans[i].reason != REASON_PLAIN_NOT_WANTED &&
+		    plans[i].reason != REASON_LEAVE_INBOUND)
 			return plans[i].reason;
 	}
 	return place->plan.reason;

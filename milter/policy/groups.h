@@ -19,6 +19,7 @@
 
 struct cert;
 struct key;
+struct opening;
 
 struct group {
 	struct plan plan;  /* what is done; reasons are those of the first recipient */
@@ -30,6 +31,8 @@ struct group {
 	struct key *signer_key;
 	GPtrArray *signer_chain; /* struct cert *, intermediates to go along; may be empty */
 	GPtrArray *certificates; /* struct cert *, each once, with plan.encrypt; owned array */
+	const struct opening *opening; /* with plan.opening */
+	const char *tags;              /* with plan.tag_set */
 };
 
 /* What is possible at this site, for this message. */

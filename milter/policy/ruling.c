@@ -70,6 +70,10 @@ groups_fill(struct ruling *ruling)
 		}
 		if (group->plan.encrypt)
 			group_fill_certificates(ruling, group);
+		if (group->plan.opening > 0)
+			group->opening = ruling->gathered->openings->pdata[group->plan.opening - 1];
+		if (group->plan.tag_set > 0)
+			group->tags = ruling->gathered->tags->pdata[group->plan.tag_set - 1];
 	}
 }
 
