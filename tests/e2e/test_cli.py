@@ -294,22 +294,67 @@ def test_unreadable_key(cli):
     os.chmod(key, 0o600)
 
 
+# A line for main.cf or options of the listener for copies, and what doctor says of it.
+PLACES = [
+    ("the filter on the listener for copies", "", "-o smtpd_milters={milter}", "pass Postseal again"),
+    ("a content filter behind it", "", "-o content_filter=smtp:[127.0.0.1]:1", "go through a content filter"),
+    ("its addresses expanded", "", "-o receive_override_options=", "may be expanded to others'"),
+    ("loopback not let in", "", "-o mynetworks=192.0.2.0/24", "loopback is not in mynetworks"),
+    ("virtual aliases", "virtual_alias_maps = hash:/etc/x\nreceive_override_options =", "", "what was left plain for one inside can leave"),
+    ("a copy of everything", "always_bcc = x@inside.example\nreceive_override_options =", "", "a copy of all mail, decrypted mail too"),
+    ("maps that have no effect", "virtual_alias_maps = hash:/etc/x\nalways_bcc = x@inside.example", "", None),
+    ("aliases of local(8)", "mydestination = local.example\nalias_maps = hash:/etc/aliases", "", "alias_maps is set: an alias with an address outside"),
+    (".forward", "mydestination = local.example", "", "forward_path is set: a user's .forward"),
+    ("generic", "smtp_generic_maps = hash:/etc/x", "", "smtp_generic_maps is set"),
+    ("little patience", "milter_content_timeout = 60s", "", "does not wait long enough"),
+]
+
+
+def test_doctor_place(cli, folder, reinject):
+    def examined(main, options, old=reinject, new=reinject, more=()):
+        for name in ("main.cf", "master.cf"):
+            shutil.copy(os.path.join(cli.site.postfix.conf, name), folder)
+        with open(os.path.join(folder, "main.cf"), "a") as f:
+            f.write(main + "\n")
+        path = os.path.join(folder, "master.cf")
+        with open(path) as f:
+            lines = f.read().splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith(reinject))
+        end = next(i for i in range(at + 1, len(lines)) if not lines[i].startswith(" "))
+        lines.insert(end, "  " + options if options else "#")
+        with open(path, "w") as f:
+            f.write("\n".join(lines).replace(old, new) + "\n")
+        return cli.run("doctor", "--postfix-config", folder, *more).stdout
+    for name, main, options, said in PLACES:
+        text = examined(main, options.format(milter=cli.site.postfix.milter))
+        good = said in text if said else "copies go" not in text and "_maps is set" not in text
+        cli.tap.ok(good, f"doctor: {name}", text)
+    text = examined("", "", new="127.0.0.1:9")
+    cli.tap.ok("nothing in master.cf listens on reinject_address" in text, "doctor: no listener for copies", text)
+    text = examined("inet_interfaces = all", "", new=reinject.split(":")[1])
+    cli.tap.ok("takes mail from the network, and it passes Postseal by" in text, "doctor: it listens to the network", text)
+
+
 def test_doctor(cli):
     done = cli.run("doctor", "--postfix-config", cli.site.postfix.conf)
     cli.tap.ok("filter, tempfail" in done.stdout and "reinject" not in done.stderr, "doctor reads Postfix' configuration", done.stdout)
     reinject = f"127.0.0.1:{cli.site.postfix.reinject}"
-    cli.tap.ok(f"mail that comes in at {reinject}/inet passes Postseal by" in done.stdout, "a listener without the filter is found", done.stdout)
+    cli.tap.ok(f"listener {reinject}/inet takes copies" in done.stdout and "passes Postseal by" not in done.stdout,
+               "the listener for copies is known, and needs no filter", done.stdout)
     bad = os.path.join(cli.site.folder, "badpostfix")
     shutil.copytree(cli.site.postfix.conf, bad)
     with open(os.path.join(bad, "main.cf"), "a") as f:
         f.write("milter_protocol = 2\nnon_smtpd_milters =\nvirtual_alias_maps = hash:/etc/x\nreceive_override_options =\nheader_size_limit = 1000\n"
                 "header_address_token_limit = 10240\n"
                 f"smtpd_milters = {cli.site.postfix.milter}\nmilter_default_action = accept\n")
+    with open(os.path.join(bad, "master.cf"), "a") as f:
+        f.write("127.0.0.1:2525 inet n - n - - smtpd\n  -o smtpd_milters=\n")
     found = cli.run("doctor", "--postfix-config", bad)
-    for part in ("goes out unprotected when Postseal does not answer", "milter_protocol is too old", "mail of the sendmail command passes Postseal by",
+    for part in ("mail that comes in at 127.0.0.1:2525/inet passes Postseal by", "goes out unprotected when Postseal does not answer", "milter_protocol is too old", "mail of the sendmail command passes Postseal by",
                  "virtual_alias_maps is set", "header fields are cut", "fields of many addresses lose"):
         cli.tap.ok(part in found.stdout, f"doctor: {part}", found.stdout)
     cli.tap.ok(found.returncode == 1 and "remedies:" in found.stdout and "  1. " in found.stdout, "and ends with the remedies in order")
+    test_doctor_place(cli, bad, reinject)
     cli.site.prefer(PARTNER, mode="observe")
     cli.tap.ok("is only watched" in cli.run("doctor", "--no-mta").stdout, "doctor: observe mode")
     cli.run("domain", "unset", PARTNER, "mode")

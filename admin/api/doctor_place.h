@@ -1,0 +1,19 @@
+/*
+ * doctor_place - does Postseal stand in Postfix where addresses are final, and is there a listener
+ * for its copies that nothing else uses? Part of the MTA's examination.
+ */
+#ifndef ADMIN_API_DOCTOR_PLACE_H
+#define ADMIN_API_DOCTOR_PLACE_H
+
+#include "admin/api/doctor.h"
+#include "admin/api/postconf.h"
+
+/* Is this the listener that reinject_address names? It has no filter of ours by design. */
+gboolean doctor_takes_copies(const struct doctor *doctor, const struct postconf *postconf,
+			     const struct postconf_service *service);
+/* filter: our address as it stands in Postfix' lists. */
+void doctor_check_copies(struct doctor *doctor, const struct postconf *postconf,
+			 const char *filter);
+void doctor_check_maps(struct doctor *doctor, const struct postconf *postconf, const char *filter);
+
+#endif
