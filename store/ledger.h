@@ -44,6 +44,8 @@ gboolean ledger_claim(struct db *db, struct ledger_copy *copies, guint count,
 /* Only LEDGER_NEW (not known, or not completed) and LEDGER_COMPLETED; changes nothing. */
 gboolean ledger_look(struct db *db, struct ledger_copy *copies, guint count,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Is any copy known as handed over? Cheap, for messages that have no copies themselves. */
+gboolean ledger_any(struct db *db, gboolean *any, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean ledger_complete(struct db *db, const struct ledger_copy *copies, guint count,
 			 const char *queue_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The holder sends no more of them in this try. Those not_sent are as if never claimed. */

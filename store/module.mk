@@ -17,5 +17,5 @@ libstore_a_SOURCES += %D%/directories.c %D%/directories.h
 libstore_a_SOURCES += %D%/candidates.c %D%/candidates.h
 libstore_a_SOURCES += %D%/cache.c %D%/cache.h %D%/preference_tags.h %D%/scope_rows.c %D%/scope_rows.h
 libstore_a_SOURCES += %D%/fetches.c %D%/fetch_points.c %D%/fetch_points.h
-libstore_a_SOURCES += %D%/ledger.h
 libstore_a_SOURCES += %D%/capabilities.c %D%/capabilities.h %D%/answers.c %D%/answers.h
+libstore_a_SOURCES += %D%/ledger.c %D%/ledger.h

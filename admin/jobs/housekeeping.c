@@ -12,6 +12,7 @@
 #include "store/directories.h"
 #include "store/harvests.h"
 #include "store/jobs.h"
+#include "store/ledger.h"
 #include "store/ocsp.h"
 #include "store/posts.h"
 
@@ -35,6 +36,7 @@ keep_house(struct tx *tx, gpointer data, GError **error)
 	       ocsp_forget(tx, now - OCSP_KEEP_SECONDS, error) &&
 	       decrypted_forget(tx, now - settings->reply_keep, error) &&
 	       auto_requests_forget(tx, now - REQUESTS_KEEP_SECONDS, error) &&
+	       ledger_expire(tx, &dropped, error) &&
 	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
 }
 

@@ -66,8 +66,8 @@ struct smtp *smtp_open(const struct smtp_options *options,
 guint smtp_extensions(const struct smtp *smtp); /* of enum smtp_extension */
 guint64 smtp_size_max(const struct smtp *smtp); /* the server's limit; 0: none said */
 
-/* MAIL and all RCPT. Where MAIL was not taken, the replies to RCPT are the same. *sender must be
- * zeroed or cleared before; replies has envelope->count of these. */
+/* MAIL and all RCPT. Where *sender is not 250 the replies to RCPT mean nothing. All must be zeroed
+ * or cleared before; replies has envelope->count of them. */
 gboolean smtp_begin(struct smtp *smtp, const struct smtp_envelope *envelope,
 		    struct smtp_reply *sender, struct smtp_reply *replies,
 		    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -83,3 +83,7 @@ tests_unit_store_test_crls_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_harvests
 tests_unit_store_test_harvests_SOURCES = %D%/test_harvests.c
 tests_unit_store_test_harvests_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_ledger
+tests_unit_store_test_ledger_SOURCES = %D%/test_ledger.c
+tests_unit_store_test_ledger_LDADD = $(TEST_LIBS) $(STORE_LIBS)

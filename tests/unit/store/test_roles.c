@@ -79,7 +79,17 @@ static const struct {
 	{ "SELECT milter_audit('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',"
 	  " '{}', '{}', '{}', '{}')",
 	  TRUE, FALSE },
-	{ "SELECT milter_ledger('claim', '{}', NULL, '7 days')", TRUE, FALSE },
+	{ "SELECT milter_ledger_claim(ARRAY[decode(repeat('01', 32), 'hex')], 1,"
+	  " decode(repeat('02', 16), 'hex'), '1 minute')",
+	  TRUE, FALSE },
+	{ "SELECT milter_ledger_complete(ARRAY[decode(repeat('01', 32), 'hex')], 1, 'QID')", TRUE,
+	  FALSE },
+	{ "SELECT milter_ledger_release(ARRAY[decode(repeat('01', 32), 'hex')], 1,"
+	  " decode(repeat('02', 16), 'hex'), true)",
+	  TRUE, FALSE },
+	{ "SELECT milter_ledger_forget(ARRAY[decode(repeat('01', 32), 'hex')], 1)", TRUE, FALSE },
+	{ "SELECT milter_nonce(decode(repeat('02', 16), 'hex'), '1 hour')", TRUE, FALSE },
+	{ "SELECT ledger_check(ARRAY[decode(repeat('01', 32), 'hex')], 1)", FALSE, FALSE },
 	{ "SELECT milter_job('notice', 'k', NULL)", TRUE, FALSE },
 	{ "SELECT milter_job('auto-request', 'a@b.example', NULL)", TRUE, FALSE },
 	{ "SELECT milter_capability('a@b.example', 1, 0, now())", TRUE, FALSE },
@@ -290,20 +300,46 @@ test_audit_times(void)
 			<=, 3 + 3);
 }
 
+/* What is no digest, no holder or would be kept too long does not come in. */
 static void
-test_ledger(void)
+test_ledger_bounds(void)
 {
+	static const char *const refused[] = {
+		"SELECT milter_ledger_claim('{}', 1, decode(repeat('02', 16), 'hex'), '1 minute')",
+		"SELECT milter_ledger_claim(NULL, 1, decode(repeat('02', 16), 'hex'), '1 minute')",
+		"SELECT milter_ledger_claim(ARRAY['\\x01']::bytea[], 1, decode(repeat('02', 16),"
+		" 'hex'), '1 minute')",
+		"SELECT milter_ledger_claim(ARRAY[NULL]::bytea[], 1, decode(repeat('02', 16),"
+		" 'hex'), '1 minute')",
+		"SELECT milter_ledger_claim(ARRAY[decode(repeat('01', 32), 'hex')], 2,"
+		" decode(repeat('02', 16), 'hex'), '1 minute')",
+		"SELECT milter_ledger_claim(ARRAY[decode(repeat('01', 32), 'hex')], 1, '\\x02',"
+		" '1 minute')",
+		"SELECT milter_ledger_claim(ARRAY[decode(repeat('01', 32), 'hex')], 1,"
+		" decode(repeat('02', 16), 'hex'), '2 hours')",
+		"SELECT milter_ledger_claim(ARRAY[decode(repeat('01', 32), 'hex')], 1,"
+		" decode(repeat('02', 16), 'hex'), NULL)",
+		"SELECT milter_ledger_claim((SELECT array_agg(decode(repeat('01', 32), 'hex'))"
+		" FROM generate_series(1, 4001)), 1, decode(repeat('02', 16), 'hex'), '1 minute')",
+		"SELECT milter_nonce('\\x02', '1 hour')",
+		"SELECT milter_nonce(decode(repeat('02', 16), 'hex'), '2 days')",
+		"SELECT milter_nonce(decode(repeat('02', 16), 'hex'), NULL)",
+	};
+
 	if (scratch_pg_skip(pg))
 		return;
 	scratch_pg_empty(pg);
 	CLEANUP(db) struct db *db = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
-#define LEDGER(action)                                                                             \
-	"SELECT count(*) FROM unnest(milter_ledger('" action "', "                                 \
-	"ARRAY['\\x01', '\\x02']::bytea[], 'QID', '7 days')) s WHERE s = "
-	g_assert_cmpint(number(db, LEDGER("claim") "'claimed'"), ==, 2);
-	g_assert_cmpint(number(db, LEDGER("complete") "'completed'"), ==, 2);
-	g_assert_cmpint(number(db, LEDGER("claim") "'completed'"), ==, 2);
-	g_assert_cmpint(number(db, LEDGER("forget") "''"), ==, 2);
+	for (guint i = 0; i < G_N_ELEMENTS(refused); i++) {
+		g_autoptr(GError) error = NULL;
+		g_autofree char *name = g_strdup_printf("refused_%u", counter++);
+		const struct statement statement = { g_intern_string(name), refused[i] };
+		CLEANUP(rows) struct rows *rows = db_write(db, &statement, NULL, &error);
+
+		g_test_message("%s", refused[i]);
+		g_assert_null(rows);
+		g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	}
 	g_assert_cmpint(number(db, "SELECT count(*) FROM ledger"), ==, 0);
 }
 
@@ -336,7 +372,7 @@ main(int argc, char **argv)
 	g_test_add_func("/roles/harvest is limited", test_harvest);
 	g_test_add_func("/roles/harvest needs a sender", test_harvest_without_sender);
 	g_test_add_func("/roles/audit is of now", test_audit_times);
-	g_test_add_func("/roles/ledger of copies", test_ledger);
+	g_test_add_func("/roles/ledger is bounded", test_ledger_bounds);
 	g_test_add_func("/roles/jobs of a filter", test_jobs);
 	int status = g_test_run();
 	scratch_pg_stop(pg);
