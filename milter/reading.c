@@ -3,11 +3,14 @@
  */
 #include "milter/reading_walk.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "milter/mime/author.h"
 #include "milter/mime/detect.h"
+#include "milter/mime/frame.h"
 #include "milter/mime/gadget.h"
+#include "milter/mime/shown.h"
 #include "pki/crypto/cms_inspect.h"
 #include "store/base/error.h"
 
@@ -161,6 +164,15 @@ set_digest(struct reading_layer *layer, const struct cms_verify_report *report)
 	}
 }
 
+/* RFC 8551 section 2.4.2: what is signed as another type of content was not signed as mail. */
+static void
+check_content_type(struct reading_walk *walk, const struct cms_verify_report *report)
+{
+	if (strcmp(report->content_type, "1.2.840.113549.1.7.1") != 0)
+		walk_note(&walk->malformed,
+			  "what was signed is not mail, but another type of object");
+}
+
 /* A signed layer that covers all that is shown, with its content. */
 static gboolean
 read_signed_content(struct reading_walk *walk, const struct cms_verify_report *report,
@@ -196,6 +208,7 @@ read_clear_signed(struct reading_walk *walk, const struct mime_tree *tree,
 		return walk->error == NULL;
 	walk->reading->is_signed = TRUE;
 	set_digest(layer, report);
+	check_content_type(walk, report);
 	content = entity_new(part->headers, tree->spool, part->start, part->body_start, part->end);
 	return read_signed_content(walk, report, content);
 }
@@ -217,6 +230,7 @@ read_opaque(struct reading_walk *walk, const struct mime_tree *tree, enum leaf_d
 		return walk_take_error(walk, &walk->malformed, error);
 	walk->reading->is_signed = TRUE;
 	set_digest(layer, report);
+	check_content_type(walk, report);
 	if (report->detached) {
 		walk_note(&walk->malformed, "a signature without the content that it signs");
 		walk_add_signers(walk, report, TRUE, NULL);
@@ -426,6 +440,23 @@ read_unprotected(struct reading_walk *walk, struct mime_tree *tree, const struct
 	return walk_signed_parts(walk, tree);
 }
 
+/* What was signed is read below; here is what stands around it. */
+static gboolean
+look_at_frame(struct reading_walk *walk, const struct mime_tree *tree, enum protection protection)
+{
+	struct frame frame = { NULL, NULL };
+
+	if (protection != PROTECTION_SIGNED && protection != PROTECTION_OPAQUE)
+		return TRUE;
+	if (!frame_check(tree, protection, &frame, &walk->error))
+		return FALSE;
+	if (frame.malformed != NULL)
+		walk_note(&walk->malformed, frame.malformed);
+	if (frame.partial != NULL)
+		walk_note(&walk->partial, frame.partial);
+	return TRUE;
+}
+
 static gboolean
 read_protected(struct reading_walk *walk, struct mime_tree *tree, const struct detection *detection)
 {
@@ -439,6 +470,8 @@ read_protected(struct reading_walk *walk, struct mime_tree *tree, const struct d
 	if ((object != tree->root || part_may_be_cms(object)) &&
 	    !part_inspect_cms(tree, object, FALSE, &decoding, &info, &error))
 		return walk_take_error(walk, &walk->malformed, error);
+	if (!look_at_frame(walk, tree, detection->protection))
+		return FALSE;
 	switch (detection->protection) {
 	case PROTECTION_SIGNED:
 		return read_clear_signed(walk, tree, decoding);
@@ -564,16 +597,20 @@ conclude(struct reading_walk *walk)
 		const struct reading_signer *signer = reading->signers->pdata[i];
 		struct signer_finding finding = { signer->signature, signer->trust,
 						  signer->from_matches && signer->covers,
-						  signer->reason };
+						  signer->reason, signer->signing_time };
 
 		covering |= signer->covers;
 		g_array_append_val(findings, finding);
 	}
-	input.malformed = walk->malformed;
+	input.malformed =
+	    walk->malformed == NULL && covering ? walk->header_doubt : walk->malformed;
 	input.undecryptable = walk->undecryptable;
 	input.partial = walk->partial;
 	input.is_signed = covering || findings->len > 0;
 	input.single_author = reading->author != NULL && !walk->author_differs;
+	input.author_doubt = walk->author_doubt;
+	input.date = walk->date;
+	input.date_doubt = walk->date_doubt;
 	input.signers = (const struct signer_finding *)(void *)findings->data;
 	input.signer_count = findings->len;
 	reading->verdict = verdict_decide(&input, &reason);
@@ -628,6 +665,9 @@ reading_message(struct headers *headers, struct spool *body, guint64 start, guin
 	struct reading_walk walk = { .options = options, .reading = reading_new(headers) };
 	struct reading *reading = NULL;
 
+	walk.header_doubt = frame_check_header(headers);
+	walk.author_doubt = shown_author_doubt(headers, walk.reading->author);
+	walk.date = shown_date(headers, &walk.date_doubt);
 	walk.cpu_end =
 	    cpu_ms(&walk) + (options->cpu_max_ms > 0 ? options->cpu_max_ms : READING_CPU_MAX_MS);
 	read_entity(&walk, message);

@@ -18,6 +18,9 @@ struct reading_walk {
 	char *malformed;
 	char *undecryptable;
 	char *partial;
+	const char *header_doubt; /* of the outermost header: programs may read it differently */
+	const char *author_doubt, *date_doubt; /* see verdict_input */
+	gint64 date;
 	gboolean covered;         /* by a signature, from here inwards */
 	gboolean author_differs;  /* a protected From is not the outer one */
 	gboolean used_key;        /* from here on every failure is one outcome */

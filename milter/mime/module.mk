@@ -8,6 +8,7 @@ libmail_a_SOURCES += \
 	%D%/defuse.c %D%/defuse.h \
 	%D%/entity.c %D%/entity.h \
 	%D%/encoded_word.c %D%/encoded_word.h \
+	%D%/frame.c %D%/frame.h \
 	%D%/gadget.c %D%/gadget.h \
 	%D%/leaf.c %D%/leaf.h \
 	%D%/legacy_display.c %D%/legacy_display.h \
@@ -18,6 +19,7 @@ libmail_a_SOURCES += \
 	%D%/quoted_printable.c %D%/quoted_printable.h \
 	%D%/returned.c %D%/returned.h \
 	%D%/scan.c %D%/scan.h \
+	%D%/shown.c %D%/shown.h \
 	%D%/spool_stream.c %D%/spool_stream.h \
 	%D%/subject.c %D%/subject.h \
 	%D%/survey.c %D%/survey.h \

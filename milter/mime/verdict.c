@@ -4,6 +4,8 @@
  */
 #include "milter/mime/verdict.h"
 
+#include "store/base/clock.h"
+
 static const char *const names[] = {
 	[MAIL_VALID] = "valid",
 	[MAIL_UNTRUSTED] = "untrusted",
@@ -65,11 +67,26 @@ is_believed(const struct signer_finding *signer)
 	return signer->signature == SIGNATURE_GOOD && signer->trust == SIGNER_VALID;
 }
 
+/* May his signature have been made for what Date shows? Who names no time leaves that open. */
+static const char *
+replayed(const struct verdict_input *input, const struct signer_finding *signer)
+{
+	if (signer->signing_time == CLOCK_NEVER)
+		return NULL;
+	if (input->date_doubt != NULL)
+		return input->date_doubt;
+	if (input->date != CLOCK_NEVER &&
+	    input->date - VERDICT_DATE_AFTER_MAX_S > signer->signing_time)
+		return "it was signed long before the Date that it shows";
+	return NULL;
+}
+
 static enum mail_verdict
 decide_signers(const struct verdict_input *input, const char **reason)
 {
 	const struct signer_finding *best = NULL;
 	const struct signer_finding *bad = find_bad(input);
+	const char *old = NULL;
 
 	if (bad != NULL) {
 		*reason = bad->reason != NULL ? bad->reason : "the signature does not fit";
@@ -78,9 +95,12 @@ decide_signers(const struct verdict_input *input, const char **reason)
 	for (guint i = 0; i < input->signer_count; i++) {
 		const struct signer_finding *signer = &input->signers[i];
 
-		if (is_believed(signer) && signer->from_matches && input->single_author) {
+		if (is_believed(signer) && signer->from_matches && input->single_author &&
+		    input->author_doubt == NULL) {
 			*reason = "signed by the author";
-			return MAIL_VALID;
+			old = replayed(input, signer);
+			if (old == NULL)
+				return MAIL_VALID;
 		}
 		if (best == NULL || (is_believed(signer) && !is_believed(best)))
 			best = signer;
@@ -93,8 +113,15 @@ decide_signers(const struct verdict_input *input, const char **reason)
 		*reason = best->reason != NULL ? best->reason : "the signer is not trusted";
 		return MAIL_UNTRUSTED;
 	}
-	*reason = input->single_author ? "the signer's address is not the From address"
-				       : "From does not hold exactly one mailbox";
+	if (old != NULL) {
+		*reason = old;
+		return MAIL_PARTIAL;
+	}
+	if (input->author_doubt != NULL)
+		*reason = input->author_doubt;
+	else
+		*reason = input->single_author ? "the signer's address is not the From address"
+					       : "From does not hold exactly one mailbox";
 	return MAIL_MISMATCH;
 }
 

@@ -29,7 +29,8 @@ struct signer_finding {
 	enum signer_signature signature;
 	enum signer_trust trust;
 	gboolean from_matches;
-	const char *reason; /* of whichever is not good; borrowed */
+	const char *reason;  /* of whichever is not good; borrowed */
+	gint64 signing_time; /* CLOCK_NEVER: he gave none */
 };
 
 struct verdict_input {
@@ -38,9 +39,16 @@ struct verdict_input {
 	gboolean is_signed;        /* a signed layer was found where it covers all that is shown */
 	const char *partial;       /* NULL, or what is shown without being covered */
 	gboolean single_author;
+	const char *author_doubt; /* NULL, or what From shows beside the author's mailbox */
+	gint64 date;              /* what is shown as the day of writing; CLOCK_NEVER: nothing */
+	const char *date_doubt;   /* NULL, or why that cannot be told */
 	const struct signer_finding *signers;
 	guint signer_count;
 };
+
+/* A Date that is later than the signature by more than this is somebody else's: an old letter that
+ * was sent again. (An earlier one is ordinary: mail waits before a gateway signs it.) */
+#define VERDICT_DATE_AFTER_MAX_S (24 * 3600)
 
 /* *reason is borrowed from the input or static. */
 enum mail_verdict verdict_decide(const struct verdict_input *input, const char **reason);

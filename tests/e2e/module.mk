@@ -6,3 +6,4 @@ EXTRA_DIST += %D%/directories.py %D%/test_directory.py
 EXTRA_DIST += %D%/test_fetch.py
 EXTRA_DIST += %D%/test_ocsp.py
 EXTRA_DIST += %D%/test_callbacks.py
+EXTRA_DIST += %D%/attack_mails.py %D%/forge.py %D%/test_attacks.py
