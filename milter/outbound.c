@@ -6,6 +6,7 @@
 #include "milter/message/edits.h"
 #include "milter/message/spool.h"
 #include "milter/mime/canonical.h"
+#include "milter/mime/protect.h"
 #include "milter/mime/returned.h"
 #include "milter/mime/wrap.h"
 #include "milter/policy/groups.h"
@@ -203,6 +204,43 @@ signer_for(struct outbound *outbound, const struct outbound_request *request, GE
 	return signer;
 }
 
+/* ---- header protection ---------------------------------------------------------------------- */
+
+/* The fields as they leave, trigger words and results of ours removed. NULL without an error:
+ * none are protected. */
+static struct headers *
+fields_to_protect(const struct outbound_request *request, struct edits *edits, GError **error)
+{
+	return request->group->plan.hp == HEADERS_OFF
+		   ? NULL
+		   : edits_apply_headers(edits, request->tree->root->headers, error);
+}
+
+/* Puts them into the canonical form; nothing to do without fields. */
+static gboolean
+protect_canonical(const struct outbound_request *request, struct canonical *canonical,
+		  const struct headers *fields, gboolean signing, GError **error)
+{
+	const struct plan *plan = &request->group->plan;
+	struct protect_request protection = {
+		.headers = fields,
+		.area = request->area,
+		.encrypted = plan->encrypt,
+		.hide = plan->hp == HEADERS_SIGNED_AND_ENCRYPTED,
+		.seven_bit = signing && !canonical->needs_opaque,
+	};
+	struct spool *payload;
+
+	if (fields == NULL)
+		return TRUE;
+	payload = protect_entity(canonical->entity, &protection, &canonical->needs_opaque, error);
+	if (payload == NULL)
+		return FALSE;
+	spool_unref(canonical->entity);
+	canonical->entity = payload;
+	return TRUE;
+}
+
 /* ---- the two layers ------------------------------------------------------------------------- */
 
 static struct wrapped *
@@ -237,13 +275,14 @@ sign_opaque(struct cms_signer *signer, const struct outbound_request *request, s
 }
 
 static struct wrapped *
-sign_layer(struct outbound *outbound, const struct outbound_request *request, GError **error)
+sign_layer(struct outbound *outbound, const struct outbound_request *request,
+	   const struct headers *fields, GError **error)
 {
 	CLEANUP(canonical)
 	struct canonical *canonical = canonical_for_signing(request->tree, request->area, error);
 	CLEANUP(cms_signer) struct cms_signer *signer = NULL;
 
-	if (canonical == NULL)
+	if (canonical == NULL || !protect_canonical(request, canonical, fields, TRUE, error))
 		return NULL;
 	signer = signer_for(outbound, request, error);
 	if (signer == NULL)
@@ -283,7 +322,8 @@ encrypt_entity(const struct outbound_request *request, struct spool *entity, GEr
 
 /* What is encrypted is the signed message, or the message as it came. */
 static struct wrapped *
-encrypt_layer(const struct outbound_request *request, const struct wrapped *inner, GError **error)
+encrypt_layer(const struct outbound_request *request, const struct wrapped *inner,
+	      const struct headers *fields, GError **error)
 {
 	CLEANUP(canonical) struct canonical *canonical = NULL;
 	CLEANUP(spool) struct spool *entity = NULL;
@@ -292,7 +332,8 @@ encrypt_layer(const struct outbound_request *request, const struct wrapped *inne
 		entity = wrapped_entity(inner, error);
 	} else {
 		canonical = canonical_for_encryption(request->tree, request->area, error);
-		if (canonical != NULL)
+		if (canonical != NULL &&
+		    protect_canonical(request, canonical, fields, FALSE, error))
 			entity = spool_ref(canonical->entity);
 	}
 	return entity != NULL ? encrypt_entity(request, entity, error) : NULL;
@@ -300,21 +341,27 @@ encrypt_layer(const struct outbound_request *request, const struct wrapped *inne
 
 /* The outermost layer. */
 static struct wrapped *
-make_layers(struct outbound *outbound, const struct outbound_request *request, GError **error)
+make_layers(struct outbound *outbound, const struct outbound_request *request, struct edits *edits,
+	    GError **error)
 {
 	const struct plan *plan = &request->group->plan;
 	CLEANUP(wrapped) struct wrapped *inner = NULL;
+	CLEANUP(headers) struct headers *fields = NULL;
 
 	if (plan->outcome == OUTCOME_CUT)
 		return returned_cut(request->tree, request->area, error);
 	if (!plan->sign && !plan->encrypt)
 		return fail(error, PS_ERROR_BUG, "a plan that asks for nothing");
+	fields = fields_to_protect(request, edits, error);
+	if (fields == NULL && plan->hp != HEADERS_OFF)
+		return NULL;
 	if (plan->sign) {
-		inner = sign_layer(outbound, request, error);
+		inner = sign_layer(outbound, request, fields, error);
 		if (inner == NULL)
 			return NULL;
 	}
-	return plan->encrypt ? encrypt_layer(request, inner, error) : g_steal_pointer(&inner);
+	return plan->encrypt ? encrypt_layer(request, inner, fields, error)
+			     : g_steal_pointer(&inner);
 }
 
 gboolean
@@ -322,7 +369,7 @@ outbound_carry_out(struct outbound *outbound, const struct outbound_request *req
 		   struct edits *edits, GError **error)
 {
 	GError *cause = NULL;
-	CLEANUP(wrapped) struct wrapped *layer = make_layers(outbound, request, &cause);
+	CLEANUP(wrapped) struct wrapped *layer = make_layers(outbound, request, edits, &cause);
 
 	if (layer == NULL) {
 		/* A key that does not fit, a certificate that cannot be used: mended one day. */
@@ -331,6 +378,8 @@ outbound_carry_out(struct outbound *outbound, const struct outbound_request *req
 		g_propagate_error(error, cause);
 		return FALSE;
 	}
+	if (request->group->plan.hp == HEADERS_SIGNED_AND_ENCRYPTED)
+		protect_hide(request->tree->root->headers, edits);
 	wrapped_edit(layer, request->tree->root->headers, edits);
 	return TRUE;
 }

@@ -217,6 +217,28 @@ content_type_parameter(const struct content_type *type, const char *name)
 	return NULL;
 }
 
+static gboolean
+has_all_but(const struct content_type *a, const struct content_type *b, const char *name)
+{
+	for (guint i = 0; i < a->parameters->len; i += 2) {
+		const char *value;
+
+		if (g_ascii_strcasecmp(a->parameters->pdata[i], name) == 0)
+			continue;
+		value = content_type_parameter(b, a->parameters->pdata[i]);
+		if (value == NULL ||
+		    strcmp(value, content_type_parameter(a, a->parameters->pdata[i])) != 0)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+gboolean
+content_type_equal_but(const struct content_type *a, const struct content_type *b, const char *name)
+{
+	return has_all_but(a, b, name) && has_all_but(b, a, name);
+}
+
 gboolean
 content_type_equal(const struct content_type *a, const struct content_type *b)
 {

@@ -20,6 +20,9 @@ const char *content_type_name(const struct content_type *type); /* "text/plain",
 const char *content_type_parameter(const struct content_type *type, const char *name);
 /* The same type and the same parameters, in any order. */
 gboolean content_type_equal(const struct content_type *a, const struct content_type *b);
+/* The parameters alone, and of them all but those of that name. */
+gboolean content_type_equal_but(const struct content_type *a, const struct content_type *b,
+				const char *name);
 
 /* GMime is initialised with the first use of any function here; others call this. */
 void gmime_once(void);

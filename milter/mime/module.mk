@@ -23,5 +23,6 @@ libmail_a_SOURCES += \
 	%D%/spool_stream.c %D%/spool_stream.h \
 	%D%/subject.c %D%/subject.h \
 	%D%/survey.c %D%/survey.h \
+	%D%/type_edit.c %D%/type_edit.h \
 	%D%/verdict.c %D%/verdict.h \
 	%D%/wrap.c %D%/wrap.h

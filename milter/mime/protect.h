@@ -28,7 +28,8 @@ struct spool *protect_entity(struct spool *entity, const struct protect_request 
 /* The baseline policy on the outer fields: Subject says nothing, what repeats or explains it goes.
  * headers are those that edits belong to. */
 void protect_hide(const struct headers *headers, struct edits *edits);
-/* At most that many bytes more, for fields of that size. */
-guint64 protect_growth(gsize headers_bytes);
+/* At most that many bytes more before it is signed or encrypted, of a message with fields of that
+ * size. */
+guint64 protect_growth(guint64 headers_bytes, guint64 message_bytes);
 
 #endif

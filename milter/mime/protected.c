@@ -1,5 +1,28 @@
-/* protected - see protected.h. */
+/*
+ * protected - plain comparison of raw fields. Nothing here decodes a value into a header: what is
+ * shown outside is taken over as it is written, or encoded anew.
+ */
 #include "milter/mime/protected.h"
+
+#include <string.h>
+
+#include "milter/mime/author.h"
+#include "milter/mime/content_type.h"
+#include "milter/mime/encoded_word.h"
+#include "milter/mime/legacy_display.h"
+#include "milter/mime/subject.h"
+
+#define OUTER "HP-Outer"
+
+static void
+field_free(gpointer data)
+{
+	struct protected_field *field = data;
+
+	g_free(field->name);
+	g_free(field->value);
+	g_free(field);
+}
 
 void
 protected_free(struct protected *protected)
@@ -10,44 +33,399 @@ protected_free(struct protected *protected)
 	g_free(protected);
 }
 
+/* ---- values --------------------------------------------------------------------------------- */
+
+/* A fold is its line end alone (RFC 5322 section 2.2.3). */
+static char *
+unfolded(const char *raw_value)
+{
+	char *text = g_strdup(raw_value);
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++)
+		if (*from != '\r' && *from != '\n')
+			*to++ = *from;
+	*to = '\0';
+	return g_strstrip(text);
+}
+
+static gboolean
+values_equal(const char *a, const char *b)
+{
+	g_autofree char *left = unfolded(a);
+	g_autofree char *right = unfolded(b);
+	g_autofree char *left_text = NULL;
+	g_autofree char *right_text = NULL;
+
+	if (strcmp(left, right) == 0)
+		return TRUE;
+	if (strstr(left, "=?") == NULL && strstr(right, "=?") == NULL)
+		return FALSE;
+	left_text = subject_decode(a);
+	right_text = subject_decode(b);
+	return strcmp(left_text, right_text) == 0;
+}
+
+static gboolean
+is_one_of(const char *name, const char *const *names, gsize count)
+{
+	for (gsize i = 0; i < count; i++)
+		if (g_ascii_strcasecmp(name, names[i]) == 0)
+			return TRUE;
+	return FALSE;
+}
+
+/* RFC 5322 section 3.6. */
+static gboolean
+is_single(const char *name)
+{
+	static const char *const names[] = { "Subject",    "From", "Sender",     "Reply-To",
+					     "To",         "Cc",   "Message-ID", "In-Reply-To",
+					     "References", "Date" };
+
+	return is_one_of(name, names, G_N_ELEMENTS(names));
+}
+
+/* ---- what was visible ----------------------------------------------------------------------- */
+
+/* "Name: value" in an HP-Outer field. */
+static gboolean
+outer_says(const struct header *record, const struct protected_field *field)
+{
+	const char *name = record->value + strspn(record->value, " \t\n");
+	const char *colon = strchr(name, ':');
+	gsize length = colon != NULL ? (gsize)(colon - name) : 0;
+
+	return length > 0 && length == strlen(field->name) &&
+	       g_ascii_strncasecmp(name, field->name, length) == 0 &&
+	       values_equal(colon + 1, field->value);
+}
+
+static gboolean
+recorded_outside(const struct headers *payload, const struct protected_field *field)
+{
+	for (guint i = 0; i < headers_count(payload); i++) {
+		const struct header *record = headers_at(payload, i);
+
+		if (header_is(record, OUTER) && outer_says(record, field))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static gboolean
+seen_outside(const struct headers *outer, const struct protected_field *field)
+{
+	guint count = headers_count_of(outer, field->name);
+
+	for (guint n = 1; n <= count; n++)
+		if (values_equal(headers_find(outer, field->name, n)->value, field->value))
+			return TRUE;
+	return FALSE;
+}
+
+static gboolean
+was_hidden(const struct protected *protected, const struct headers *payload,
+	   const struct protected_field *field)
+{
+	if (!protected->by_encryption || !protected->cipher || field->same_outside)
+		return FALSE;
+	return protected->scheme != PROTECTED_HP || !recorded_outside(payload, field);
+}
+
+static enum protected_state
+state_of(const struct protected *protected, gboolean hidden)
+{
+	if (protected->by_signature)
+		return hidden ? PROTECTED_BOTH : PROTECTED_SIGNED;
+	return hidden ? PROTECTED_ENCRYPTED : PROTECTED_NEITHER;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* MIME-Version and Content-* describe the part they stand in. */
+static gboolean
+is_protected(const struct header *field)
+{
+	return !header_has_prefix(field, "Content-") && !header_is(field, "MIME-Version") &&
+	       !header_is(field, OUTER) && memchr(field->value, '\0', field->length) == NULL;
+}
+
+static void
+add_fields(struct protected *protected, const struct headers *payload, const struct headers *outer)
+{
+	for (guint i = 0; i < headers_count(payload); i++) {
+		const struct header *header = headers_at(payload, i);
+		struct protected_field *field;
+
+		if (!is_protected(header))
+			continue;
+		if (header->occurrence > 1 && is_single(header->name))
+		protected->ambiguous = TRUE;
+		field = g_new0(struct protected_field, 1);
+		field->name = g_strdup(header->name);
+		field->value = g_strdup(header->value);
+		field->same_outside = seen_outside(outer, field);
+		field->state = state_of(protected, was_hidden(protected, payload, field));
+		g_ptr_array_add(protected->fields, field);
+	}
+}
+
+static gboolean
+parameter_is(const struct part *part, const char *name, const char *value)
+{
+	const char *given = part_parameter(part, name);
+
+	return given != NULL && g_ascii_strcasecmp(given, value) == 0;
+}
+
+static gboolean
+same_value(const struct headers *a, const struct headers *b, const char *name)
+{
+	const char *left = headers_value(a, name);
+	const char *right = headers_value(b, name);
+
+	return left != NULL && right != NULL && values_equal(left, right);
+}
+
+/* A message inside that is this message, and no letter that was forwarded: the wrapper says so, or
+ * it has the same author and identifier. */
+static gboolean
+is_wrapped(const struct part *root, const struct headers *outer)
+{
+	const struct headers *inner;
+	CLEANUP(mailaddr) struct mailaddr *author = NULL;
+	CLEANUP(mailaddr) struct mailaddr *outer_author = NULL;
+
+	if (root->kind != PART_MESSAGE || root->children == NULL || root->children->len != 1)
+		return FALSE;
+	if (part_parameter(root, "forwarded") != NULL)
+		return parameter_is(root, "forwarded", "no");
+	inner = ((const struct part *)root->children->pdata[0])->headers;
+	author = author_find(inner, NULL);
+	outer_author = author_find(outer, NULL);
+	return author != NULL && outer_author != NULL && mailaddr_equal(author, outer_author) &&
+	       same_value(inner, outer, "Message-ID");
+}
+
 struct protected *
 protected_read(const struct mime_tree *payload, const struct headers *outer, gboolean by_signature,
 	       gboolean by_encryption)
 {
-	(void)payload, (void)outer, (void)by_signature, (void)by_encryption;
-	return NULL;
+	const struct part *root = payload->root;
+	const struct headers *fields = root->headers;
+	struct protected *protected;
+	enum protected_scheme scheme;
+
+	if (!by_signature && !by_encryption)
+		return NULL;
+	if (part_parameter(root, "hp") != NULL) {
+		scheme = PROTECTED_HP;
+	} else if (parameter_is(root, "protected-headers", "v1")) {
+		scheme = PROTECTED_V1;
+	} else if (is_wrapped(root, outer)) {
+		scheme = PROTECTED_WRAPPED;
+		fields = ((const struct part *)root->children->pdata[0])->headers;
+	} else {
+		return NULL;
+	}
+	protected = g_new0(struct protected, 1);
+	protected->fields = g_ptr_array_new_with_free_func(field_free);
+	protected->scheme = scheme;
+	protected->by_signature = by_signature;
+	protected->by_encryption = by_encryption;
+	protected->cipher =
+	    scheme == PROTECTED_HP ? parameter_is(root, "hp", "cipher") : by_encryption;
+	add_fields(protected, fields, outer);
+	return protected;
+}
+
+static guint
+count_of(const struct protected *protected, const char *name)
+{
+	guint count = 0;
+
+	for (guint i = 0; i < protected->fields->len; i++) {
+		const struct protected_field *field = protected->fields->pdata[i];
+
+		count += g_ascii_strcasecmp(field->name, name) == 0;
+	}
+	return count;
 }
 
 const struct protected_field *
 protected_find(const struct protected *protected, const char *name)
 {
-	const struct protected_field *found = NULL;
+	if (count_of(protected, name) != 1)
+		return NULL;
+	for (guint i = 0; i < protected->fields->len; i++) {
+		const struct protected_field *field = protected->fields->pdata[i];
+
+		if (g_ascii_strcasecmp(field->name, name) == 0)
+			return field;
+	}
+	return NULL;
+}
+
+gboolean
+protected_author_differs(const struct protected *protected, const struct mailaddr *outer)
+{
+	guint count = count_of(protected, "From");
+	const struct protected_field *from = protected_find(protected, "From");
+	CLEANUP(mailaddr) struct mailaddr *inner = NULL;
+
+	if (count == 0)
+		return FALSE;
+	if (from == NULL || outer == NULL)
+		return TRUE;
+	inner = author_parse(from->value, strlen(from->value), NULL);
+	return inner == NULL || !mailaddr_equal(inner, outer);
+}
+
+/* ---- showing -------------------------------------------------------------------------------- */
+
+static gboolean
+is_clean(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (((guchar)*text < 32 && *text != '\t') || *text == 127)
+			return FALSE;
+	return TRUE;
+}
+
+/* As written, unless it holds what no field may: then its text without. */
+static char *
+shown_value(const char *raw_value)
+{
+	g_autofree char *plain = unfolded(raw_value);
+	g_autofree char *decoded = encoded_words_decode(plain);
+	g_autofree char *text = NULL;
+
+	if (g_str_is_ascii(raw_value) && is_clean(plain) && is_clean(decoded))
+		return g_strdup(raw_value);
+	text = g_utf8_make_valid(decoded, -1);
+	for (char *at = text; *at != '\0'; at++)
+		if ((guchar)*at < 32 || *at == 127)
+			*at = ' ';
+	return subject_encode(g_strstrip(text));
+}
+
+static gboolean
+show_subject(const struct protected *protected, const struct headers *outer,
+	     const struct words *words, struct edits *edits)
+{
+	const struct protected_field *subject = protected_find(protected, "Subject");
+	g_autofree char *value = NULL;
+	g_autofree char *cut = NULL;
+
+	if (subject == NULL || (subject->same_outside && headers_count_of(outer, "Subject") == 1))
+		return FALSE;
+	value = shown_value(subject->value);
+	if (words != NULL)
+		cut = subject_cut(value, words);
+	edits_replace(edits, outer, "Subject", cut != NULL ? cut : value);
+	return TRUE;
+}
+
+/* All fields of a name, when one of them was hidden. */
+static gboolean
+show_all(const struct protected *protected, const struct headers *outer, const char *name,
+	 gboolean is_text, struct edits *edits)
+{
+	gboolean hidden = FALSE, first = TRUE;
 
 	for (guint i = 0; i < protected->fields->len; i++) {
 		const struct protected_field *field = protected->fields->pdata[i];
 
 		if (g_ascii_strcasecmp(field->name, name) != 0)
 			continue;
-		if (found != NULL)
-			return NULL;
-		found = field;
+		hidden |= field->state == PROTECTED_BOTH || field->state == PROTECTED_ENCRYPTED;
+		if (!is_text && (!g_str_is_ascii(field->value) || strchr(field->value, '\r')))
+			return FALSE;
 	}
-	return found;
-}
+	if (!hidden || (is_single(name) && count_of(protected, name) != 1))
+		return FALSE;
+	for (guint i = 0; i < protected->fields->len; i++) {
+		const struct protected_field *field = protected->fields->pdata[i];
+		g_autofree char *value = NULL;
 
-gboolean
-protected_author_differs(const struct protected *protected, const struct mailaddr *outer)
-{
-	(void)protected, (void)outer;
-	return FALSE;
+		if (g_ascii_strcasecmp(field->name, name) != 0)
+			continue;
+		value = is_text ? shown_value(field->value) : g_strdup(field->value);
+		if (first)
+			edits_replace(edits, outer, name, value);
+		else
+			edits_append(edits, name, value);
+		first = FALSE;
+	}
+	return TRUE;
 }
 
 gboolean
 protected_show(const struct protected *protected, const struct headers *outer,
 	       const struct words *words, struct edits *edits)
 {
-	(void)protected, (void)outer, (void)words, (void)edits;
-	return FALSE;
+	static const struct {
+		const char *name;
+		gboolean is_text;
+	} rows[] = {
+		{ "Comments", TRUE },
+		{ "Keywords", TRUE },
+		{ "Thread-Topic", TRUE },
+		{ "Organization", TRUE },
+		{ "User-Agent", TRUE },
+		{ "X-Mailer", TRUE },
+		{ "To", FALSE },
+		{ "Cc", FALSE },
+		{ "Reply-To", FALSE },
+		{ "Followup-To", FALSE },
+		{ "Mail-Followup-To", FALSE },
+		{ "Date", FALSE },
+		{ "In-Reply-To", FALSE },
+		{ "References", FALSE },
+	};
+	gboolean changed;
+
+	if (!protected->by_encryption)
+		return FALSE;
+	changed = show_subject(protected, outer, words, edits);
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+		changed |= show_all(protected, outer, rows[i].name, rows[i].is_text, edits);
+	return changed;
+}
+
+/* A wrapped message's own content, without the fields that describe it as a message. */
+static struct spool *
+unwrapped(const struct mime_tree *payload, struct spool_area *area, GError **error)
+{
+	const struct part *inner = payload->root->children->pdata[0];
+	CLEANUP(spool) struct spool *out = spool_new(area);
+
+	if (!headers_write(inner->headers, spool_sink(out), error) ||
+	    !spool_append(out, "\r\n", 2, error) ||
+	    !spool_append_range(out, payload->spool, inner->body_start, inner->end, error) ||
+	    !spool_seal(out, error))
+		return NULL;
+	return g_steal_pointer(&out);
+}
+
+gboolean
+protected_content(const struct protected *protected, const struct mime_tree *payload,
+		  struct spool_area *area, struct spool **entity, GError **error)
+{
+	*entity = NULL;
+	if (!protected->by_encryption || !protected->cipher || payload->malformed != NULL)
+		return TRUE;
+	switch (protected->scheme) {
+	case PROTECTED_HP:
+		return legacy_display_remove(payload, FALSE, area, entity, error);
+	case PROTECTED_V1:
+		return legacy_display_remove(payload, TRUE, area, entity, error);
+	case PROTECTED_WRAPPED:
+		*entity = unwrapped(payload, area, error);
+		return *entity != NULL;
+	}
+	return TRUE;
 }
 
 const char *

@@ -69,6 +69,15 @@ gboolean protected_author_differs(const struct protected *protected, const struc
  */
 gboolean protected_show(const struct protected *protected, const struct headers *outer,
 			const struct words *words, struct edits *edits);
+/*
+ * For content that is delivered decrypted and without its signature: *entity is the payload as it
+ * is to be shown, fields, empty line and body, sealed: without the legacy display element, or out
+ * of its wrapping. NULL: as it is. A payload whose signature is delivered with it is not given
+ * here.
+ */
+gboolean protected_content(const struct protected *protected, const struct mime_tree *payload,
+			   struct spool_area *area, struct spool **entity,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 const char *protected_scheme_name(enum protected_scheme scheme); /* "hp", "protected-headers" ... */
 const char *protected_state_name(enum protected_state state);    /* "signed" ... */

@@ -8,6 +8,7 @@
 #include "milter/gateway.h"
 #include "milter/message/headers.h"
 #include "milter/mime/author.h"
+#include "milter/mime/protect.h"
 #include "milter/policy/author_check.h"
 #include "milter/policy/gathering.h"
 #include "milter/policy/origin.h"
@@ -228,6 +229,8 @@ size_facts(struct gathering *g)
 	guint64 limit = side_size_max(&g->found->side, PREF_MAX_SIZE);
 	gint64 mta = g->settings->message_size_max;
 
+	if (m->header_protection != HEADERS_OFF || g->any_header_protection)
+		inner += protect_growth(headers_size(g->source->headers), inner);
 	m->sizes.encrypted_bytes = (inner + envelope) * base64_percent / 100;
 	if (structure->reencode || g->any_opaque)
 		inner = inner * base64_percent / 100;

@@ -173,6 +173,7 @@ follow_route(struct gathering *g, struct gathered_recipient *recipient, GError *
 	struct recipient_facts facts = { 0 };
 	struct recipient_facts *r = &recipient->facts;
 	enum encrypt_mode here = r->smime ? r->encrypt_mode : ENCRYPT_NONE;
+	enum header_protection fields = r->smime ? r->header_protection : HEADERS_OFF;
 
 	if (behind == NULL || strpbrk(mailaddr_domain(behind), ".[") == NULL)
 		return TRUE; /* no route, or one that ends at a host of ours */
@@ -180,6 +181,8 @@ follow_route(struct gathering *g, struct gathered_recipient *recipient, GError *
 	if (preferences == NULL)
 		return FALSE;
 	preference_facts(preferences, &facts);
+	if (facts.smime)
+		fields = MAX(fields, facts.header_protection);
 	if (r->locality == LOCALITY_INTERNAL && facts.locality == LOCALITY_EXTERNAL) {
 		mailaddr_unref(recipient->address);
 		recipient->address = mailaddr_ref(behind);
@@ -191,6 +194,7 @@ follow_route(struct gathering *g, struct gathered_recipient *recipient, GError *
 		here = MAX(here, facts.encrypt_mode);
 	}
 	r->encrypt_mode = here;
+	r->header_protection = fields;
 	r->smime |= here != ENCRYPT_NONE;
 	return TRUE;
 }
@@ -213,6 +217,7 @@ gather_recipient_preferences(struct gathering *g, GError **error)
 			return FALSE;
 		recipient->facts.additional_required |= side_requires;
 		g->any_opaque |= recipient->facts.format == FORMAT_OPAQUE;
+		g->any_header_protection |= recipient->facts.header_protection != HEADERS_OFF;
 	}
 	return TRUE;
 }

@@ -16,6 +16,7 @@ struct gathering {
 	gboolean author_internal;
 	gboolean sender_internal;
 	gboolean any_opaque;         /* somebody gets signatures in opaque form */
+	gboolean any_header_protection;
 	gboolean additional_unknown; /* the author's additional certificates */
 	GHashTable *named;           /* keys of To, Cc, Resent-To, Resent-Cc; made when needed */
 	GHashTable *additional_sets; /* thumbprints in a row -> number */

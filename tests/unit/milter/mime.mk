@@ -5,6 +5,8 @@ check_PROGRAMS += \
 	tests/unit/milter/test_detect \
 	tests/unit/milter/test_file_message \
 	tests/unit/milter/test_headers \
+	tests/unit/milter/test_protect \
+	tests/unit/milter/test_protected \
 	tests/unit/milter/test_returned \
 	tests/unit/milter/test_scan \
 	tests/unit/milter/test_spool \
@@ -19,6 +21,10 @@ tests_unit_milter_test_file_message_SOURCES = %D%/test_file_message.c
 tests_unit_milter_test_file_message_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
 tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_protect_SOURCES = %D%/test_protect.c %D%/mime_sample.h
+tests_unit_milter_test_protect_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_protected_SOURCES = %D%/test_protected.c %D%/mime_sample.h
+tests_unit_milter_test_protected_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_returned_SOURCES = %D%/test_returned.c %D%/mime_sample.h
 tests_unit_milter_test_returned_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_scan_SOURCES = %D%/test_scan.c %D%/mime_sample.h

@@ -55,6 +55,8 @@ SETTER(ambiguous, m->content_type_ambiguous = v != 0)
 SETTER(missing, r->additional_missing = v != 0)
 SETTER(required, r->additional_required = v != 0)
 SETTER(named, r->named = v != 0)
+SETTER(headers_s, m->header_protection = (enum header_protection)v)
+SETTER(headers_r, r->header_protection = (enum header_protection)v)
 SETTER(foreign, m->foreign_signature = (enum able)v)
 
 /* "no" first, then "unknown": the step must never weaken; "yes" is apart. */
@@ -155,6 +157,25 @@ plan_is_consistent(const struct message_facts *m, const struct recipient_facts *
 	return TRUE;
 }
 
+/* Header protection: what either side asks for, as far as this copy can have it. */
+static gboolean
+headers_are_right(const struct message_facts *m, const struct recipient_facts *r,
+		  const struct plan *p)
+{
+	gboolean sender = m->smime && p->direction == DIRECTION_OUTBOUND;
+	gboolean hide = (sender && m->header_protection == HEADERS_SIGNED_AND_ENCRYPTED) ||
+			(r->smime && r->header_protection == HEADERS_SIGNED_AND_ENCRYPTED);
+	gboolean any = hide || (sender && m->header_protection != HEADERS_OFF) ||
+		       (r->smime && r->header_protection != HEADERS_OFF);
+
+	if (p->hp == HEADERS_OFF)
+		return !any || m->arrived != ARRIVED_PLAIN || (!p->sign && !p->encrypt) ||
+		       (!p->sign && !hide);
+	HOLDS(any && m->arrived == ARRIVED_PLAIN && (p->sign || p->encrypt));
+	HOLDS((p->hp == HEADERS_SIGNED_AND_ENCRYPTED) == (hide && p->encrypt));
+	return TRUE;
+}
+
 /* What must not happen, by the words of the rule. */
 static gboolean
 plan_is_right(const struct message_facts *m, const struct recipient_facts *r, const struct plan *p)
@@ -165,7 +186,7 @@ plan_is_right(const struct message_facts *m, const struct recipient_facts *r, co
 	    p->outcome <= OUTCOME_DO && !p->encrypt && m->arrived != ARRIVED_ENCRYPTED;
 	gboolean sent_unsigned = p->outcome <= OUTCOME_DO && !p->sign;
 
-	if (!plan_is_consistent(m, r, p))
+	if (!plan_is_consistent(m, r, p) || !headers_are_right(m, r, p))
 		return FALSE;
 	/* Triggers, login and preferences of the sender are nothing worth from outside. */
 	if (m->origin != ORIGIN_TRUSTED)
@@ -383,6 +404,31 @@ test_observed(void)
 	run(axes, G_N_ELEMENTS(axes));
 }
 
+/* header_protection of both sides, over what a copy can be. */
+static void
+test_headers(void)
+{
+	static const struct axis axes[] = {
+		{ "header_protection of the sender", 3, set_headers_s, FALSE },
+		{ "header_protection of the recipient", 3, set_headers_r, FALSE },
+		{ "certificate (no, unknown, yes)", 3, set_certificate, TRUE },
+		{ "signer (no, unknown, yes)", 3, set_signer, TRUE },
+		{ "sign_mode", 4, set_sign, TRUE },
+		{ "encrypt_mode of the recipient", 4, set_encrypt_r, TRUE },
+		{ "protection", 6, set_protection, FALSE },
+		{ "smime of the sender", 2, set_smime_s, TRUE },
+		{ "smime of the recipient", 2, set_smime_r, TRUE },
+		{ "observe of the recipient", 2, set_observe_r, FALSE },
+		{ "size (none, both too large, encrypted too large, too large)", 4, set_size,
+		  FALSE },
+		{ "origin", 3, set_origin, FALSE },
+		{ "locality of the sender", 2, set_sender_internal, FALSE },
+		{ "locality of the recipient", 2, set_locality, FALSE },
+	};
+
+	run(axes, G_N_ELEMENTS(axes));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -390,5 +436,6 @@ main(int argc, char **argv)
 	g_test_add_func("/decide/all/core", test_core);
 	g_test_add_func("/decide/all/rare", test_rare);
 	g_test_add_func("/decide/all/observed", test_observed);
+	g_test_add_func("/decide/all/headers", test_headers);
 	return g_test_run();
 }
