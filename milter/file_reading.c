@@ -87,11 +87,12 @@ judge(gpointer data, const struct cms_verify_report *object, const struct cms_si
 }
 
 static struct cert *
-find_signer(gpointer data, const struct cms_signer_id *id)
+find_signer(gpointer data, const struct cms_signer_id *id, GError **error)
 {
 	const struct message_options *options = data;
 	GPtrArray *given = options->chain != NULL ? options->chain->untrusted : NULL;
 
+	(void)error;
 	for (guint i = 0; given != NULL && i < given->len; i++)
 		if (cms_signer_id_matches(id, given->pdata[i]))
 			return cert_ref(given->pdata[i]);

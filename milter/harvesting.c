@@ -7,6 +7,7 @@
 #include "milter/gateway.h"
 #include "milter/policy/groups.h"
 #include "milter/policy/ruling.h"
+#include "milter/reading.h"
 #include "milter/structure.h"
 #include "pki/harvest.h"
 #include "store/preferences.h"
@@ -31,31 +32,46 @@ is_outsider(struct gateway *gateway, const struct mailaddr *author)
 }
 
 static gboolean
-is_worth_a_look(struct gateway *gateway, const struct ruling *ruling,
-		const struct structure *structure)
+is_worth_a_look(struct gateway *gateway, const struct ruling *ruling)
 {
 	const struct gathered *gathered = ruling->gathered;
 	gboolean wanted = FALSE;
 
-	if (structure->facts.arrived != ARRIVED_SIGNED || gathered->author == NULL ||
-	    gathered->facts.origin == ORIGIN_TRUSTED)
+	if (gathered->author == NULL || gathered->facts.origin == ORIGIN_TRUSTED)
 		return FALSE;
 	for (guint i = 0; !wanted && i < gathered->recipients->len; i++)
 		wanted = is_wanted_by(gathered->recipients->pdata[i]);
 	return wanted && is_outsider(gateway, gathered->author);
 }
 
+static void
+offer(struct harvest *harvest, struct gateway *gateway, const struct reading *reading)
+{
+	g_autoptr(GPtrArray) certs = foreign_certs(gateway, reading);
+
+	for (guint i = 0; certs != NULL && i < certs->len; i++)
+		harvest_offer(harvest, certs->pdata[i], reading->author);
+}
+
 void
 harvesting_inbound(struct harvest *harvest, struct gateway *gateway, const struct ruling *ruling,
 		   const struct structure *structure)
 {
-	g_autoptr(GPtrArray) certs = NULL;
+	CLEANUP(reading) struct reading *reading = NULL;
 
-	if (!is_worth_a_look(gateway, ruling, structure))
+	if (structure->facts.arrived != ARRIVED_SIGNED || !is_worth_a_look(gateway, ruling))
 		return;
-	certs = foreign_certs(gateway, structure->tree, ruling->gathered->author);
-	for (guint i = 0; certs != NULL && i < certs->len; i++)
-		harvest_offer(harvest, certs->pdata[i], ruling->gathered->author);
+	reading = foreign_reading(gateway, structure->tree, NULL);
+	if (reading != NULL)
+		offer(harvest, gateway, reading);
+}
+
+void
+harvesting_reading(struct harvest *harvest, struct gateway *gateway, const struct ruling *ruling,
+		   const struct reading *reading)
+{
+	if (reading->verdict == MAIL_VALID && is_worth_a_look(gateway, ruling))
+		offer(harvest, gateway, reading);
 }
 
 void

@@ -11,11 +11,15 @@
 struct gateway;
 struct group;
 struct harvest;
+struct reading;
 struct ruling;
 struct structure;
 
 void harvesting_inbound(struct harvest *harvest, struct gateway *gateway,
 			const struct ruling *ruling, const struct structure *structure);
+/* The same where the message was read already, with what was inside of an encryption. */
+void harvesting_reading(struct harvest *harvest, struct gateway *gateway,
+			const struct ruling *ruling, const struct reading *reading);
 void harvesting_outbound(struct harvest *harvest, const struct group *copy);
 
 #endif

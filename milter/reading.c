@@ -114,12 +114,37 @@ walk_add_layer(struct reading_walk *walk, enum layer_type type, const char *cont
 	return layer;
 }
 
-struct cms_verify_options
-walk_verify_options(const struct reading_walk *walk)
+static struct cert *
+find_signer(gpointer data, const struct cms_signer_id *id)
 {
-	return (struct cms_verify_options){ .find = walk->options->find,
-					    .parse = walk->options->parse,
-					    .data = walk->options->data };
+	struct reading_walk *walk = data;
+	GError *error = NULL;
+	struct cert *found = walk->options->find(walk->options->data, id, &error);
+
+	if (error != NULL) {
+		walk->reading->unknown = TRUE;
+		walk_note(&walk->reading->detail, error->message);
+		g_error_free(error);
+	}
+	return found;
+}
+
+static struct cert *
+parse_cert(gpointer data, GBytes *der, GError **error)
+{
+	const struct reading_walk *walk = data;
+
+	return walk->options->parse(walk->options->data, der, error);
+}
+
+struct cms_verify_options
+walk_verify_options(struct reading_walk *walk)
+{
+	return (struct cms_verify_options){
+		.find = walk->options->find != NULL ? find_signer : NULL,
+		.parse = walk->options->parse != NULL ? parse_cert : NULL,
+		.data = walk,
+	};
 }
 
 static gboolean read_entity(struct reading_walk *walk, struct entity *entity);
@@ -180,12 +205,14 @@ read_signed_content(struct reading_walk *walk, const struct cms_verify_report *r
 {
 	gboolean good = FALSE;
 
-	if (!set_signed_content(walk, content))
+	if (content != NULL && !set_signed_content(walk, content))
 		return FALSE;
 	walk_add_signers(walk, report, TRUE, &good);
 	for (guint i = 0; i < report->certs->len; i++)
 		g_ptr_array_add(walk->reading->certs, g_bytes_ref(report->certs->pdata[i]));
 	walk->covered = TRUE;
+	if (content == NULL)
+		return TRUE;
 	if (good)
 		set_entity(&walk->unvouched, NULL);
 	walk->took_off = TRUE;
@@ -213,11 +240,17 @@ read_clear_signed(struct reading_walk *walk, const struct mime_tree *tree,
 	return read_signed_content(walk, report, content);
 }
 
+static struct spool *
+content_spool(const struct reading_walk *walk)
+{
+	return walk->options->area != NULL ? spool_new(walk->options->area) : NULL;
+}
+
 static gboolean
 read_opaque(struct reading_walk *walk, const struct mime_tree *tree, enum leaf_decoding decoding)
 {
 	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
-	CLEANUP(spool) struct spool *bytes = spool_new(walk->options->area);
+	CLEANUP(spool) struct spool *bytes = content_spool(walk);
 	struct cms_verify_options options = walk_verify_options(walk);
 	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
 	CLEANUP(entity) struct entity *content = NULL;
@@ -225,7 +258,8 @@ read_opaque(struct reading_walk *walk, const struct mime_tree *tree, enum leaf_d
 	GError *error = NULL;
 
 	layer->opaque = TRUE;
-	report = cms_verify(leaf_source(leaf), spool_sink(bytes), &options, &error);
+	report = cms_verify(leaf_source(leaf), bytes != NULL ? spool_sink(bytes) : NULL, &options,
+			    &error);
 	if (report == NULL)
 		return walk_take_error(walk, &walk->malformed, error);
 	walk->reading->is_signed = TRUE;
@@ -236,8 +270,7 @@ read_opaque(struct reading_walk *walk, const struct mime_tree *tree, enum leaf_d
 		walk_add_signers(walk, report, TRUE, NULL);
 		return TRUE;
 	}
-	content = inner_entity(bytes, &error);
-	if (content == NULL)
+	if (bytes != NULL && (content = inner_entity(bytes, &error)) == NULL)
 		return take_inner_error(walk, error);
 	return read_signed_content(walk, report, content);
 }
@@ -273,7 +306,7 @@ keys_for(struct reading_walk *walk, const struct cms_info *info)
 	GArray *keys = NULL;
 	GError *error = NULL;
 
-	if (walk->options->keys != NULL)
+	if (walk->options->keys != NULL && walk->options->area != NULL)
 		keys = walk->options->keys(walk->options->data, info, &error);
 	if (keys != NULL && keys->len > 0)
 		return keys;
@@ -337,7 +370,7 @@ read_encrypted(struct reading_walk *walk, const struct mime_tree *tree, const st
 	    walk, LAYER_ENCRYPTED,
 	    info->type == CMS_TYPE_AUTH_ENVELOPED ? "authEnveloped-data" : "enveloped-data");
 	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
-	CLEANUP(spool) struct spool *bytes = spool_new(walk->options->area);
+	CLEANUP(spool) struct spool *bytes = content_spool(walk);
 	CLEANUP(cms_decrypt_report) struct cms_decrypt_report *report = NULL;
 	const struct cms_decrypt_options options = { .legacy_ciphers = walk->options->legacy };
 	g_autoptr(GArray) keys = NULL;
@@ -375,11 +408,13 @@ read_compressed(struct reading_walk *walk, const struct mime_tree *tree,
 		enum leaf_decoding decoding)
 {
 	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
-	CLEANUP(spool) struct spool *bytes = spool_new(walk->options->area);
+	CLEANUP(spool) struct spool *bytes = content_spool(walk);
 	CLEANUP(entity) struct entity *content = NULL;
 	GError *error = NULL;
 
 	walk_add_layer(walk, LAYER_COMPRESSED, "compressed-data");
+	if (bytes == NULL)
+		return TRUE;
 	if (!cms_inflate(leaf_source(leaf), spool_sink(bytes), NULL, NULL, &error) ||
 	    (content = inner_entity(bytes, &error)) == NULL)
 		return take_inner_error(walk, error);

@@ -42,14 +42,15 @@ struct signer_judgement {
 };
 
 struct reading_options {
-	struct spool_area *area;
+	struct spool_area *area; /* NULL: the outermost layer is all that is looked at */
 	/* Is a signer with a good signature believed? FALSE with *error: could not be found out.
 	 * NULL: nobody is. The address is compared by the reading, weak algorithms are refused. */
 	gboolean (*judge)(gpointer data, const struct cms_verify_report *object,
 			  const struct cms_signer_report *signer, struct signer_judgement *out,
 			  GError **error);
-	/* As in cms_verify_options; may be NULL. */
-	struct cert *(*find)(gpointer data, const struct cms_signer_id *id);
+	/* Signers' certificates that the message does not bring, and instead of cert_parse; both
+	 * may be NULL. find: NULL without *error means that it is not there. */
+	struct cert *(*find)(gpointer data, const struct cms_signer_id *id, GError **error);
 	struct cert *(*parse)(gpointer data, GBytes *der, GError **error);
 	/* An array of struct cms_decrypt_key, with a clear function where the members are owned.
 	 * NULL with NOT_FOUND: there is no key, the text says why; with another error: unknown. A

@@ -45,7 +45,7 @@ gboolean walk_take_error(struct reading_walk *walk, char **finding, GError *erro
 gboolean walk_out_of_time(struct reading_walk *walk);
 struct reading_layer *walk_add_layer(struct reading_walk *walk, enum layer_type type,
 				     const char *content_type);
-struct cms_verify_options walk_verify_options(const struct reading_walk *walk);
+struct cms_verify_options walk_verify_options(struct reading_walk *walk);
 
 /* reading_signers.c: all signers of the object. covers: the layer is all that is shown. *good: one
  * of them is, by an algorithm that counts. */

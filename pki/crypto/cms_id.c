@@ -7,6 +7,8 @@
 #include "pki/crypto/internal.h"
 #include "store/base/hex.h"
 
+#define KEY_ID_MAX_BYTES 64 /* to be shown or looked up */
+
 /* The fields of TBSCertificate before and with the issuer (RFC 5280 section 4.1). */
 static gboolean
 tbs_names(struct tlv *tbs, struct tlv *issuer, struct tlv *serial)
@@ -102,7 +104,7 @@ cms_signer_id_text(const struct cms_signer_id *id)
 
 	if (id->key_id != NULL) {
 		p = g_bytes_get_data(id->key_id, &length);
-		key_id = hex_encode(p, MIN(length, 64));
+		key_id = hex_encode(p, MIN(length, KEY_ID_MAX_BYTES));
 		return g_strconcat("key id ", key_id, NULL);
 	}
 	if (id->issuer == NULL)
@@ -113,6 +115,34 @@ cms_signer_id_text(const struct cms_signer_id *id)
 		ERR_clear_error();
 	issuer = name == NULL ? g_strdup("malformed issuer") : name_text(name);
 	return g_strdup_printf("%s, serial %s", issuer, id->serial_hex);
+}
+
+char *
+cms_signer_id_issuer_key(const struct cms_signer_id *id)
+{
+	g_autoptr(X509_NAME) name = NULL;
+	const guint8 *p;
+	gsize length;
+
+	if (id->issuer == NULL)
+		return NULL;
+	p = g_bytes_get_data(id->issuer, &length);
+	name = d2i_X509_NAME(NULL, &p, (long)length);
+	if (name == NULL)
+		ERR_clear_error();
+	return name != NULL ? name_key(name) : NULL;
+}
+
+char *
+cms_signer_id_key_hex(const struct cms_signer_id *id)
+{
+	const guint8 *p;
+	gsize length;
+
+	if (id->key_id == NULL)
+		return NULL;
+	p = g_bytes_get_data(id->key_id, &length);
+	return length > 0 && length <= KEY_ID_MAX_BYTES ? hex_encode(p, length) : NULL;
 }
 
 /* Equal as bytes is the common case; else as RFC 5280 section 7.1 compares names. */

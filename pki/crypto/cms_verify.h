@@ -88,6 +88,9 @@ DEFINE_CLEANUP(cms_verify_report, cms_verify_report_free)
 void cms_signer_id_clear(struct cms_signer_id *id);
 /* To show: "CN=…, serial 0a1b", "key id 7afb…", or "nobody"; printable, owned by the caller. */
 char *cms_signer_id_text(const struct cms_signer_id *id);
+/* The names as the certificate store has them; NULL where the id has none. */
+char *cms_signer_id_issuer_key(const struct cms_signer_id *id); /* as cert_issuer_key */
+char *cms_signer_id_key_hex(const struct cms_signer_id *id);    /* as cert_ski */
 /* Does the certificate carry this name? */
 gboolean cms_signer_id_matches(const struct cms_signer_id *id, const struct cert *cert);
 
