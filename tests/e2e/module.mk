@@ -7,3 +7,4 @@ EXTRA_DIST += %D%/test_fetch.py
 EXTRA_DIST += %D%/test_ocsp.py
 EXTRA_DIST += %D%/test_callbacks.py
 EXTRA_DIST += %D%/attack_mails.py %D%/forge.py %D%/test_attacks.py
+EXTRA_DIST += %D%/BouncyCastle.java

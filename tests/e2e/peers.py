@@ -1,4 +1,4 @@
-"""peers - S/MIME programs of other makers: OpenSSL, NSS and gpgsm.
+"""peers - S/MIME programs of other makers: OpenSSL, NSS, gpgsm and Bouncy Castle.
 
 Each opens what Postseal made and makes what Postseal opens. A failure carries the peer's own words;
 `cannot` holds those that may mean that the peer itself does not know the algorithm. They prove it when the
@@ -85,6 +85,9 @@ class Identity:
         check(source + ["-nodes", "-clcerts", "-out", self.pem])
         check(source + ["-nokeys", "-clcerts", "-out", self.cert])
         check(source + ["-nokeys", "-cacerts", "-out", self.chain])
+
+    def is_ec(self):
+        return b"id-ecPublicKey" in check(["openssl", "x509", "-in", self.cert, "-noout", "-text"])
 
 
 class OpenSSL:
@@ -301,9 +304,70 @@ class Gpgsm:
                            data=content)[0]
 
 
+class BouncyCastle:
+    """Java's, as a server that BouncyCastle.java beside this file is."""
+    name = "bouncycastle"
+    # 1.72 cannot read key agreement in AuthEnvelopedData, and knows no wrap for what it would write.
+    cannot = re.compile(r"key agreement in AuthEnvelopedData is not in this version")
+    jars = [f"/usr/share/java/{jar}.jar" for jar in ("bcmail", "bcpkix", "bcprov", "bcutil")]
+
+    def __init__(self, folder, root):
+        self.folder, self.root = os.path.join(folder, "bc"), root
+        os.makedirs(self.folder, exist_ok=True)
+        path = ":".join(self.jars)
+        check(["javac", "-nowarn", "-Xlint:none", "-cp", path, "-d", self.folder,
+               os.path.join(os.path.dirname(os.path.realpath(__file__)), "BouncyCastle.java")])
+        self.server = subprocess.Popen(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{path}:{self.folder}", "BouncyCastle"],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def close(self):
+        self.server.stdin.close()
+        self.server.wait(30)
+
+    def add(self, identity):
+        pass
+
+    def _file(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def _ask(self, *words):
+        """The operation's output; its file is named last."""
+        out = os.path.join(self.folder, "out")
+        if os.path.exists(out):
+            os.unlink(out)
+        self.server.stdin.write("\t".join([*words, out]) + "\n")
+        self.server.stdin.flush()
+        answer = self.server.stdout.readline().strip()
+        if answer != "ok":
+            raise PeerFailed(f"Bouncy Castle: {answer}")
+        with open(out, "rb") as f:
+            return f.read()
+
+    def verify_clear(self, content, signature):
+        return self._ask("verify", self._file("cms", signature), self._file("content", content), self.root)
+
+    def verify_opaque(self, der):
+        return self._ask("verify", self._file("cms", der), "-", self.root)
+
+    def decrypt(self, der, identity):
+        return self._ask("decrypt", self._file("cms", der), identity.cert, identity.pem)
+
+    def sign(self, content, identity, opaque=False, options=None):
+        algorithm = options or ("SHA256withECDSA" if identity.is_ec() else "SHA256withRSA")
+        return self._ask("sign", self._file("content", content), identity.cert, identity.pem, identity.chain, algorithm,
+                         "opaque" if opaque else "detached")
+
+    def encrypt(self, content, identity, cipher="aes-256-cbc", options=None):
+        transport, form = options or ("ecdh-sha256" if identity.is_ec() else "pkcs1", "ber")
+        return self._ask("encrypt", self._file("content", content), identity.cert, cipher, transport, form)
+
+
 def everybody():
-    """The three makers; one that is not installed is an error, not a narrower matrix."""
-    for program in ("openssl", "cmsutil", "gpgsm"):
+    """The four makers; one that is not installed is an error, not a narrower matrix."""
+    for program in ("openssl", "cmsutil", "gpgsm", "javac"):
         if shutil.which(program) is None:
             raise PeerFailed(f"{program} is not installed: contrib/packages test")
-    return [OpenSSL, NSS, Gpgsm]
+    return [OpenSSL, NSS, Gpgsm, BouncyCastle]

@@ -96,8 +96,13 @@ SAMPLES = [plain, no_mime, eight_bit, utf8_header, attachment, binary, long_line
            content_without_version, many_recipients]
 
 
-def all_samples(full):
-    return SAMPLES + [large(30 if full else 3)]
+SOME = 4
+
+
+def some_samples(full, number):
+    """All of them; in the short form a few, others for each number."""
+    every = SAMPLES + [large(30 if full else 3)]
+    return every if full else [every[(number * SOME + i) % len(every)] for i in range(SOME)]
 
 
 def as_bytes(message):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Interoperation: what Postseal sends through Postfix is opened by OpenSSL, NSS and gpgsm, and what they
+"""Interoperation: what Postseal sends through Postfix is opened by OpenSSL, NSS, gpgsm and Bouncy Castle, and what they
 make is opened by `postseal message`. A cell is the number of contents that came out right of those tried;
 a cell is '-' only where the peer's own error proves that it does not know the algorithm: it says the same
 of a message that OpenSSL made.
@@ -10,6 +10,7 @@ import email.utils
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from harness import INSIDE, PARTNER, Failed, Site, Tap  # noqa: E402
@@ -17,9 +18,19 @@ import peers  # noqa: E402
 import samples  # noqa: E402
 
 FULL = os.environ.get("PS_FULL") == "yes"
-SHA256_KDF = ["-keyopt", "ecdh_kdf_md:sha256"]
-OAEP = ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256", "-keyopt", "rsa_mgf1_md:sha256"]
+
+
+def kdf(digest):
+    return ["-keyopt", f"ecdh_kdf_md:{digest}"]
+
+
+def oaep(digest):
+    return ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", f"rsa_oaep_md:{digest}", "-keyopt", f"rsa_mgf1_md:{digest}"]
+
+
+SHA256_KDF, OAEP = kdf("sha256"), oaep("sha256")
 PSS = ["-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:32"]
+CHANGE_SECONDS = 0.5  # until a filter has heard of a change: 0.05 on a quiet machine
 CBC, GCM = "aes-256-cbc", "aes-256-gcm"
 # name, sender's key, recipient's key (None: not encrypted), preferences of the recipient, signed, OpenSSL's options
 # for a message of the same making
@@ -76,9 +87,9 @@ class Matrix:
 
     def show(self):
         print(f"# {self.title}")
-        print("# " + "".ljust(34) + "".join(c.ljust(10) for c in self.columns))
+        print("# " + "".ljust(34) + "".join(c.ljust(14) for c in self.columns))
         for row in self.rows:
-            print("# " + row.ljust(34) + "".join(self.text(row, c).ljust(10) for c in self.columns), flush=True)
+            print("# " + row.ljust(34) + "".join(self.text(row, c).ljust(14) for c in self.columns), flush=True)
 
     def text(self, row, column):
         cell = self.cells[row, column]
@@ -140,7 +151,8 @@ def outbound(site, people, programs, matrix):
         reader = people["reader", reader_key].address if reader_key else f"plain{number}@{PARTNER}"
         who = {**preferences, "encrypt_mode": "force" if reader_key else "allow"}
         site.prefer(reader, **who)
-        for sample in samples.all_samples(FULL):
+        time.sleep(CHANGE_SECONDS)
+        for sample in samples.some_samples(FULL, number):
             sent = sample(sender, reader)
             try:
                 got = site.exchange(sender, reader, sent)
@@ -242,33 +254,55 @@ class Opener:
 # row -> (sign, encrypt): how the peer makes it. sign: None, "clear" or "opaque"; encrypt: None or the cipher.
 MADE = [("clear-signed", "clear", None), ("opaque", "opaque", None), ("encrypted CBC", None, CBC), ("encrypted GCM", None, GCM),
         ("signed and encrypted CBC", "clear", CBC), ("signed opaque and encrypted CBC", "opaque", CBC)]
-# What only OpenSSL's command line can be told: row, key, signed, cipher, options.
-VARIANTS = [("clear-signed PSS", "rsa", "clear", None, PSS), ("opaque PSS", "rsa", "opaque", None, PSS),
-            ("encrypted OAEP", "rsa", None, CBC, OAEP), ("encrypted AES-128-CBC", "rsa", None, "aes-128-cbc", []),
-            ("encrypted AES-128-GCM", "rsa", None, "aes-128-gcm", []), ("encrypted OAEP GCM", "rsa", None, GCM, OAEP),
-            ("encrypted EC, SHA-256 KDF", "ec", None, CBC, SHA256_KDF), ("encrypted EC GCM", "ec", None, GCM, SHA256_KDF)]
+# What only two of them can be told: row, key, signed, cipher, OpenSSL's options, Bouncy Castle's.
+VARIANTS = [
+    ("clear-signed PSS", "rsa", "clear", None, PSS, "SHA256withRSAandMGF1"),
+    ("opaque PSS", "rsa", "opaque", None, PSS, "SHA256withRSAandMGF1"),
+    ("clear-signed SHA-384", "rsa", "clear", None, ["-md", "sha384"], "SHA384withRSA"),
+    ("clear-signed SHA-512", "rsa", "clear", None, ["-md", "sha512"], "SHA512withRSA"),
+    ("clear-signed PSS SHA-512", "rsa", "clear", None, [*PSS, "-md", "sha512"], "SHA512withRSAandMGF1"),
+    ("opaque EC SHA-384", "ec", "opaque", None, ["-md", "sha384"], "SHA384withECDSA"),
+    ("encrypted OAEP", "rsa", None, CBC, OAEP, ("oaep-sha256", "der")),
+    ("encrypted OAEP SHA-1", "rsa", None, CBC, oaep("sha1"), ("oaep-sha1", "ber")),
+    ("encrypted OAEP SHA-384", "rsa", None, CBC, oaep("sha384"), ("oaep-sha384", "ber")),
+    ("encrypted OAEP SHA-512", "rsa", None, CBC, oaep("sha512"), ("oaep-sha512", "der")),
+    ("encrypted OAEP GCM", "rsa", None, GCM, OAEP, ("oaep-sha256", "ber")),
+    ("encrypted AES-128-CBC", "rsa", None, "aes-128-cbc", [], ("pkcs1", "der")),
+    ("encrypted AES-192-CBC", "rsa", None, "aes-192-cbc", [], ("pkcs1", "ber")),
+    ("encrypted AES-256-CBC", "rsa", None, CBC, [], ("pkcs1", "der")),
+    ("encrypted AES-128-GCM", "rsa", None, "aes-128-gcm", [], ("pkcs1", "ber")),
+    ("encrypted AES-192-GCM", "rsa", None, "aes-192-gcm", [], ("pkcs1", "ber")),
+    ("encrypted EC, SHA-1 KDF", "ec", None, CBC, kdf("sha1"), ("ecdh-sha1", "ber")),
+    ("encrypted EC, SHA-256 KDF", "ec", None, CBC, SHA256_KDF, ("ecdh-sha256", "der")),
+    ("encrypted EC, SHA-384 KDF", "ec", None, CBC, kdf("sha384"), ("ecdh-sha384", "ber")),
+    ("encrypted EC, SHA-512 KDF", "ec", None, CBC, kdf("sha512"), ("ecdh-sha512", "der")),
+    ("encrypted EC GCM", "ec", None, GCM, SHA256_KDF, ("ecdh-sha256", "ber")),
+]
 
 
 def inbound(site, root, people, programs, matrix, variants):
     with concurrent.futures.ThreadPoolExecutor(len(programs)) as pool:
         jobs = [pool.submit(made_by, peer, Opener(site, root, peer.name), people, matrix) for peer in programs]
-        jobs += [pool.submit(made_with_options, peer, Opener(site, root, "variant"), people, variants)
-                 for peer in [peers.OpenSSL(os.path.join(site.folder, "variants"), root)]]
+        others = [peers.OpenSSL(os.path.join(site.folder, "variants"), root),
+                  peers.BouncyCastle(os.path.join(site.folder, "variants"), root)]
+        jobs += [pool.submit(made_with_options, peer, Opener(site, root, "variant-" + peer.name), people, variants, column)
+                 for column, peer in enumerate(others)]
     for job in jobs:
         job.result()
+    others[1].close()
 
 
 def made_by(peer, opener, people, matrix):
-    for key in ("rsa", "ec"):
-        for row, sign, cipher in MADE:
-            for sample in samples.all_samples(FULL):
+    for shift, key in enumerate(("rsa", "ec")):
+        for number, (row, sign, cipher) in enumerate(MADE, shift * len(MADE)):
+            for sample in samples.some_samples(FULL, number):
                 read_one(matrix, row + (" EC" if key == "ec" else ""), peer, opener, sample, people, key, sign, cipher)
 
 
-def made_with_options(peer, opener, people, matrix):
-    for row, key, sign, cipher, options in VARIANTS:
-        for sample in samples.all_samples(FULL):
-            read_one(matrix, row, peer, opener, sample, people, key, sign, cipher, options=options)
+def made_with_options(peer, opener, people, matrix, column):
+    for number, (row, key, sign, cipher, *options) in enumerate(VARIANTS):
+        for sample in samples.some_samples(FULL, number):
+            read_one(matrix, row, peer, opener, sample, people, key, sign, cipher, options=options[column])
 
 
 def read_one(matrix, row, peer, opener, sample, people, key, sign, cipher, **options):
@@ -312,7 +346,7 @@ def main():
         names = [peer.name for peer in programs]
         out = Matrix("Postseal -> peer", [mode[0] for mode in MODES], names)
         back = Matrix("peer -> Postseal", [row + end for end in ("", " EC") for row, _, _ in MADE], names)
-        variants = Matrix("openssl -> Postseal", [row[0] for row in VARIANTS], ["openssl"])
+        variants = Matrix("variants -> Postseal", [row[0] for row in VARIANTS], ["openssl", "bouncycastle"])
         outbound(site, people, programs, out)
         out.show()
         inbound(site, root, people, programs, back, variants)
@@ -321,7 +355,7 @@ def main():
     back.show()
     variants.show()
     for matrix in (out, back, variants):
-        matrix.judge(tap, len(samples.all_samples(FULL)))
+        matrix.judge(tap, len(samples.some_samples(FULL, 0)))
     tap.done()
 
 
