@@ -271,6 +271,7 @@ tell_sender(GString *out, const struct gathered *found)
 	describe_bool_member(out, "sign_trigger", facts->sign_trigger);
 	describe_bool_member(out, "plain_trigger", facts->plain_trigger);
 	describe_bool_member(out, "calendar", facts->calendar);
+	describe_text_member(out, "answers_decrypted", describe_able(facts->answer));
 	describe_text_member(out, "signer", describe_able(facts->signer));
 	describe_text_member(out, "signer_note", found->signer_note);
 	for (guint i = 0; i < found->side.count; i++) {

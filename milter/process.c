@@ -8,6 +8,7 @@
 #include "milter/envelope.h"
 #include "milter/gateway.h"
 #include "milter/harvesting.h"
+#include "milter/learning.h"
 #include "milter/in_place.h"
 #include "milter/marker.h"
 #include "milter/message/headers.h"
@@ -315,6 +316,19 @@ walk_message(struct walk *walk)
 	return follow_ruling(walk);
 }
 
+/* The author needs a certificate, whether or not the message goes without. */
+static void
+request(const struct walk *walk)
+{
+	const struct ruling *ruling = walk->ruling;
+	gboolean wanted = FALSE;
+
+	for (guint i = 0; ruling != NULL && i < ruling->count; i++)
+		wanted |= ruling->plans[i].request;
+	if (wanted)
+		learning_requests(walk->process->learning, ruling->gathered->author);
+}
+
 /* The message is through: what it tells about certificates is kept. */
 static void
 learn(const struct walk *walk)
@@ -350,6 +364,7 @@ process_message(const struct process *process, struct spool_area *area,
 
 	if (answer == SESSION_CONTINUE || answer == SESSION_DISCARD)
 		learn(&walk);
+	request(&walk);
 	if (walk.copies != NULL)
 		g_ptr_array_unref(walk.copies);
 	ruling_free(walk.ruling);

@@ -45,6 +45,15 @@ is_base64_alone(const struct mime_tree *tree, gboolean *alone, GError **error)
 	return length == 0;
 }
 
+/* RFC 3462; a receipt or a status without the frame around it is one, too. */
+static gboolean
+is_report(const struct part *root)
+{
+	return strcmp(root->type, "multipart/report") == 0 ||
+	       strcmp(root->type, "message/disposition-notification") == 0 ||
+	       strcmp(root->type, "message/delivery-status") == 0;
+}
+
 /* Left alone is only what is one encrypted object to its last byte: a head that was copied from
  * somewhere protects nothing of what follows it. */
 static gboolean
@@ -136,6 +145,7 @@ structure_read(struct headers *headers, struct spool *body, GError **error)
 		return NULL;
 	facts->arrived = whole ? arrived_as(detection->protection) : ARRIVED_PLAIN;
 	facts->calendar = detection->calendar;
+	facts->report = is_report(structure->tree->root);
 	facts->content_type_ambiguous = detection->differing_types;
 	facts->size_bytes = headers_size(headers) + 2 + spool_size(body);
 	facts->reencode = structure->tree->traits != 0;

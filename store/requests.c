@@ -261,6 +261,21 @@ requests_list(struct db *db, gboolean only_open, gint64 before, gint limit, GErr
 	return request_rows_read(db_query(db, &requests_list_statement, params, error));
 }
 
+static const struct statement requests_open_for_statement = {
+	"requests_open_for",
+	REQUEST_COLUMNS " WHERE email = $1 AND" OPEN_STATES " ORDER BY id LIMIT $2",
+};
+
+GPtrArray *
+requests_open_for(struct db *db, const char *email_key, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, email_key);
+	params_int(params, LIST_LIMIT);
+	return request_rows_read(db_write(db, &requests_open_for_statement, params, error));
+}
+
 static const struct statement requests_due_statement = {
 	"requests_due",
 	REQUEST_COLUMNS " WHERE" OPEN_STATES " AND next_try <= $1 ORDER BY next_try, id LIMIT $2",

@@ -60,6 +60,9 @@ struct request_row *requests_lock(struct tx *tx, gint64 id,
 /* Newest first, ids below before (0: from the top); only_open: unfinished ones. */
 GPtrArray *requests_list(struct db *db, gboolean only_open, gint64 before, gint limit,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Unfinished ones for this address (mailaddr_key); struct request_row *. */
+GPtrArray *requests_open_for(struct db *db, const char *email_key,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Unfinished ones whose next_try has come. */
 GPtrArray *requests_due(struct db *db, gint64 now, gint limit,
 			GError **error) G_GNUC_WARN_UNUSED_RESULT;

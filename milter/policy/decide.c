@@ -81,6 +81,26 @@ encrypt_need_of(enum encrypt_mode mode, gboolean trigger)
 	return NEED_MUST;
 }
 
+/*
+ * reply_encrypt: an answer carries what was decrypted for its author. With allow it is encrypted
+ * where it can be, as far as the sending side lets encryption in at all; with force it must be.
+ */
+static enum encrypt_mode
+answer_mode_of(const struct message_facts *m)
+{
+	switch (m->reply_encrypt) {
+	case REPLY_OFF:
+		return m->encrypt_mode;
+	case REPLY_ALLOW:
+		return m->encrypt_mode == ENCRYPT_NONE
+			   ? ENCRYPT_NONE
+			   : MAX(m->encrypt_mode, ENCRYPT_OPPORTUNISTIC);
+	case REPLY_FORCE:
+		break;
+	}
+	return ENCRYPT_FORCE;
+}
+
 /* Triggers count from trusted origin only. In relayed mail a stranger's plain trigger must not
  * lower what the recipient asks for, while his wish for encryption is heard. */
 static gboolean
@@ -142,20 +162,14 @@ encrypt_protected(const struct message_facts *m, const struct recipient_facts *r
 }
 
 static struct half
-encrypt_half(const struct message_facts *m, const struct recipient_facts *r,
-	     enum direction direction)
+encrypt_by_need(const struct message_facts *m, const struct recipient_facts *r,
+		enum direction direction, enum need need)
 {
-	gboolean trigger = encrypt_trigger_counts(m);
-	gboolean sender_asks = direction == DIRECTION_OUTBOUND && m->smime;
-	enum need ours = encrypt_need_of(sender_asks ? m->encrypt_mode : ENCRYPT_NONE, trigger);
-	enum need theirs = encrypt_need_of(r->smime ? r->encrypt_mode : ENCRYPT_NONE, trigger);
-	enum need need = MAX(ours, theirs);
-
 	if (need == NEED_MUST && m->content_type_ambiguous && !m->null_sender)
 		return half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_AMBIGUOUS);
 	if (m->arrived == ARRIVED_ENCRYPTED)
 		return encrypt_protected(m, r, need);
-	if (need == NEED_NO && trigger)
+	if (need == NEED_NO && encrypt_trigger_counts(m))
 		return m->trigger_when_off == TRIGGER_OFF_IGNORE
 			   ? half_of(need, OUTCOME_LEAVE, ROW_ENCRYPT_TRIGGER_IGNORED)
 			   : half_of(need, OUTCOME_REFUSE, ROW_ENCRYPT_TRIGGER_OFF);
@@ -166,6 +180,33 @@ encrypt_half(const struct message_facts *m, const struct recipient_facts *r,
 	if (need == NEED_TRY && m->calendar && r->calendar != CALENDAR_NORMAL)
 		return half_of(NEED_NO, OUTCOME_LEAVE, ROW_ENCRYPT_CALENDAR);
 	return encrypt_by_ability(m, r, need);
+}
+
+/* Nobody knows whether it is an answer: that is no matter where both would end alike. */
+static struct half
+encrypt_if_answer(const struct half *without, const struct half *answer)
+{
+	if (answer->outcome == without->outcome || answer->outcome == OUTCOME_LEAVE)
+		return *answer;
+	return half_of(answer->need, OUTCOME_DEFER, ROW_ENCRYPT_ANSWER_UNKNOWN);
+}
+
+static struct half
+encrypt_half(const struct message_facts *m, const struct recipient_facts *r,
+	     enum direction direction)
+{
+	gboolean trigger = encrypt_trigger_counts(m);
+	gboolean sender_asks = direction == DIRECTION_OUTBOUND && m->smime;
+	enum need theirs = encrypt_need_of(r->smime ? r->encrypt_mode : ENCRYPT_NONE, trigger);
+	enum need ours = sender_asks ? encrypt_need_of(m->encrypt_mode, trigger) : NEED_NO;
+	enum need answered = sender_asks ? encrypt_need_of(answer_mode_of(m), trigger) : NEED_NO;
+	struct half without = encrypt_by_need(m, r, direction, MAX(ours, theirs));
+	struct half answer;
+
+	if (m->answer == ABLE_NO)
+		return without;
+	answer = encrypt_by_need(m, r, direction, MAX(answered, theirs));
+	return m->answer == ABLE_YES ? answer : encrypt_if_answer(&without, &answer);
 }
 
 /*
@@ -225,6 +266,23 @@ sign_by_author(const struct message_facts *m, enum need need)
 	return half_of(need, OUTCOME_LEAVE, try_rows[m->author]);
 }
 
+/* No valid certificate with its key; one may have been asked for. */
+static struct half
+sign_without(const struct message_facts *m, enum need need)
+{
+	switch (m->request) {
+	case REQUEST_OFF:
+		return need == NEED_TRY ? half_of(need, OUTCOME_LEAVE, ROW_SIGN_TRY_NO_SIGNER)
+					: half_of(need, OUTCOME_REFUSE, ROW_SIGN_MUST_NO_SIGNER);
+	case REQUEST_MADE:
+		return need == NEED_TRY ? half_of(need, OUTCOME_LEAVE, ROW_SIGN_TRY_REQUESTED)
+					: half_of(need, OUTCOME_REFUSE, ROW_SIGN_MUST_REQUESTED);
+	case REQUEST_AWAITED:
+		break;
+	}
+	return half_of(need, OUTCOME_DEFER, ROW_SIGN_REQUEST_AWAITED);
+}
+
 /* Step 5 for the signature: need x ability. */
 static struct half
 sign_by_ability(const struct message_facts *m, enum need need)
@@ -233,9 +291,7 @@ sign_by_ability(const struct message_facts *m, enum need need)
 	case ABLE_YES:
 		return half_of(need, OUTCOME_DO, need == NEED_MUST ? ROW_SIGN_MUST : ROW_SIGN_TRY);
 	case ABLE_NO:
-		if (need == NEED_TRY)
-			return half_of(need, OUTCOME_LEAVE, ROW_SIGN_TRY_NO_SIGNER);
-		return half_of(need, OUTCOME_REFUSE, ROW_SIGN_MUST_NO_SIGNER);
+		return sign_without(m, need);
 	case ABLE_UNKNOWN:
 		break;
 	}
@@ -435,6 +491,13 @@ is_observed(const struct message_facts *m, const struct recipient_facts *r)
 	return r->observe || (m->observe && m->origin == ORIGIN_TRUSTED);
 }
 
+static gboolean
+row_requests(enum decide_row row)
+{
+	return row == ROW_SIGN_TRY_REQUESTED || row == ROW_SIGN_MUST_REQUESTED ||
+	       row == ROW_SIGN_REQUEST_AWAITED;
+}
+
 void
 decide(const struct message_facts *message, const struct recipient_facts *recipient,
        struct plan *plan)
@@ -457,6 +520,7 @@ decide(const struct message_facts *message, const struct recipient_facts *recipi
 		break;
 	}
 	plan->reason = rows[plan->row].reason;
+	plan->request = !is_observed(message, recipient) && row_requests(plan->sign_row);
 	plan->would = plan->outcome;
 	plan->would_sign = plan->sign;
 	plan->would_encrypt = plan->encrypt;

@@ -49,6 +49,7 @@ struct plan {
 	gboolean would_encrypt;
 
 	gboolean null_sender; /* mail that nobody wrote: neither refused nor deferred */
+	gboolean request;     /* auto_request: a certificate is to be asked for, for the author */
 
 	/* of the copy, when something is done to it; 0 otherwise */
 	enum signing_format format;

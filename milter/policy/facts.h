@@ -18,6 +18,7 @@ enum locality { LOCALITY_EXTERNAL, LOCALITY_INTERNAL };
 enum encrypt_mode { ENCRYPT_NONE, ENCRYPT_ALLOW, ENCRYPT_OPPORTUNISTIC, ENCRYPT_FORCE };
 enum sign_mode { SIGN_NEVER, SIGN_WHEN_ENCRYPTED, SIGN_IF_POSSIBLE, SIGN_REQUIRED };
 enum calendar_mode { CALENDAR_PLAIN, CALENDAR_SIGN_ONLY, CALENDAR_NORMAL };
+enum reply_encrypt { REPLY_OFF, REPLY_ALLOW, REPLY_FORCE };
 /* Strictest last; the preference lists "no" first. */
 enum accept_foreign { ACCEPT_FOREIGN_PARSED, ACCEPT_FOREIGN_MATCHING, ACCEPT_FOREIGN_NO };
 enum trigger_when_off { TRIGGER_OFF_IGNORE, TRIGGER_OFF_REFUSE };
@@ -68,6 +69,13 @@ enum author_state {
 	AUTHOR_STATE_COUNT
 };
 
+/* auto_request, where the author has no certificate. */
+enum request {
+	REQUEST_OFF,     /* nobody asks for one */
+	REQUEST_MADE,    /* one is asked for; the message goes by what sign_mode says */
+	REQUEST_AWAITED, /* likewise, and the message waits for it: auto_request_wait */
+};
+
 /* How the message came: judged by structure and CMS type, never by the label. */
 enum arrived { ARRIVED_PLAIN, ARRIVED_SIGNED, ARRIVED_ENCRYPTED };
 
@@ -88,6 +96,7 @@ struct message_facts {
 	gboolean smime;
 	enum encrypt_mode encrypt_mode;
 	enum sign_mode sign_mode;
+	enum reply_encrypt reply_encrypt;
 	gboolean protect_internal;
 	enum trigger_when_off trigger_when_off;
 	enum accept_foreign accept_foreign;
@@ -103,12 +112,14 @@ struct message_facts {
 	enum arrived arrived;
 	enum able foreign_signature;     /* with ARRIVED_SIGNED: is it valid for the author */
 	gboolean content_type_ambiguous; /* several differing Content-Type fields */
-	gboolean null_sender;
+	enum able answer;                /* to a message that was decrypted for its author */
+	gboolean null_sender;            /* or a report of trusted origin: nobody wrote it */
 	gboolean sign_bounces;
 	guint64 size_max_bytes; /* 0: none */
 	struct copy_sizes sizes;
 
-	enum able signer; /* a valid certificate of the author with its key */
+	enum able signer;     /* a valid certificate of the author with its key */
+	enum request request; /* with ABLE_NO */
 };
 
 struct recipient_facts {

@@ -25,6 +25,7 @@
 	G_STATIC_ASSERT(VALUE_##id - VALUE_##preference == (int)(last))
 SAME_ORDER(ENCRYPT_MODE_NONE, ENCRYPT_MODE_FORCE, ENCRYPT_FORCE);
 SAME_ORDER(SIGN_MODE_NEVER, SIGN_MODE_REQUIRED, SIGN_REQUIRED);
+SAME_ORDER(REPLY_ENCRYPT_OFF, REPLY_ENCRYPT_FORCE, REPLY_FORCE);
 SAME_ORDER(ACCEPT_FOREIGN_ENCRYPTION_PARSED, ACCEPT_FOREIGN_ENCRYPTION_NO, ACCEPT_FOREIGN_NO);
 SAME_ORDER(TRIGGER_WHEN_OFF_IGNORE, TRIGGER_WHEN_OFF_REFUSE, TRIGGER_OFF_REFUSE);
 SAME_ORDER(ON_REFUSE_RECIPIENT, ON_REFUSE_MESSAGE, ON_REFUSE_MESSAGE);
@@ -142,13 +143,9 @@ is_report(const struct headers *headers)
 static gboolean
 is_told(const struct gathering *g)
 {
-	const char *automatic = headers_value(g->source->headers, "Auto-Submitted");
-	g_autofree char *word =
-	    automatic != NULL ? g_strstrip(g_strdup(automatic)) : g_strdup("no");
-
 	return g->found->facts.origin == ORIGIN_TRUSTED && g->sender_internal &&
-	       !is_report(g->source->headers) && g_ascii_strncasecmp(word, "no", 2) == 0 &&
-	       !g_ascii_isalnum(word[2]) && word[2] != '-' && !is_list_mail(g->source->headers);
+	       !is_report(g->source->headers) && !gather_is_automatic(g->source->headers) &&
+	       !is_list_mail(g->source->headers);
 }
 
 /* Whose preferences speak for the sending side, and who of it is ours. */
@@ -201,6 +198,8 @@ side_facts(struct gathering *g)
 	m->smime = side_on(side, PREF_SMIME);
 	m->encrypt_mode = (enum encrypt_mode)(side_encrypt_mode(side) - VALUE_ENCRYPT_MODE_NONE);
 	m->sign_mode = (enum sign_mode)(side_sign_mode(side) - VALUE_SIGN_MODE_NEVER);
+	m->reply_encrypt =
+	    (enum reply_encrypt)(side_choice(side, PREF_REPLY_ENCRYPT) - VALUE_REPLY_ENCRYPT_OFF);
 	m->protect_internal = side_on(side, PREF_PROTECT_INTERNAL);
 	m->trigger_when_off = (enum trigger_when_off)(side_choice(side, PREF_TRIGGER_WHEN_OFF) -
 						      VALUE_TRIGGER_WHEN_OFF_IGNORE);
@@ -293,7 +292,9 @@ message_facts(struct gathering *g, GError **error)
 	m->arrived = structure->arrived;
 	m->foreign_signature = foreign_able(g);
 	m->content_type_ambiguous = structure->content_type_ambiguous;
-	m->null_sender = *g->source->envelope->sender == '\0';
+	/* From outside a label does not spare anybody a refusal. */
+	m->null_sender = *g->source->envelope->sender == '\0' ||
+			 (m->origin == ORIGIN_TRUSTED && structure->report);
 	m->sign_bounces = g->settings->sign_bounces;
 	return TRUE;
 }
@@ -391,7 +392,9 @@ gather_all(struct gathering *g, GError **error)
 	if (!message_facts(g, error) || !gather_recipient_preferences(g, error))
 		return FALSE;
 	size_facts(g);
+	gather_answer(g);
 	gather_signer(g);
+	gather_request(g);
 	gather_recipient_certificates(g);
 	gather_inbound(g);
 	return TRUE;

@@ -37,6 +37,7 @@ struct structure_facts {
 	enum arrived arrived;
 	gboolean calendar;               /* a text/calendar part with a method */
 	gboolean content_type_ambiguous; /* several differing Content-Type fields */
+	gboolean report;                 /* a delivery report or receipt as a whole */
 	const struct mime_tree *tree; /* with ARRIVED_SIGNED, to look at the signature; borrowed */
 	const struct cms_info *cms;   /* with ARRIVED_ENCRYPTED, else NULL; borrowed */
 	gboolean reencode;            /* not 7-bit: grows before it can be signed */
@@ -86,7 +87,8 @@ struct gathered {
 	struct mailaddr *sender; /* NULL: the null sender, or not an address */
 	struct side side;        /* whose preferences speak for the sending side */
 	enum on_refuse on_refuse;
-	gboolean sender_told; /* a notice may go to the envelope sender: one of ours, who wrote it */
+	gboolean
+	    sender_told; /* a notice may go to the envelope sender: one of ours, who wrote it */
 	gboolean trigger_remove;
 	gboolean signer_asked;     /* the decision may need to know of the author's certificate */
 	struct selection *signing; /* candidates of the author; NULL: not asked or unknown */

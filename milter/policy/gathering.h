@@ -37,6 +37,12 @@ void gather_ahead(struct gathering *g);
 void gather_directories(struct gathering *g);
 /* Reads the message for those it is inbound to, with their keys. Cannot fail: unknown is a fact. */
 void gather_inbound(struct gathering *g);
+/* Is it an answer to what was decrypted for its author? After the preferences of all. */
+void gather_answer(struct gathering *g);
+/* Is a certificate asked for, for the author? After it is known that he has none. */
+void gather_request(struct gathering *g);
+/* Auto-Submitted says that a program wrote it. */
+gboolean gather_is_automatic(const struct headers *headers);
 /* Of a selection that uses nothing: no, or unknown where a verdict could not be found. */
 enum able selection_able(const struct selection *selection);
 

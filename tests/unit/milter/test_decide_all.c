@@ -58,6 +58,8 @@ SETTER(named, r->named = v != 0)
 SETTER(headers_s, m->header_protection = (enum header_protection)v)
 SETTER(headers_r, r->header_protection = (enum header_protection)v)
 SETTER(foreign, m->foreign_signature = (enum able)v)
+SETTER(reply, m->reply_encrypt = (enum reply_encrypt)v)
+SETTER(request, m->request = (enum request)v)
 
 /* "no" first, then "unknown": the step must never weaken; "yes" is apart. */
 static const enum able no_unknown_yes[] = { ABLE_NO, ABLE_UNKNOWN, ABLE_YES };
@@ -68,6 +70,9 @@ SETTER(certificate_directory, r->certificate = v == 3   ? ABLE_YES
 							: ABLE_UNKNOWN;
        r->directory_open = v == 2)
 SETTER(signer, m->signer = no_unknown_yes[v])
+/* An answer to a decrypted message: no, unknown, yes. All three are ordered: yes asks for no less
+ * than no, and what is unknown goes no farther than either. */
+SETTER(answer, m->answer = no_unknown_yes[v])
 
 /* Unprotected; signed: invalid, unknown, valid; encrypted: not accepted, accepted. */
 SETTER(protection, m->arrived = v == 0  ? ARRIVED_PLAIN
@@ -108,6 +113,10 @@ must_encrypt(const struct message_facts *m, const struct recipient_facts *r, gbo
 		return TRUE;
 	if (relay || !m->smime)
 		return FALSE;
+	if (m->answer == ABLE_YES &&
+	    (m->reply_encrypt == REPLY_FORCE ||
+	     (m->reply_encrypt == REPLY_ALLOW && asked && m->encrypt_mode > ENCRYPT_NONE)))
+		return TRUE;
 	return m->encrypt_mode == ENCRYPT_FORCE || (asked && m->encrypt_mode > ENCRYPT_NONE);
 }
 
@@ -198,6 +207,22 @@ plan_is_right(const struct message_facts *m, const struct recipient_facts *r, co
 	if (!p->observed && p->encrypt_need != NEED_NO && r->certificate == ABLE_UNKNOWN)
 		HOLDS(!sent_plain);
 	HOLDS(r->directory_open || p->encrypt_row != ROW_ENCRYPT_DIRECTORY);
+	/* An answer that nobody knows of as one is not sent in plain where that would matter. */
+	if (!p->observed && !relay && m->smime && m->answer == ABLE_UNKNOWN &&
+	    m->reply_encrypt == REPLY_FORCE)
+		HOLDS(!sent_plain);
+	/* An answer that can be encrypted is, unless its sender asks for plain text. */
+	if (!p->observed && !relay && m->smime && m->answer == ABLE_YES &&
+	    m->reply_encrypt != REPLY_OFF && m->encrypt_mode != ENCRYPT_NONE &&
+	    r->certificate == ABLE_YES && !m->plain_trigger && !m->calendar &&
+	    m->size_max_bytes == 0)
+		HOLDS(!sent_plain);
+	/* A request is made for whoever wanted a signature, and waited for where it is to be. */
+	if (p->request)
+		HOLDS(!p->observed && m->request != REQUEST_OFF && m->signer == ABLE_NO &&
+		      m->author == AUTHOR_CONFIRMED && !p->sign && p->sign_need != NEED_NO);
+	if (p->request && m->request == REQUEST_AWAITED && !m->null_sender)
+		HOLDS(p->outcome >= OUTCOME_DEFER);
 	/* What nobody wrote is exempt from its signature alone. */
 	if (!p->observed && must_encrypt(m, r, relay))
 		HOLDS(!sent_plain);
@@ -212,8 +237,8 @@ plan_is_right(const struct message_facts *m, const struct recipient_facts *r, co
 		HOLDS(p->outcome > OUTCOME_DO || m->accept_foreign == ACCEPT_FOREIGN_PARSED ||
 		      (m->accept_foreign == ACCEPT_FOREIGN_MATCHING && r->foreign_matching));
 	/* Nobody asked for anything: untouched, and never stopped. */
-	if (!m->encrypt_trigger && !must_sign(m) &&
-	    (relay || !m->smime || m->encrypt_mode < ENCRYPT_OPPORTUNISTIC) &&
+	if ((m->answer == ABLE_NO || m->reply_encrypt == REPLY_OFF) && !m->encrypt_trigger &&
+	    !must_sign(m) && (relay || !m->smime || m->encrypt_mode < ENCRYPT_OPPORTUNISTIC) &&
 	    (!r->smime || r->encrypt_mode < ENCRYPT_OPPORTUNISTIC) &&
 	    (relay || !m->smime || m->sign_mode == SIGN_NEVER))
 		HOLDS(p->outcome == OUTCOME_LEAVE);
@@ -261,8 +286,9 @@ compare_steps(const struct axis *axes, guint n, const guint8 *strengths, gsize t
 
 	for (guint a = 0; a < n; stride *= axes[a].count, a++) {
 		/* Of the abilities only the step from no to unknown is ordered. */
-		guint last = axes[a].set == set_certificate || axes[a].set == set_signer ? 1
-			     : axes[a].set == set_certificate_directory                  ? 2
+		guint last = axes[a].set == set_request                                    ? 1
+			     : axes[a].set == set_certificate || axes[a].set == set_signer ? 1
+			     : axes[a].set == set_certificate_directory                    ? 2
 									: axes[a].count - 1;
 
 		if (!axes[a].ordered)
@@ -429,6 +455,34 @@ test_headers(void)
 	run(axes, G_N_ELEMENTS(axes));
 }
 
+/* What earlier messages say of the author: answers, and a certificate that was asked for. */
+static void
+test_remembered(void)
+{
+	static const struct axis axes[] = {
+		{ "certificate (no, unknown, yes)", 3, set_certificate, TRUE },
+		{ "signer (no, unknown, yes)", 3, set_signer, TRUE },
+		{ "sign_mode", 4, set_sign, TRUE },
+		{ "encrypt_mode of the sender", 4, set_encrypt_s, TRUE },
+		{ "encrypt_mode of the recipient", 4, set_encrypt_r, TRUE },
+		{ "answer (no, unknown, yes)", 3, set_answer, FALSE },
+		{ "reply_encrypt", 3, set_reply, TRUE },
+		{ "auto_request (off, made, awaited)", 3, set_request, TRUE },
+		{ "encrypt trigger", 2, set_trigger_e, FALSE },
+		{ "sign trigger", 2, set_trigger_s, FALSE },
+		{ "plain trigger", 2, set_trigger_p, FALSE },
+		{ "trigger_when_off", 2, set_when_off, TRUE },
+		{ "protection", 6, set_protection, FALSE },
+		{ "smime of the sender", 2, set_smime_s, TRUE },
+		{ "null sender (no, yes, sign_bounces)", 3, set_null_sender, FALSE },
+		{ "observe of the sender", 2, set_observe_s, FALSE },
+		{ "origin", 3, set_origin, FALSE },
+		{ "locality of the sender", 2, set_sender_internal, FALSE },
+	};
+
+	run(axes, G_N_ELEMENTS(axes));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -437,5 +491,6 @@ main(int argc, char **argv)
 	g_test_add_func("/decide/all/rare", test_rare);
 	g_test_add_func("/decide/all/observed", test_observed);
 	g_test_add_func("/decide/all/headers", test_headers);
+	g_test_add_func("/decide/all/remembered", test_remembered);
 	return g_test_run();
 }
