@@ -1,9 +1,9 @@
 /*
  * defuse - HTML of a message made to fetch nothing: attributes src, srcset, background, data,
- * poster and CSS url() and @import that point outside of the message lose their meaning.
+ * poster and the like, CSS url() and @import that point outside of the message lose their meaning.
  *
- * For content that nothing vouches for (preference unauthenticated_html). Parts without HTML keep
- * their bytes.
+ * For content that nothing vouches for (preference unauthenticated_html). Other parts keep their
+ * bytes; references to parts of the message stay. Decision 0050.
  */
 #ifndef MILTER_MIME_DEFUSE_H
 #define MILTER_MIME_DEFUSE_H

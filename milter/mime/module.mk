@@ -5,7 +5,7 @@ libmail_a_SOURCES += \
 	%D%/content_type.c %D%/content_type.h \
 	%D%/cross_check.c \
 	%D%/detect.c %D%/detect.h \
-	%D%/defuse.c %D%/defuse.h \
+	%D%/defuse.c %D%/defuse.h %D%/defuse_text.c %D%/defuse_text.h \
 	%D%/entity.c %D%/entity.h \
 	%D%/encoded_word.c %D%/encoded_word.h \
 	%D%/frame.c %D%/frame.h \
