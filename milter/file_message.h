@@ -14,6 +14,7 @@
 struct cert;
 struct chain_options;
 struct key;
+struct protected_fields;
 
 struct message_report {
 	gboolean is_signed, is_encrypted;
@@ -22,7 +23,8 @@ struct message_report {
 	GPtrArray *parts;   /* struct reading_part * */
 	char *from;         /* the author's address or NULL */
 	enum mail_verdict verdict;
-	char *reason;          /* with what is for the log alone: who has the key may know */
+	char *reason; /* with what is for the log alone: who has the key may know */
+	struct protected_fields *protected_fields; /* NULL: none */
 	struct spool *content; /* the signed or decrypted content; NULL if there is none */
 };
 

@@ -3,6 +3,7 @@
  */
 #include "milter/file_message.h"
 
+#include "milter/mime/protected.h"
 #include "milter/reading.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/chain.h"
@@ -136,6 +137,7 @@ message_report_free(struct message_report *report)
 	g_ptr_array_unref(report->parts);
 	g_free(report->from);
 	g_free(report->reason);
+	protected_unref(report->protected_fields);
 	spool_unref(report->content);
 	g_free(report);
 }
@@ -169,6 +171,8 @@ report_of(const struct reading *reading, struct spool *content)
 	report->reason = reading->closed == READING_FAILED && reading->detail != NULL
 			     ? g_strdup_printf("%s: %s", reading->reason, reading->detail)
 			     : g_strdup(reading->reason);
+	if (reading->protected_fields != NULL)
+		report->protected_fields = protected_ref(reading->protected_fields);
 	report->content = content != NULL ? spool_ref(content) : NULL;
 	return report;
 }

@@ -10,6 +10,7 @@
 #include "milter/mime/detect.h"
 #include "milter/mime/frame.h"
 #include "milter/mime/gadget.h"
+#include "milter/mime/protected.h"
 #include "milter/mime/shown.h"
 #include "pki/crypto/cms_inspect.h"
 #include "store/base/error.h"
@@ -442,28 +443,13 @@ read_other(struct reading_walk *walk, const struct cms_info *info)
 	return TRUE;
 }
 
-/* --- the protected header (RFC 9788 and what was before it) --- */
-
-static void
-compare_author(struct reading_walk *walk, const struct part *root)
-{
-	const struct mailaddr *author = walk->reading->author;
-	CLEANUP(mailaddr) struct mailaddr *inner = NULL;
-	gboolean protects =
-	    part_parameter(root, "hp") != NULL || part_parameter(root, "protected-headers") != NULL;
-
-	if (!protects || headers_count_of(root->headers, "From") == 0)
-		return;
-	inner = author_find(root->headers, NULL);
-	if (inner == NULL || author == NULL || !mailaddr_equal(inner, author))
-		walk->author_differs = TRUE;
-}
-
 /* --- the walk --- */
 
 static gboolean
 read_unprotected(struct reading_walk *walk, struct mime_tree *tree, const struct cms_info *info)
 {
+	if (info == NULL)
+		walk_protected_fields(walk, tree);
 	if (info != NULL)
 		return read_other(walk, info);
 	if (part_is(tree->root, "application/pkcs7-mime") ||
@@ -561,7 +547,7 @@ read_entity(struct reading_walk *walk, struct entity *entity)
 	if (detection->differing_types) /* which one a mail program goes by cannot be told */
 		walk_note(&walk->malformed, "several Content-Type fields that differ");
 	if (walk->depth > 1)
-		compare_author(walk, tree->root);
+		walk_compare_author(walk, tree->root);
 	return walk->reading->closed == READING_FAILED || read_protected(walk, tree, detection);
 }
 
@@ -591,6 +577,7 @@ forget_inside(struct reading_walk *walk)
 		g_clear_pointer(&walk->partial, g_free);
 	if (!mark->signed_content)
 		g_clear_pointer(&reading->signed_content, spool_unref);
+	g_clear_pointer(&reading->protected_fields, protected_unref);
 	set_entity(&reading->opened, NULL);
 	set_entity(&walk->uncovered, NULL);
 	g_free(walk->undecryptable);
@@ -697,7 +684,9 @@ reading_message(struct headers *headers, struct spool *body, guint64 start, guin
 		const struct reading_options *options, GError **error)
 {
 	CLEANUP(entity) struct entity *message = entity_new(headers, body, start, start, end);
-	struct reading_walk walk = { .options = options, .reading = reading_new(headers) };
+	struct reading_walk walk = { .options = options,
+				     .reading = reading_new(headers),
+				     .headers = headers };
 	struct reading *reading = NULL;
 
 	walk.header_doubt = frame_check_header(headers);
@@ -728,6 +717,7 @@ reading_free(struct reading *reading)
 	mailaddr_unref(reading->author);
 	entity_free(reading->opened);
 	entity_free(reading->bare);
+	protected_unref(reading->protected_fields);
 	spool_unref(reading->signed_content);
 	g_free(reading);
 }

@@ -27,7 +27,7 @@
 #define READING_PARTS_MAX 16 /* signed parts of an unsigned message that are looked at */
 
 struct cms_info; /* pki/crypto/cms_inspect.h */
-struct protected;
+struct protected_fields;
 
 enum reading_closed {
 	READING_OPEN,        /* nothing is encrypted, or the outermost encryption was opened */
@@ -88,8 +88,8 @@ struct reading {
 	/* The same (or the message) with its signatures and what is compressed under them taken
 	 * off; NULL: no signature to take off. */
 	struct entity *bare;
-	struct protected *protected_fields; /* NULL: none */
-	struct spool *signed_content;       /* of the outermost signature; NULL: none */
+	struct protected_fields *protected_fields; /* NULL: none */
+	struct spool *signed_content;              /* of the outermost signature; NULL: none */
 };
 
 /* The message whose fields are headers and whose body is [start, end) of the sealed spool. NULL

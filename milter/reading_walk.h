@@ -14,7 +14,8 @@ struct walk_mark { /* what there was when a key was first used */
 
 struct reading_walk {
 	const struct reading_options *options;
-	struct reading *reading; /* being made */
+	struct reading *reading;       /* being made */
+	const struct headers *headers; /* of the message as it came */
 	char *malformed;
 	char *undecryptable;
 	char *partial;
@@ -51,6 +52,10 @@ struct cms_verify_options walk_verify_options(struct reading_walk *walk);
  * of them is, by an algorithm that counts. */
 void walk_add_signers(struct reading_walk *walk, const struct cms_verify_report *report,
 		      gboolean covers, gboolean *good);
+/* reading_headers.c: the From inside of any layer that claims to protect it, and the fields of the
+ * payload, for what covers it. */
+void walk_compare_author(struct reading_walk *walk, const struct part *root);
+void walk_protected_fields(struct reading_walk *walk, const struct mime_tree *tree);
 /* reading_parts.c */
 void walk_add_parts(struct reading_walk *walk, const struct part *part, guint depth);
 gboolean walk_signed_parts(struct reading_walk *walk, const struct mime_tree *tree);

@@ -11,9 +11,12 @@
 #include "admin/api/call.h"
 #include "admin/cli/file_pieces.h"
 #include "milter/file_message.h"
+#include "milter/mime/protected.h"
+#include "milter/mime/subject.h"
 #include "pki/file_verify.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/printable.h"
 
 #define MEMORY_MAX_BYTES (8 * 1024 * 1024)
 #define TOTAL_MAX_BYTES (8ULL * 1024 * 1024 * 1024)
@@ -143,6 +146,34 @@ signer_json(const struct reading_signer *signer)
 	return object;
 }
 
+/* Decoded as a mail program shows it, on one line. */
+static json_t *
+field_json(const struct protected_field *field)
+{
+	g_autofree char *decoded = subject_decode(field->value);
+	g_autofree char *value = printable_bytes(decoded, strlen(decoded), HEADERS_FIELD_MAX_BYTES);
+
+	return json_pack("{s:o, s:o, s:s, s:b}", "name", answer_text(field->name), "value",
+			 answer_text(value), "protection", protected_state_name(field->state),
+			 "same_outside", field->same_outside);
+}
+
+static json_t *
+protected_json(const struct protected_fields *inside)
+{
+	json_t *fields = json_array();
+
+	if (inside == NULL) {
+		json_decref(fields);
+		return json_null();
+	}
+	for (guint i = 0; i < inside->fields->len; i++)
+		json_array_append_new(fields, field_json(g_ptr_array_index(inside->fields, i)));
+	return json_pack("{s:s, s:b, s:b, s:o}", "scheme", protected_scheme_name(inside->scheme),
+			 "meant_encrypted", inside->cipher, "ambiguous", inside->ambiguous,
+			 "fields", fields);
+}
+
 static json_t *
 report_json(const struct message_report *report)
 {
@@ -156,6 +187,7 @@ report_json(const struct message_report *report)
 	for (guint i = 0; i < report->signers->len; i++)
 		json_array_append_new(signers, signer_json(g_ptr_array_index(report->signers, i)));
 	json_object_set_new(answer, "signers", signers);
+	json_object_set_new(answer, "protected_header", protected_json(report->protected_fields));
 	json_object_set_new(answer, "verdict", json_string(mail_verdict_name(report->verdict)));
 	json_object_set_new(answer, "reason", answer_text(report->reason));
 	return answer;

@@ -7,6 +7,7 @@ libmail_a_SOURCES += \
 	%D%/detect.c %D%/detect.h \
 	%D%/defuse.c %D%/defuse.h %D%/defuse_text.c %D%/defuse_text.h \
 	%D%/entity.c %D%/entity.h \
+	%D%/display_text.c %D%/display_text.h \
 	%D%/encoded_word.c %D%/encoded_word.h \
 	%D%/frame.c %D%/frame.h \
 	%D%/gadget.c %D%/gadget.h \

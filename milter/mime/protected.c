@@ -24,13 +24,20 @@ field_free(gpointer data)
 	g_free(field);
 }
 
-void
-protected_free(struct protected *protected)
+struct protected_fields *
+protected_ref(struct protected_fields *inside)
 {
-	if (protected == NULL)
+	g_atomic_int_inc(&inside->refs);
+	return inside;
+}
+
+void
+protected_unref(struct protected_fields *inside)
+{
+	if (inside == NULL || !g_atomic_int_dec_and_test(&inside->refs))
 		return;
-	g_ptr_array_unref(protected->fields);
-	g_free(protected);
+	g_ptr_array_unref(inside->fields);
+	g_free(inside);
 }
 
 /* ---- values --------------------------------------------------------------------------------- */
@@ -125,18 +132,18 @@ seen_outside(const struct headers *outer, const struct protected_field *field)
 }
 
 static gboolean
-was_hidden(const struct protected *protected, const struct headers *payload,
+was_hidden(const struct protected_fields *inside, const struct headers *payload,
 	   const struct protected_field *field)
 {
-	if (!protected->by_encryption || !protected->cipher || field->same_outside)
+	if (!inside->by_encryption || !inside->cipher || field->same_outside)
 		return FALSE;
-	return protected->scheme != PROTECTED_HP || !recorded_outside(payload, field);
+	return inside->scheme != PROTECTED_HP || !recorded_outside(payload, field);
 }
 
 static enum protected_state
-state_of(const struct protected *protected, gboolean hidden)
+state_of(const struct protected_fields *inside, gboolean hidden)
 {
-	if (protected->by_signature)
+	if (inside->by_signature)
 		return hidden ? PROTECTED_BOTH : PROTECTED_SIGNED;
 	return hidden ? PROTECTED_ENCRYPTED : PROTECTED_NEITHER;
 }
@@ -152,7 +159,8 @@ is_protected(const struct header *field)
 }
 
 static void
-add_fields(struct protected *protected, const struct headers *payload, const struct headers *outer)
+add_fields(struct protected_fields *inside, const struct headers *payload,
+	   const struct headers *outer)
 {
 	for (guint i = 0; i < headers_count(payload); i++) {
 		const struct header *header = headers_at(payload, i);
@@ -161,13 +169,13 @@ add_fields(struct protected *protected, const struct headers *payload, const str
 		if (!is_protected(header))
 			continue;
 		if (header->occurrence > 1 && is_single(header->name))
-		protected->ambiguous = TRUE;
+			inside->ambiguous = TRUE;
 		field = g_new0(struct protected_field, 1);
 		field->name = g_strdup(header->name);
 		field->value = g_strdup(header->value);
 		field->same_outside = seen_outside(outer, field);
-		field->state = state_of(protected, was_hidden(protected, payload, field));
-		g_ptr_array_add(protected->fields, field);
+		field->state = state_of(inside, was_hidden(inside, payload, field));
+		g_ptr_array_add(inside->fields, field);
 	}
 }
 
@@ -208,13 +216,13 @@ is_wrapped(const struct part *root, const struct headers *outer)
 	       same_value(inner, outer, "Message-ID");
 }
 
-struct protected *
+struct protected_fields *
 protected_read(const struct mime_tree *payload, const struct headers *outer, gboolean by_signature,
 	       gboolean by_encryption)
 {
 	const struct part *root = payload->root;
 	const struct headers *fields = root->headers;
-	struct protected *protected;
+	struct protected_fields *inside;
 	enum protected_scheme scheme;
 
 	if (!by_signature && !by_encryption)
@@ -229,24 +237,25 @@ protected_read(const struct mime_tree *payload, const struct headers *outer, gbo
 	} else {
 		return NULL;
 	}
-	protected = g_new0(struct protected, 1);
-	protected->fields = g_ptr_array_new_with_free_func(field_free);
-	protected->scheme = scheme;
-	protected->by_signature = by_signature;
-	protected->by_encryption = by_encryption;
-	protected->cipher =
+	inside = g_new0(struct protected_fields, 1);
+	inside->refs = 1;
+	inside->fields = g_ptr_array_new_with_free_func(field_free);
+	inside->scheme = scheme;
+	inside->by_signature = by_signature;
+	inside->by_encryption = by_encryption;
+	inside->cipher =
 	    scheme == PROTECTED_HP ? parameter_is(root, "hp", "cipher") : by_encryption;
-	add_fields(protected, fields, outer);
-	return protected;
+	add_fields(inside, fields, outer);
+	return inside;
 }
 
 static guint
-count_of(const struct protected *protected, const char *name)
+count_of(const struct protected_fields *inside, const char *name)
 {
 	guint count = 0;
 
-	for (guint i = 0; i < protected->fields->len; i++) {
-		const struct protected_field *field = protected->fields->pdata[i];
+	for (guint i = 0; i < inside->fields->len; i++) {
+		const struct protected_field *field = inside->fields->pdata[i];
 
 		count += g_ascii_strcasecmp(field->name, name) == 0;
 	}
@@ -254,12 +263,12 @@ count_of(const struct protected *protected, const char *name)
 }
 
 const struct protected_field *
-protected_find(const struct protected *protected, const char *name)
+protected_find(const struct protected_fields *inside, const char *name)
 {
-	if (count_of(protected, name) != 1)
+	if (count_of(inside, name) != 1)
 		return NULL;
-	for (guint i = 0; i < protected->fields->len; i++) {
-		const struct protected_field *field = protected->fields->pdata[i];
+	for (guint i = 0; i < inside->fields->len; i++) {
+		const struct protected_field *field = inside->fields->pdata[i];
 
 		if (g_ascii_strcasecmp(field->name, name) == 0)
 			return field;
@@ -268,10 +277,10 @@ protected_find(const struct protected *protected, const char *name)
 }
 
 gboolean
-protected_author_differs(const struct protected *protected, const struct mailaddr *outer)
+protected_author_differs(const struct protected_fields *inside, const struct mailaddr *outer)
 {
-	guint count = count_of(protected, "From");
-	const struct protected_field *from = protected_find(protected, "From");
+	guint count = count_of(inside, "From");
+	const struct protected_field *from = protected_find(inside, "From");
 	CLEANUP(mailaddr) struct mailaddr *inner = NULL;
 
 	if (count == 0)
@@ -311,10 +320,10 @@ shown_value(const char *raw_value)
 }
 
 static gboolean
-show_subject(const struct protected *protected, const struct headers *outer,
+show_subject(const struct protected_fields *inside, const struct headers *outer,
 	     const struct words *words, struct edits *edits)
 {
-	const struct protected_field *subject = protected_find(protected, "Subject");
+	const struct protected_field *subject = protected_find(inside, "Subject");
 	g_autofree char *value = NULL;
 	g_autofree char *cut = NULL;
 
@@ -329,13 +338,13 @@ show_subject(const struct protected *protected, const struct headers *outer,
 
 /* All fields of a name, when one of them was hidden. */
 static gboolean
-show_all(const struct protected *protected, const struct headers *outer, const char *name,
+show_all(const struct protected_fields *inside, const struct headers *outer, const char *name,
 	 gboolean is_text, struct edits *edits)
 {
 	gboolean hidden = FALSE, first = TRUE;
 
-	for (guint i = 0; i < protected->fields->len; i++) {
-		const struct protected_field *field = protected->fields->pdata[i];
+	for (guint i = 0; i < inside->fields->len; i++) {
+		const struct protected_field *field = inside->fields->pdata[i];
 
 		if (g_ascii_strcasecmp(field->name, name) != 0)
 			continue;
@@ -343,10 +352,10 @@ show_all(const struct protected *protected, const struct headers *outer, const c
 		if (!is_text && (!g_str_is_ascii(field->value) || strchr(field->value, '\r')))
 			return FALSE;
 	}
-	if (!hidden || (is_single(name) && count_of(protected, name) != 1))
+	if (!hidden || (is_single(name) && count_of(inside, name) != 1))
 		return FALSE;
-	for (guint i = 0; i < protected->fields->len; i++) {
-		const struct protected_field *field = protected->fields->pdata[i];
+	for (guint i = 0; i < inside->fields->len; i++) {
+		const struct protected_field *field = inside->fields->pdata[i];
 		g_autofree char *value = NULL;
 
 		if (g_ascii_strcasecmp(field->name, name) != 0)
@@ -362,7 +371,7 @@ show_all(const struct protected *protected, const struct headers *outer, const c
 }
 
 gboolean
-protected_show(const struct protected *protected, const struct headers *outer,
+protected_show(const struct protected_fields *inside, const struct headers *outer,
 	       const struct words *words, struct edits *edits)
 {
 	static const struct {
@@ -386,45 +395,79 @@ protected_show(const struct protected *protected, const struct headers *outer,
 	};
 	gboolean changed;
 
-	if (!protected->by_encryption)
+	if (!inside->by_encryption)
 		return FALSE;
-	changed = show_subject(protected, outer, words, edits);
+	changed = show_subject(inside, outer, words, edits);
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
-		changed |= show_all(protected, outer, rows[i].name, rows[i].is_text, edits);
+		changed |= show_all(inside, outer, rows[i].name, rows[i].is_text, edits);
 	return changed;
 }
 
-/* A wrapped message's own content, without the fields that describe it as a message. */
+/* A wrapped message is what is shown; NULL without an error: none is here. */
 static struct spool *
-unwrapped(const struct mime_tree *payload, struct spool_area *area, GError **error)
+unwrapped(const struct mime_tree *tree, struct spool_area *area, GError **error)
 {
-	const struct part *inner = payload->root->children->pdata[0];
-	CLEANUP(spool) struct spool *out = spool_new(area);
+	const struct part *root = tree->root;
+	CLEANUP(spool) struct spool *out = NULL;
+	const struct part *inner;
 
-	if (!headers_write(inner->headers, spool_sink(out), error) ||
-	    !spool_append(out, "\r\n", 2, error) ||
-	    !spool_append_range(out, payload->spool, inner->body_start, inner->end, error) ||
+	if (root->kind != PART_MESSAGE || root->children == NULL || root->children->len != 1)
+		return NULL;
+	inner = root->children->pdata[0];
+	out = spool_new(area);
+	if (!spool_append_range(out, tree->spool, inner->start, inner->end, error) ||
 	    !spool_seal(out, error))
 		return NULL;
 	return g_steal_pointer(&out);
 }
 
-gboolean
-protected_content(const struct protected *protected, const struct mime_tree *payload,
-		  struct spool_area *area, struct spool **entity, GError **error)
+static gboolean
+shown_bytes(const struct protected_fields *inside, const struct mime_tree *tree,
+	    struct spool_area *area, struct spool **bytes, GError **error)
 {
-	*entity = NULL;
-	if (!protected->by_encryption || !protected->cipher || payload->malformed != NULL)
-		return TRUE;
-	switch (protected->scheme) {
+	GError *failure = NULL;
+
+	switch (inside->scheme) {
 	case PROTECTED_HP:
-		return legacy_display_remove(payload, FALSE, area, entity, error);
+		return legacy_display_remove(tree, FALSE, area, bytes, error);
 	case PROTECTED_V1:
-		return legacy_display_remove(payload, TRUE, area, entity, error);
+		return legacy_display_remove(tree, TRUE, area, bytes, error);
 	case PROTECTED_WRAPPED:
-		*entity = unwrapped(payload, area, error);
-		return *entity != NULL;
+		*bytes = unwrapped(tree, area, &failure);
+		break;
 	}
+	if (failure == NULL)
+		return TRUE;
+	g_propagate_error(error, failure);
+	return FALSE;
+}
+
+gboolean
+protected_content(const struct protected_fields *inside, const struct entity *content,
+		  struct spool_area *area, struct entity **shown, GError **error)
+{
+	CLEANUP(mime_tree) struct mime_tree *tree = NULL;
+	CLEANUP(spool) struct spool *bytes = NULL;
+	CLEANUP(headers) struct headers *headers = NULL;
+	guint64 body = 0;
+
+	*shown = NULL;
+	if (!inside->by_encryption || !inside->cipher)
+		return TRUE;
+	tree = scan_message(content->headers, content->spool, content->body_start, content->end,
+			    error);
+	if (tree == NULL)
+		return FALSE;
+	if (tree->malformed != NULL)
+		return TRUE;
+	if (!shown_bytes(inside, tree, area, &bytes, error))
+		return FALSE;
+	if (bytes == NULL)
+		return TRUE;
+	headers = headers_parse(bytes, 0, spool_size(bytes), &body, error);
+	if (headers == NULL)
+		return FALSE;
+	*shown = entity_new(headers, bytes, 0, body, spool_size(bytes));
 	return TRUE;
 }
 

@@ -12,6 +12,7 @@
 #define MILTER_MIME_PROTECTED_H
 
 #include "milter/message/edits.h"
+#include "milter/mime/entity.h"
 #include "milter/mime/scan.h"
 
 struct mailaddr;
@@ -37,8 +38,8 @@ struct protected_field {
 	gboolean same_outside; /* the message's own header has the same field, same value */
 };
 
-struct protected
-{
+struct protected_fields {
+	gint refs;
 	enum protected_scheme scheme;
 	gboolean cipher; /* the author meant it to be encrypted; guessed for the older schemes */
 	gboolean by_signature;
@@ -52,36 +53,39 @@ struct protected
  * as it came. by_signature: a signature that is mathematically good covers all of the payload;
  * by_encryption: it came out of an encryption. NULL: no fields are protected.
  */
-struct protected *protected_read(const struct mime_tree *payload, const struct headers *outer,
-				 gboolean by_signature, gboolean by_encryption);
-void protected_free(struct protected *protected); /* NULL is fine */
+struct protected_fields *protected_read(const struct mime_tree *payload,
+					const struct headers *outer, gboolean by_signature,
+					gboolean by_encryption);
+struct protected_fields *protected_ref(struct protected_fields *inside);
+void protected_unref(struct protected_fields *inside); /* NULL is fine */
 
 /* NULL: not there, or several. */
-const struct protected_field *protected_find(const struct protected *protected, const char *name);
+const struct protected_field *protected_find(const struct protected_fields *inside,
+					     const char *name);
 /* A protected From, if there is any, that is not exactly the mailbox of the outer one: then the
  * verdict must not be better than the outer one deserves. outer NULL: there is no author. */
-gboolean protected_author_differs(const struct protected *protected, const struct mailaddr *outer);
+gboolean protected_author_differs(const struct protected_fields *inside,
+				  const struct mailaddr *outer);
 /*
  * For a message that is delivered decrypted: the outer fields become what the author wrote, for
  * Subject and the others that a policy may hide; never From, Sender and what others go by. words,
  * or NULL, are cut from the Subject (tags and triggers that nobody may send us). TRUE: something
  * was changed. Changes made before to the same fields are replaced.
  */
-gboolean protected_show(const struct protected *protected, const struct headers *outer,
+gboolean protected_show(const struct protected_fields *inside, const struct headers *outer,
 			const struct words *words, struct edits *edits);
 /*
- * For content that is delivered decrypted and without its signature: *entity is the payload as it
- * is to be shown, fields, empty line and body, sealed: without the legacy display element, or out
- * of its wrapping. NULL: as it is. A payload whose signature is delivered with it is not given
- * here.
+ * For content that is delivered decrypted: *shown is what a mail program that knows nothing of all
+ * this should show: without the legacy display element, or out of its wrapping. Of its fields only
+ * Content-* are for the delivered message. What is still signed is not changed. NULL: as it is.
  */
-gboolean protected_content(const struct protected *protected, const struct mime_tree *payload,
-			   struct spool_area *area, struct spool **entity,
+gboolean protected_content(const struct protected_fields *inside, const struct entity *content,
+			   struct spool_area *area, struct entity **shown,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 const char *protected_scheme_name(enum protected_scheme scheme); /* "hp", "protected-headers" ... */
 const char *protected_state_name(enum protected_state state);    /* "signed" ... */
 
-DEFINE_CLEANUP(protected, protected_free)
+DEFINE_CLEANUP(protected_fields, protected_unref)
 
 #endif

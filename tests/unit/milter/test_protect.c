@@ -203,18 +203,19 @@ static void
 check_round_trip(const struct sample *sample, const char *payload, gsize length, enum mode mode)
 {
 	struct sample inner;
-	CLEANUP(protected) struct protected *protected = NULL;
+	CLEANUP(protected_fields) struct protected_fields *inside = NULL;
 	const struct protected_field *subject;
-	CLEANUP(spool) struct spool *shown = NULL;
+	CLEANUP(entity) struct entity *content = NULL;
+	CLEANUP(entity) struct entity *shown = NULL;
 	g_autofree char *before = first_text(sample->tree);
 	g_autofree char *after = NULL;
 	GError *error = NULL;
 
 	sample_init(&inner, area, payload, length);
-	protected = protected_read(inner.tree, sample->headers, mode != HIDE_ALONE, mode != CLEAR);
-	g_assert_nonnull(protected);
-	g_assert_cmpint(protected->scheme, ==, PROTECTED_HP);
-	subject = protected_find(protected, "Subject");
+	inside = protected_read(inner.tree, sample->headers, mode != HIDE_ALONE, mode != CLEAR);
+	g_assert_nonnull(inside);
+	g_assert_cmpint(inside->scheme, ==, PROTECTED_HP);
+	subject = protected_find(inside, "Subject");
 	if (subject != NULL) {
 		g_autofree char *was = subject_decode(headers_value(sample->headers, "Subject"));
 		g_autofree char *is = subject_decode(subject->value);
@@ -223,11 +224,12 @@ check_round_trip(const struct sample *sample, const char *payload, gsize length,
 	} else {
 		g_assert_cmpuint(headers_count_of(sample->headers, "Subject"), !=, 1);
 	}
-	g_assert_null(protected_find(protected, "Bcc"));
-	g_assert_true(protected_content(protected, inner.tree, area, &shown, &error));
+	g_assert_null(protected_find(inside, "Bcc"));
+	content = entity_new(inner.headers, inner.spool, 0, inner.body, length);
+	g_assert_true(protected_content(inside, content, area, &shown, &error));
 	g_assert_no_error(error);
 	if (shown != NULL) {
-		g_autofree char *text = spool_text(shown, &length);
+		g_autofree char *text = spool_text(shown->spool, &length);
 		struct sample again;
 
 		sample_init(&again, area, text, length);

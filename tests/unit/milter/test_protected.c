@@ -23,7 +23,7 @@ struct row {
 	const char *name;
 	guint covered;
 	const char *payload;
-	const char *text;    /* "scheme: Name=state ..."; NULL: nothing is protected */
+	const char *text;    /* "scheme: Name=state ..."; NULL: nothing is inside */
 	const char *outside; /* the Subject that is delivered after decryption; NULL: as it was */
 	gboolean differs;    /* the author */
 };
@@ -125,13 +125,13 @@ static const struct row rows[] = {
 };
 
 static char *
-as_text(const struct protected *protected)
+as_text(const struct protected_fields *inside)
 {
-	GString *text = g_string_new(protected_scheme_name(protected->scheme));
+	GString *text = g_string_new(protected_scheme_name(inside->scheme));
 
-	g_string_append_c(text, protected->ambiguous ? '!' : ':');
-	for (guint i = 0; i < protected->fields->len; i++) {
-		const struct protected_field *field = protected->fields->pdata[i];
+	g_string_append_c(text, inside->ambiguous ? '!' : ':');
+	for (guint i = 0; i < inside->fields->len; i++) {
+		const struct protected_field *field = inside->fields->pdata[i];
 
 		g_string_append_printf(text, " %s=%s", field->name,
 				       protected_state_name(field->state));
@@ -153,7 +153,7 @@ test_row(gconstpointer data)
 {
 	const struct row *row = data;
 	struct sample outer, payload;
-	CLEANUP(protected) struct protected *protected = NULL;
+	CLEANUP(protected_fields) struct protected_fields *inside = NULL;
 	CLEANUP(edits) struct edits *edits = edits_new();
 	CLEANUP(headers) struct headers *left = NULL;
 	CLEANUP(mailaddr) struct mailaddr *author = NULL;
@@ -163,12 +163,12 @@ test_row(gconstpointer data)
 	sample_init(&outer, area, OUTSIDE "\r\n", strlen(OUTSIDE "\r\n"));
 	sample_init(&payload, area, row->payload, strlen(row->payload));
 	author = author_find(outer.headers, NULL);
-	protected = protected_read(payload.tree, outer.headers, (row->covered & SIGN) != 0,
-				   (row->covered & CRYPT) != 0);
-	if (protected != NULL) {
-		text = as_text(protected);
-		g_assert_cmpint(protected_author_differs(protected, author), ==, row->differs);
-		protected_show(protected, outer.headers, words, edits);
+	inside = protected_read(payload.tree, outer.headers, (row->covered & SIGN) != 0,
+				(row->covered & CRYPT) != 0);
+	if (inside != NULL) {
+		text = as_text(inside);
+		g_assert_cmpint(protected_author_differs(inside, author), ==, row->differs);
+		protected_show(inside, outer.headers, words, edits);
 	}
 	g_assert_cmpstr(text, ==, row->text);
 	left = edits_apply_headers(edits, outer.headers, NULL);
@@ -188,7 +188,7 @@ test_other_fields(void)
 {
 	static const char outside[] = "From: a@b.example\r\nTo: b@c.example\r\nSubject: [...]\r\n"
 				      "Sender: a@b.example\r\n\r\n";
-	static const char inside[] =
+	static const char within[] =
 	    "From: a@b.example\r\nTo: B <b@c.example>\r\nSubject: x\r\nComments: c\r\nComments: "
 	    "d\r\n"
 	    "Keywords: =?utf-8?q?k=0D=0Al?=\r\nSender: z@z.example\r\nReply-To: r@b.example\r\n"
@@ -196,14 +196,14 @@ test_other_fields(void)
 	    "Authentication-Results: mx; smime=pass\r\nDKIM-Signature: z\r\nBcc: z@z.example\r\n"
 	    "Date: \303\274\r\nList-Id: z\r\nResent-From: z@z.example\r\n" HP "\r\n";
 	struct sample outer, payload;
-	CLEANUP(protected) struct protected *protected = NULL;
+	CLEANUP(protected_fields) struct protected_fields *inside = NULL;
 	CLEANUP(edits) struct edits *edits = edits_new();
 	CLEANUP(headers) struct headers *left = NULL;
 
 	sample_init(&outer, area, outside, strlen(outside));
-	sample_init(&payload, area, inside, strlen(inside));
-	protected = protected_read(payload.tree, outer.headers, TRUE, TRUE);
-	g_assert_true(protected_show(protected, outer.headers, NULL, edits));
+	sample_init(&payload, area, within, strlen(within));
+	inside = protected_read(payload.tree, outer.headers, TRUE, TRUE);
+	g_assert_true(protected_show(inside, outer.headers, NULL, edits));
 	left = edits_apply_headers(edits, outer.headers, NULL);
 	g_assert_cmpuint(headers_count(left), ==, 8);
 	g_assert_cmpstr(headers_value(left, "To"), ==, " B <b@c.example>");
@@ -255,18 +255,21 @@ test_content(void)
 
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
 		struct sample outer, payload;
-		CLEANUP(protected) struct protected *protected = NULL;
-		CLEANUP(spool) struct spool *shown = NULL;
+		CLEANUP(protected_fields) struct protected_fields *inside = NULL;
+		CLEANUP(entity) struct entity *content = NULL;
+		CLEANUP(entity) struct entity *shown = NULL;
 		g_autofree char *text = NULL;
 		GError *error = NULL;
 
 		sample_init(&outer, area, OUTSIDE "\r\n", strlen(OUTSIDE "\r\n"));
 		sample_init(&payload, area, cases[i].payload, strlen(cases[i].payload));
-		protected = protected_read(payload.tree, outer.headers, TRUE, cases[i].encrypted);
-		g_assert_nonnull(protected);
-		g_assert_true(protected_content(protected, payload.tree, area, &shown, &error));
+		inside = protected_read(payload.tree, outer.headers, TRUE, cases[i].encrypted);
+		g_assert_nonnull(inside);
+		content = entity_new(payload.headers, payload.spool, 0, payload.body,
+				     spool_size(payload.spool));
+		g_assert_true(protected_content(inside, content, area, &shown, &error));
 		g_assert_no_error(error);
-		text = shown != NULL ? spool_text(shown, NULL) : NULL;
+		text = shown != NULL ? spool_text(shown->spool, NULL) : NULL;
 		g_assert_cmpstr(text, ==, cases[i].shown);
 		sample_clear(&payload);
 		sample_clear(&outer);
