@@ -388,19 +388,53 @@ is_present(const struct judgement *judgement)
 	return ABS(judgement->at - clock_now(judgement->trust->clock)) <= 60;
 }
 
+/* A responder was asked, and has said that it does not know a certificate of the path. */
+static gboolean
+is_disowned(const struct judgement *judgement, const struct chain_report *report)
+{
+	const GPtrArray *statuses =
+	    judgement->answers != NULL ? judgement->answers->statuses : NULL;
+
+	for (guint i = 0; statuses != NULL && i < statuses->len; i++) {
+		const struct chain_status *status = statuses->pdata[i];
+
+		if (status->kind != CHAIN_STATUS_UNKNOWN || status->next_update < judgement->at)
+			continue;
+		for (guint n = 0; n < report->path->len; n++)
+			if (strcmp(cert_thumbprint(report->path->pdata[n]), status->thumbprint) ==
+			    0)
+				return TRUE;
+	}
+	return FALSE;
+}
+
+/* Whoever is about to encrypt or sign with it must not take "nobody knows" for "no": who can keep
+ * a list or an answer away could turn encryption off. A signature that comes in is just not
+ * believed. */
+static gboolean
+waits_for_lists(const struct judgement *judgement, const struct chain_report *report)
+{
+	return judgement->asks &&
+	       (judgement->purpose == TRUST_ENCRYPT || judgement->purpose == TRUST_SIGN) &&
+	       !is_disowned(judgement, report);
+}
+
 /* Asks for what would count, in the background. While the first answer is on its way, what needs
  * one is not invalid: nobody knows yet. */
 static void
 want_answers(const struct judgement *judgement, const struct chain_report *report,
 	     struct verdict *verdict)
 {
-	gboolean open = FALSE;
+	gboolean open = waits_for_lists(judgement, report);
 
-	if (judgement->answers == NULL || !judgement->asks)
-		return;
-	gint64 again = ocsp_want(judgement->trust->ocsp, judgement->answers, report->path,
-				 report->status_wanted, judgement->at, &open);
-	verdict->expires = MIN(verdict->expires, again);
+	if (judgement->answers != NULL && judgement->asks) {
+		gboolean asked = FALSE;
+		gint64 again = ocsp_want(judgement->trust->ocsp, judgement->answers, report->path,
+					 report->status_wanted, judgement->at, &asked);
+
+		verdict->expires = MIN(verdict->expires, again);
+		open |= asked;
+	}
 	if (open && verdict->state == VERDICT_INVALID && verdict->fault == CHAIN_FAULT_REVOCATION)
 		verdict->state = VERDICT_UNKNOWN;
 }

@@ -15,7 +15,9 @@ enum verdict_state {
 	VERDICT_VALID,
 	VERDICT_INVALID,
 	VERDICT_REVOKED,
-	VERDICT_UNKNOWN, /* its revocation has to be known, and a responder is being asked */
+	/* Its revocation has to be known, and is not: a list is missing where it was to be
+	 * encrypted to or signed with, or a responder is being asked. */
+	VERDICT_UNKNOWN,
 };
 
 /* The mark beside a certificate (T8). */

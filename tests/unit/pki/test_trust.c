@@ -32,6 +32,7 @@ struct row {
 	enum mark own, on_intermediate, on_root;
 	enum list list;         /* of the intermediate; it lists `revoked` */
 	const char *revocation; /* preference; NULL: default */
+	const char *revocation_sign, *revocation_verify;
 	enum verdict_state state;
 	const char *reason; /* part of it */
 	enum ctl_mark mark;
@@ -171,9 +172,21 @@ static const struct row rows[] = {
 	  .cert = &good,
 	  .state = VERDICT_VALID,
 	  .shown = "not checked: CRL of 'CN=Intermediate, O=Test' is missing" },
+	{ .proves = "no list, required, a signature that comes in",
+	  .cert = &good,
+	  .purpose = TRUST_VERIFY,
+	  .revocation_verify = "required",
+	  .reason = "CRL of 'CN=Intermediate, O=Test' is missing" },
+	{ .proves = "no list, required, to sign with",
+	  .cert = &good,
+	  .purpose = TRUST_SIGN,
+	  .revocation_sign = "required",
+	  .state = VERDICT_UNKNOWN,
+	  .reason = "CRL of 'CN=Intermediate, O=Test' is missing" },
 	{ .proves = "no list, required",
 	  .cert = &good,
 	  .revocation = "required",
+	  .state = VERDICT_UNKNOWN,
 	  .reason = "CRL of 'CN=Intermediate, O=Test' is missing" },
 	{ .proves = "a list within its grace, if available",
 	  .cert = &good,
@@ -188,15 +201,18 @@ static const struct row rows[] = {
 	  .cert = &good,
 	  .list = LIST_OLD,
 	  .revocation = "required",
+	  .state = VERDICT_UNKNOWN,
 	  .reason = "CRL of 'CN=Intermediate, O=Test' expired on " },
 	{ .proves = "our own CA's lists are required",
 	  .cert = &good,
 	  .own_ca = TRUE,
+	  .state = VERDICT_UNKNOWN,
 	  .reason = "CRL of 'CN=Intermediate, O=Test' is missing" },
 	{ .proves = "our own CA's old list is not enough",
 	  .cert = &good,
 	  .own_ca = TRUE,
 	  .list = LIST_OLD,
+	  .state = VERDICT_UNKNOWN,
 	  .reason = "expired on " },
 	{ .proves = "our own CA with a fresh list",
 	  .cert = &good,
@@ -247,6 +263,12 @@ set_up(const struct row *row)
 	if (row->revocation != NULL)
 		world_preference(&world, SCOPE_GLOBAL, "", PREF_REVOCATION_ENCRYPT,
 				 row->revocation);
+	if (row->revocation_sign != NULL)
+		world_preference(&world, SCOPE_GLOBAL, "", PREF_REVOCATION_SIGN,
+				 row->revocation_sign);
+	if (row->revocation_verify != NULL)
+		world_preference(&world, SCOPE_GLOBAL, "", PREF_REVOCATION_VERIFY,
+				 row->revocation_verify);
 }
 
 static void
