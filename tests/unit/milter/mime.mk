@@ -4,6 +4,7 @@ check_PROGRAMS += \
 	tests/unit/milter/test_canonical \
 	tests/unit/milter/test_detect \
 	tests/unit/milter/test_file_message \
+	tests/unit/milter/test_reading \
 	tests/unit/milter/test_headers \
 	tests/unit/milter/test_protect \
 	tests/unit/milter/test_protected \
@@ -19,6 +20,9 @@ tests_unit_milter_test_detect_SOURCES = %D%/test_detect.c %D%/mime_sample.h
 tests_unit_milter_test_detect_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_file_message_SOURCES = %D%/test_file_message.c
 tests_unit_milter_test_file_message_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_reading_SOURCES = %D%/test_reading.c %D%/reading_fixture.c \
+	%D%/reading_fixture.h
+tests_unit_milter_test_reading_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
 tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_protect_SOURCES = %D%/test_protect.c %D%/mime_sample.h
