@@ -5,6 +5,7 @@
 
 #include "milter/answering.h"
 #include "milter/gateway.h"
+#include "milter/reading.h"
 #include "store/answers.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
@@ -111,6 +112,33 @@ learning_announced(struct learning *learning, const struct mailaddr *author, gui
 	note->capability->transports = transports;
 	note->capability->signed_at = signing_time;
 	put(learning, note);
+}
+
+static gboolean
+speaks(const struct reading_signer *signer)
+{
+	return signer->has_capabilities && signer->covers && signer->from_matches &&
+	       signer->signature == SIGNATURE_GOOD && signer->trust == SIGNER_VALID &&
+	       !signer->unknown && !signer->legacy && signer->signing_time != CLOCK_NEVER;
+}
+
+void
+learning_reading(struct learning *learning, const struct reading *reading)
+{
+	const struct reading_signer *newest = NULL;
+
+	if (reading->verdict != MAIL_VALID || reading->unknown || reading->author == NULL)
+		return;
+	for (guint i = 0; i < reading->signers->len; i++) {
+		const struct reading_signer *signer = reading->signers->pdata[i];
+
+		if (speaks(signer) &&
+		    (newest == NULL || signer->signing_time > newest->signing_time))
+			newest = signer;
+	}
+	if (newest != NULL)
+		learning_announced(learning, reading->author, newest->capabilities,
+				   newest->transports, newest->signing_time);
 }
 
 void

@@ -17,6 +17,7 @@
 struct gateway;
 struct headers;
 struct learning;
+struct reading;
 
 struct learning_stats {
 	guint64 written;
@@ -31,8 +32,10 @@ void learning_stop(struct learning *learning); /* drops what waits; NULL is fine
  * are known as such from now on. Once a recipient, after the MTA has been told. */
 void learning_decrypted(struct learning *learning, const struct headers *headers,
 			const struct mailaddr *recipient);
-/* An announcement in a signature whose verdict is valid, of this author. signing_time CLOCK_NEVER:
- * cannot be put in order, and teaches nothing. Masks as in pki/crypto/capabilities.h. */
+/* What the author announced in a message whose verdict is valid. The newest of his signatures
+ * counts; one without a signingTime cannot be put in order, and teaches nothing. */
+void learning_reading(struct learning *learning, const struct reading *reading);
+/* The same for one announcement. Masks as in pki/crypto/capabilities.h. */
 void learning_announced(struct learning *learning, const struct mailaddr *author, guint ciphers,
 			guint transports, gint64 signing_time);
 /* This author needs a certificate (auto_request): asked for once, however often it is said. */

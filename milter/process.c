@@ -349,6 +349,27 @@ learn(const struct walk *walk)
 		harvesting_inbound(harvest, walk->process->gateway, walk->ruling, walk->structure);
 }
 
+/* What it tells about its author's programs, and whose answers will carry what was decrypted. */
+static void
+remember(const struct walk *walk)
+{
+	struct learning *learning = walk->process->learning;
+	const struct ruling *ruling = walk->ruling;
+
+	for (guint i = 0; ruling != NULL && i < ruling->gathered->openings->len; i++) {
+		const struct opening *opening = ruling->gathered->openings->pdata[i];
+
+		if (ruling->gathered->facts.origin != ORIGIN_REINJECTED)
+			learning_reading(learning, opening->reading);
+	}
+	for (guint i = 0; ruling != NULL && i < ruling->count; i++) {
+		const struct gathered_recipient *recipient = ruling->gathered->recipients->pdata[i];
+
+		if (ruling->plans[i].open && recipient->address != NULL)
+			learning_decrypted(learning, walk->message->headers, recipient->address);
+	}
+}
+
 enum session_answer
 process_message(const struct process *process, struct spool_area *area,
 		const struct session_message *message, struct mta *mta)
@@ -362,8 +383,10 @@ process_message(const struct process *process, struct spool_area *area,
 	};
 	enum session_answer answer = walk_message(&walk);
 
-	if (answer == SESSION_CONTINUE || answer == SESSION_DISCARD)
+	if (answer == SESSION_CONTINUE || answer == SESSION_DISCARD) {
 		learn(&walk);
+		remember(&walk);
+	}
 	request(&walk);
 	if (walk.copies != NULL)
 		g_ptr_array_unref(walk.copies);

@@ -42,6 +42,7 @@ struct reading_signer {
 	gboolean legacy; /* with a weak algorithm */
 	guint layer;     /* index of its layer */
 	guint capabilities;
+	guint transports; /* announced likewise: enum cms_transport */
 	gboolean has_capabilities;
 	struct cms_signer_id encryption; /* which certificate he wants to be encrypted to */
 };

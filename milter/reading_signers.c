@@ -96,6 +96,7 @@ add_signer(struct reading_walk *walk, const struct cms_signer_report *signer, gb
 	to->legacy = signer->legacy;
 	to->layer = walk->reading->layers->len - 1;
 	to->capabilities = signer->capabilities;
+	to->transports = signer->transports;
 	to->has_capabilities = signer->has_capabilities;
 	copy_id(&to->encryption, &signer->encryption);
 	to->subject = g_strdup(signer->cert != NULL ? cert_subject(signer->cert) : "");
