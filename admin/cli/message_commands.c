@@ -150,7 +150,7 @@ signer_json(const struct reading_signer *signer)
 static json_t *
 field_json(const struct protected_field *field)
 {
-	g_autofree char *decoded = subject_decode(field->value);
+	g_autofree char *decoded = g_strdelimit(subject_decode(field->value), "\t", ' ');
 	g_autofree char *value = printable_bytes(decoded, strlen(decoded), HEADERS_FIELD_MAX_BYTES);
 
 	return json_pack("{s:o, s:o, s:s, s:b}", "name", answer_text(field->name), "value",
