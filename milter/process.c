@@ -334,18 +334,18 @@ static void
 learn(const struct walk *walk)
 {
 	struct harvest *harvest = walk->process->harvest;
-	gboolean made = FALSE;
+	gboolean protects = FALSE;
 
 	if (harvest == NULL)
 		return;
 	for (guint i = 0; walk->copies != NULL && i < walk->copies->len; i++) {
 		const struct copy *copy = g_ptr_array_index(walk->copies, i);
 
-		made |= copy->made;
+		protects |= copy->group->plan.outcome == OUTCOME_DO;
 		if (copy->made)
 			harvesting_outbound(harvest, copy->group);
 	}
-	if (!made && walk->ruling != NULL && walk->structure != NULL)
+	if (!protects && walk->ruling != NULL && walk->structure != NULL)
 		harvesting_inbound(harvest, walk->process->gateway, walk->ruling, walk->structure);
 }
 

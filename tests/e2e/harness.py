@@ -144,6 +144,8 @@ class Postfix:
         self.log = os.path.join(folder, "postfix.log")
         self.mx, self.submission, self.after_filter, self.reinject = (free_port() for _ in range(4))
         self.extra_main, self.extra_master = "", ""
+        self.processes = "-"  # of the listener for strangers and clients
+        self.reinject_milters = ""  # filters of the listener for copies
 
     def write(self, name, text):
         with open(os.path.join(self.conf, name), "w") as f:
@@ -161,7 +163,8 @@ class Postfix:
             f=self.folder, host=self.hostname, uid=uid.pw_uid, gid=uid.pw_gid, milter=self.milter,
             domains=f"{INSIDE} {PARTNER} other.example strict.example") + self.extra_main)
         self.write("master.cf", MASTER_CF.format(
-            mx=self.mx, submission=self.submission, after=self.after_filter, reinject=self.reinject)
+            mx=self.mx, submission=self.submission, after=self.after_filter, reinject=self.reinject,
+            processes=self.processes, reinject_milters=self.reinject_milters)
             + self.extra_master)
         # Debian's Postfix looks for it in its configuration folder, whatever cyrus_sasl_config_path says.
         os.makedirs(os.path.join(self.conf, "sasl"), exist_ok=True)
@@ -276,7 +279,7 @@ header_size_limit = 1048576
 header_address_token_limit = 102400
 """
 
-MASTER_CF = """127.0.0.1:{mx} inet n - n - - smtpd
+MASTER_CF = """127.0.0.1:{mx} inet n - n - {processes} smtpd
 127.0.0.1:{submission} inet n - n - - smtpd
   -o syslog_name=postfix/submission
   -o milter_macro_daemon_name=SUBMISSION
@@ -288,7 +291,7 @@ MASTER_CF = """127.0.0.1:{mx} inet n - n - - smtpd
 127.0.0.1:{reinject} inet n - n - 20 smtpd
   -o syslog_name=postfix/reinject
   -o milter_macro_daemon_name=POSTSEAL-REINJECT
-  -o smtpd_milters=
+  -o smtpd_milters={reinject_milters}
   -o receive_override_options=no_address_mappings,no_unknown_recipient_checks
   -o smtpd_recipient_limit=10000
   -o smtpd_relay_restrictions=permit_mynetworks,reject
