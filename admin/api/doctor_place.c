@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "admin/api/listener_probe.h"
 #include "store/config/settings.h"
 
 #define CHECK "copies"
@@ -179,6 +180,34 @@ doctor_check_copies(struct doctor *doctor, const struct postconf *postconf, cons
 	check_access(doctor, postconf, service);
 	check_processes(doctor, service);
 	doctor_add(doctor, FINDING_OK, CHECK, NULL, "listener %s takes copies", service->name);
+}
+
+void
+doctor_probe_copies(struct doctor *doctor)
+{
+	static const char *const wanted[] = { "8BITMIME", "SMTPUTF8", "DSN" };
+	const char *address = doctor->settings->reinject_address;
+	g_autofree char *can = NULL;
+	g_autoptr(GError) problem = NULL;
+
+	if (*address == '\0')
+		return;
+	can = listener_probe(address, NULL, NULL, &problem);
+	if (can == NULL) {
+		doctor_add(doctor, FINDING_BAD, CHECK,
+			   "start the mail server, or correct reinject_address",
+			   "the listener for copies does not answer: %s", problem->message);
+		return;
+	}
+	for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++) {
+		if (strstr(can, wanted[i]) == NULL)
+			doctor_add(doctor, FINDING_WARNING, CHECK,
+				   "let the listener for copies announce it",
+				   "the listener for copies knows no %s: messages that need it are "
+				   "deferred, or notifications get lost",
+				   wanted[i]);
+	}
+	doctor_add(doctor, FINDING_OK, CHECK, NULL, "%s answers: %s", address, can);
 }
 
 /* --- addresses that change behind the filter --- */

@@ -14,6 +14,8 @@ gboolean doctor_takes_copies(const struct doctor *doctor, const struct postconf 
 /* filter: our address as it stands in Postfix' lists. */
 void doctor_check_copies(struct doctor *doctor, const struct postconf *postconf,
 			 const char *filter);
+/* The listener itself, whatever the MTA: does it answer, and what can it do? */
+void doctor_probe_copies(struct doctor *doctor);
 void doctor_check_maps(struct doctor *doctor, const struct postconf *postconf, const char *filter);
 
 #endif

@@ -6,7 +6,7 @@ libadmin_a_SOURCES += \
 	%D%/paging.c %D%/paging.h %D%/scope_argument.c %D%/scope_argument.h \
 	%D%/cert_ocsp.c %D%/cert_ocsp.h %D%/cert_show.c %D%/cert_text.c %D%/cert_text.h %D%/cert_uses.c %D%/cert_uses.h %D%/importing.c %D%/importing.h \
 	%D%/authorities.c %D%/certs.c %D%/configs.c %D%/database_move.c %D%/databases.c \
-	%D%/doctor.c %D%/doctor.h %D%/doctor_files.c %D%/doctor_mta.c %D%/doctor_place.c %D%/doctor_place.h \
+	%D%/doctor.c %D%/doctor.h %D%/doctor_files.c %D%/doctor_mta.c %D%/doctor_place.c %D%/doctor_place.h %D%/listener_probe.c %D%/listener_probe.h \
 	%D%/postconf.c %D%/postconf.h %D%/doctor_store.c \
 	%D%/explains.c %D%/keys.c %D%/milter_status.c %D%/milter_status.h \
 	%D%/preference_sets.c %D%/records.c %D%/requests.c %D%/revocation_lists.c \

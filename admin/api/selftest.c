@@ -6,10 +6,12 @@
 #include <gio/gio.h>
 #include <string.h>
 
+#include "admin/api/listener_probe.h"
 #include "milter/gateway.h"
 #include "store/audit.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/config/settings.h"
 
 #define SENDMAIL "/usr/sbin/sendmail"
 #define WAIT_SECONDS 30
@@ -121,6 +123,23 @@ outcome(const struct audit_message *message, gint64 took_us)
 	return answer;
 }
 
+/* Would the listener for copies take one of this message? */
+static char *
+try_listener(struct call *call, const char *from, const char *to)
+{
+	const char *address = gateway_settings(call->gateway)->reinject_address;
+	g_autofree char *can = NULL;
+	g_autoptr(GError) problem = NULL;
+
+	if (*address == '\0')
+		return g_strdup("no listener: reinject_address is empty");
+	can = listener_probe(address, from, to, &problem);
+	if (can != NULL)
+		return g_strdup_printf("%s takes them: %s", address, can);
+	call->exit_status = 1;
+	return g_strdup_printf("%s: %s", address, problem->message);
+}
+
 json_t *
 selftest_run(struct call *call, GError **error)
 {
@@ -130,6 +149,8 @@ selftest_run(struct call *call, GError **error)
 	CLEANUP(audit_message) struct audit_message *message = NULL;
 	gint64 started = clock_monotonic_us();
 	g_autofree char *uuid = g_uuid_string_random();
+	g_autofree char *listener = NULL;
+	json_t *answer;
 
 	if (to == NULL)
 		return NULL;
@@ -143,6 +164,7 @@ selftest_run(struct call *call, GError **error)
 	g_autofree char *text = message_text(mailaddr_text(from), mailaddr_text(to),
 					     subject != NULL ? subject : "Postseal self-test", id,
 					     clock_now(call->gateway->clock));
+	listener = try_listener(call, mailaddr_text(from), mailaddr_text(to));
 	if (!submit(call, mailaddr_text(from), mailaddr_text(to), text, error))
 		return NULL;
 	message =
@@ -151,5 +173,7 @@ selftest_run(struct call *call, GError **error)
 		return NULL;
 	if (message->reply != NULL && *message->reply != '\0')
 		call->exit_status = 1;
-	return outcome(message, clock_monotonic_us() - started);
+	answer = outcome(message, clock_monotonic_us() - started);
+	json_object_set_new(answer, "copies", answer_text(listener));
+	return answer;
 }

@@ -474,6 +474,7 @@ def test_selftest(cli):
     done = cli.run("selftest", "--from", ALICE, "--to", BOB, "--mta-config", site.postfix.conf, "--json")
     answer = json.loads(done.stdout) if done.returncode == 0 else {}
     cli.tap.ok(answer.get("reason") == "signed-encrypted", "selftest sends a mail and finds its outcome", done.stdout + done.stderr)
+    cli.tap.ok("takes them: PIPELINING SIZE 8BITMIME SMTPUTF8 DSN" in answer.get("copies", ""), "selftest tries the listener for copies", done.stdout)
     if answer:
         cli.expect(0, "trace", "--queue-id", answer["queue_id"], output="signed-encrypted")
         cli.expect(0, "explain", "--queue-id", answer["queue_id"], output="signed-encrypted")
