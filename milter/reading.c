@@ -174,7 +174,7 @@ set_entity(struct entity **to, const struct entity *entity)
 static gboolean
 set_signed_content(struct reading_walk *walk, const struct entity *entity)
 {
-	if (walk->reading->signed_content != NULL)
+	if (walk->reading->signed_content != NULL || walk->options->area == NULL)
 		return TRUE;
 	walk->reading->signed_content = entity_bytes(entity, walk->options->area, &walk->error);
 	return walk->reading->signed_content != NULL;
