@@ -5,6 +5,7 @@
 
 #include "milter/policy/origin.h"
 #include "milter/policy/triggers.h"
+#include "milter/split.h"
 #include "pki/directory_wait.h"
 #include "pki/keyring.h"
 #include "pki/select.h"
@@ -37,9 +38,11 @@ config_free(gpointer data)
 static gboolean
 config_install(struct gateway *gateway, struct settings *settings, GError **error)
 {
-	struct origin_rules *rules = origin_rules_new(settings, error);
+	struct origin_rules *rules = NULL;
 	struct gateway_config *config;
 
+	if (split_settings_check(settings, error))
+		rules = origin_rules_new(settings, error);
 	if (rules == NULL)
 		return FALSE;
 	config = g_new0(struct gateway_config, 1);

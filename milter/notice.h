@@ -2,18 +2,17 @@
  * notice - tells the sender of a message which recipients did not get it (RFC 3464).
  *
  * multipart/report: a text for people, message/delivery-status, and the header of the message
- * (text/rfc822-headers) without fields of ours and without its Subject where that is not to be
- * seen; never a line of its body. One notice names all refused recipients of a message. Only to an
- * internal envelope sender other than the null sender, and never for what says Auto-Submitted
- * other than "no" or is a report itself.
- * Threads: any; values.
+ * (text/rfc822-headers); never a line of its body. One notice names all refused recipients of a
+ * message but those who were to be silent about (NOTIFY without FAILURE, RFC 3461). To whom one
+ * may be sent is said elsewhere (gathered->sender_told). Auto-Submitted says that nobody is to be
+ * answered. Threads: any; values.
  */
 #ifndef MILTER_NOTICE_H
 #define MILTER_NOTICE_H
 
 #include <glib.h>
 
-struct gathered;
+struct headers;
 struct session_message;
 struct spool;
 struct spool_area;
@@ -33,10 +32,11 @@ struct notice {
 	gint64 now;
 };
 
-/* May the sender of this message be told at all? */
-gboolean notice_possible(const struct session_message *message, const struct gathered *gathered);
-/* The whole message, CRLF, 7-bit; sealed. NULL with *error: the spool is full. */
-struct spool *notice_write(const struct notice *notice, struct spool_area *area,
-			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Is there anybody of whom it may speak? */
+gboolean notice_wanted(const struct notice *notice);
+/* Header and sealed body, CRLF, 7-bit where the sender's address is; references of the caller's. */
+gboolean notice_write(const struct notice *notice, struct spool_area *area,
+		      struct headers **headers, struct spool **body,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 #endif

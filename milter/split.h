@@ -25,6 +25,7 @@ struct notice;
 struct reply;
 struct ruling;
 struct session_message;
+struct settings;
 struct split;
 struct spool_area;
 
@@ -68,6 +69,9 @@ struct split_report {
 	char *detail;   /* for the log; or NULL */
 };
 
+/* reinject_address and reinject_networks; INVALID names the setting. */
+gboolean split_settings_check(const struct settings *settings,
+			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct split *split_new(struct gateway *gateway);
 void split_free(struct split *split); /* NULL is fine */
 

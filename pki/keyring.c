@@ -167,6 +167,15 @@ keyring_derive_all(struct keyring *keyring, const char *label, gsize length, GEr
 	return all->len > 0 && (error == NULL || *error == NULL) ? g_steal_pointer(&all) : NULL;
 }
 
+gint64
+keyring_generation_nth(struct keyring *keyring, guint i)
+{
+	g_rw_lock_reader_lock(&keyring->keys_lock);
+	gint64 generation = master_keys_nth(keyring->keys, i);
+	g_rw_lock_reader_unlock(&keyring->keys_lock);
+	return generation;
+}
+
 GBytes *
 keyring_seal(struct keyring *keyring, const char *table, const char *row, struct secret *secret,
 	     gint64 *generation, GError **error)
@@ -180,9 +189,8 @@ keyring_seal(struct keyring *keyring, const char *table, const char *row, struct
 
 /* Another program has rotated: its file has a generation that ours, in memory, lacks. */
 static void
-follow_rotation(struct keyring *keyring, GBytes *sealed)
+follow_rotation(struct keyring *keyring, unsigned int generation)
 {
-	unsigned int generation = seal_generation(sealed);
 	g_autoptr(GError) why = NULL;
 
 	g_rw_lock_reader_lock(&keyring->keys_lock);
@@ -199,10 +207,25 @@ follow_rotation(struct keyring *keyring, GBytes *sealed)
 }
 
 struct secret *
+keyring_derive_at(struct keyring *keyring, gint64 generation, const char *label, gsize length,
+		  GError **error)
+{
+	if (generation < 1 || generation > G_MAXUINT32)
+		return fail(error, PS_ERROR_INVALID,
+			    "no generation of a master key has this number");
+	follow_rotation(keyring, (unsigned int)generation);
+	g_rw_lock_reader_lock(&keyring->keys_lock);
+	struct secret *derived =
+	    master_keys_derive(keyring->keys, (unsigned int)generation, label, length, error);
+	g_rw_lock_reader_unlock(&keyring->keys_lock);
+	return derived;
+}
+
+struct secret *
 keyring_unseal(struct keyring *keyring, const char *table, const char *row, GBytes *sealed,
 	       GError **error)
 {
-	follow_rotation(keyring, sealed);
+	follow_rotation(keyring, seal_generation(sealed));
 	g_rw_lock_reader_lock(&keyring->keys_lock);
 	struct secret *secret = unseal(keyring->keys, table, row, sealed, error);
 	g_rw_lock_reader_unlock(&keyring->keys_lock);

@@ -70,6 +70,11 @@ struct secret *keyring_derive(struct keyring *keyring, const char *label, gsize 
  * made before a rotation. */
 GPtrArray *keyring_derive_all(struct keyring *keyring, const char *label, gsize length,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same of that generation; INVALID: the key file, read again, does not hold it. */
+struct secret *keyring_derive_at(struct keyring *keyring, gint64 generation, const char *label,
+				 gsize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The i-th generation known, newest first; 0 after the last. */
+gint64 keyring_generation_nth(struct keyring *keyring, guint i);
 
 /* "rsa:3072", "ec:P-256" ...; INVALID says what there is. */
 gboolean key_algorithm_parse(const char *text, enum key_kind *kind, unsigned int *bits,

@@ -1,7 +1,7 @@
 libmail_a_SOURCES += \
 	%D%/author.c %D%/author.h \
 	%D%/canonical.c %D%/canonical.h \
-	%D%/compose.h \
+	%D%/compose.c %D%/compose.h \
 	%D%/content_type.c %D%/content_type.h \
 	%D%/cross_check.c \
 	%D%/detect.c %D%/detect.h \

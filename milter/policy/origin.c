@@ -29,17 +29,37 @@ network_free(gpointer data)
 	g_free(network);
 }
 
+static GInetAddressMask *
+network_parse(const char *setting, const char *text, GError **error)
+{
+	GInetAddressMask *mask = g_inet_address_mask_new_from_string(text, NULL);
+
+	if (mask != NULL)
+		return mask;
+	return fail(error, PS_ERROR_INVALID,
+		    "%s: '%s' is no network such as 192.0.2.0/24 or 2001:db8::/32", setting, text);
+}
+
+gboolean
+origin_networks_check(const char *setting, const char *const *networks, GError **error)
+{
+	for (guint i = 0; networks[i] != NULL; i++) {
+		g_autoptr(GInetAddressMask) mask = network_parse(setting, networks[i], error);
+
+		if (mask == NULL)
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static gboolean
 rules_add_network(struct origin_rules *rules, const char *text, GError **error)
 {
-	GInetAddressMask *mask = g_inet_address_mask_new_from_string(text, NULL);
+	GInetAddressMask *mask = network_parse("trusted_networks", text, error);
 	struct network *network;
 
 	if (mask == NULL)
-		return fail_false(error, PS_ERROR_INVALID,
-				  "trusted_networks: '%s' is no network such as 192.0.2.0/24 or "
-				  "2001:db8::/32",
-				  text);
+		return FALSE;
 	network = g_new0(struct network, 1);
 	network->mask = mask;
 	network->why = g_strdup_printf("trusted network %s", text);
@@ -92,6 +112,21 @@ client_address(const char *text)
 	if (g_ascii_strncasecmp(text, "::ffff:", 7) == 0 && strchr(text + 7, '.') != NULL)
 		text += 7;
 	return g_inet_address_new_from_string(text);
+}
+
+gboolean
+origin_client_is_in(const char *const *networks, const char *client)
+{
+	g_autoptr(GInetAddress) address = client_address(client);
+
+	for (guint i = 0; address != NULL && networks[i] != NULL; i++) {
+		g_autoptr(GInetAddressMask) mask =
+		    g_inet_address_mask_new_from_string(networks[i], NULL);
+
+		if (mask != NULL && g_inet_address_mask_matches(mask, address))
+			return TRUE;
+	}
+	return FALSE;
 }
 
 static const struct network *

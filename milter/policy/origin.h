@@ -25,6 +25,12 @@ void origin_rules_free(struct origin_rules *rules); /* NULL is fine */
 enum origin origin_judge(const struct origin_rules *rules, const struct envelope *envelope,
 			 gboolean reinjected, const char **why);
 
+/* Is the client of the MTA in one of the networks ("192.0.2.0/24")? NULL is in none. */
+gboolean origin_client_is_in(const char *const *networks, const char *client);
+/* INVALID names the setting and the entry that is no network. */
+gboolean origin_networks_check(const char *setting, const char *const *networks,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 DEFINE_CLEANUP(origin_rules, origin_rules_free)
 
 #endif

@@ -30,6 +30,7 @@ struct smtp {
 	guint extensions;
 	guint64 size_max;
 	gboolean broken;
+	gboolean end_sent; /* of the last message */
 };
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
@@ -212,6 +213,12 @@ smtp_extensions(const struct smtp *smtp)
 	return smtp->extensions;
 }
 
+gboolean
+smtp_end_sent(const struct smtp *smtp)
+{
+	return smtp->end_sent;
+}
+
 guint64
 smtp_size_max(const struct smtp *smtp)
 {
@@ -313,6 +320,7 @@ smtp_data(struct smtp *smtp, gboolean (*message)(gpointer data, struct sink *to,
 {
 	struct content content = { .sink = { content_write }, .smtp = smtp };
 
+	smtp->end_sent = FALSE;
 	g_string_append(smtp->out, "DATA\r\n");
 	if (!flush(smtp, error) || !read_reply(smtp, reply, error))
 		return FALSE;
@@ -323,5 +331,6 @@ smtp_data(struct smtp *smtp, gboolean (*message)(gpointer data, struct sink *to,
 		return FALSE;
 	}
 	g_string_append(smtp->out, content.in_line ? "\r\n.\r\n" : ".\r\n");
+	smtp->end_sent = TRUE;
 	return flush(smtp, error) && read_reply(smtp, reply, error);
 }

@@ -74,11 +74,13 @@ gboolean smtp_begin(struct smtp *smtp, const struct smtp_envelope *envelope,
 /* The transaction that was begun ends without a message. */
 gboolean smtp_reset(struct smtp *smtp, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* DATA and what `message` writes. *reply is the answer to it, or to DATA where that was not 354.
- * Failure after the end of the message was sent: nobody knows whether it was taken. */
+ * After a failure smtp_end_sent says whether the end of the message may have arrived: then nobody
+ * knows whether it was taken. */
 gboolean smtp_data(struct smtp *smtp,
 		   gboolean (*message)(gpointer data, struct sink *to, GError **error),
 		   gpointer data, struct smtp_reply *reply,
 		   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean smtp_end_sent(const struct smtp *smtp);
 void smtp_close(struct smtp *smtp); /* QUIT, without waiting for its answer; NULL is fine */
 
 #define smtp_free smtp_close

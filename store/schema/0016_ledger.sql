@@ -14,6 +14,8 @@ COMMENT ON COLUMN ledger.state IS
 	'claimed before DATA, completed after the MTA''s 250; consumed: a marker''s nonce';
 COMMENT ON COLUMN ledger.holder IS 'The try of the message that has claimed it; NULL: none';
 COMMENT ON COLUMN ledger.held_until IS 'Until then no other try may send this copy; NULL: any may';
+-- Is there anything at all that a retry might find?
+CREATE INDEX ledger_completed ON ledger (expires) WHERE state = 'completed';
 
 -- Nobody has called it yet, and it takes too much.
 DROP FUNCTION milter_ledger(text, bytea[], text, interval);
