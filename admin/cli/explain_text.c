@@ -6,6 +6,8 @@
 #include <glib.h>
 #include <string.h>
 
+#define COPY_ADDRESSES_MAX 5
+
 /* Shown even where nobody set them: with their defaults they decide as well. */
 static const char *const deciding[] = {
 	"locality", "smime", "mode", "encrypt_mode", "sign_mode", "author_check", NULL,
@@ -118,11 +120,58 @@ set_reply(json_t *document, const json_t *reply)
 		 text->str);
 }
 
+/* "bob@x, dave@x" of indices into the recipients; the first few. */
+static char *
+addresses_of(const json_t *answer, const json_t *indices)
+{
+	const json_t *recipients = json_object_get(answer, "recipients");
+	GString *text = g_string_new(NULL);
+	gsize count = json_array_size(indices);
+
+	for (gsize i = 0; i < MIN(count, COPY_ADDRESSES_MAX); i++) {
+		gsize at = (gsize)json_integer_value(json_array_get(indices, i));
+
+		g_string_append_printf(text, "%s%s", i > 0 ? ", " : "",
+				       text_of(json_array_get(recipients, at), "address"));
+	}
+	if (count > COPY_ADDRESSES_MAX)
+		g_string_append_printf(text, " and %zu more", count - COPY_ADDRESSES_MAX);
+	return g_string_free(text, FALSE);
+}
+
+/* Who shares a copy with whom, which one stays with the mail server, and who is taken out. */
+static void
+set_copies(json_t *document, const json_t *answer)
+{
+	const json_t *groups = json_object_get(answer, "groups");
+	const json_t *copies = json_object_get(groups, "copies");
+	const json_t *refused = json_object_get(groups, "refused");
+	gsize in_place = (gsize)json_integer_value(json_object_get(groups, "in_place"));
+	json_t *lines = json_array();
+
+	for (gsize i = 0; json_array_size(copies) > 1 && i < json_array_size(copies); i++) {
+		g_autofree char *who = addresses_of(answer, json_array_get(copies, i));
+		g_autofree char *line =
+		    g_strdup_printf("%s: %s", i == in_place ? "in place" : "injected", who);
+
+		json_array_append_new(lines, json_string(line));
+	}
+	if (json_array_size(refused) > 0) {
+		g_autofree char *who = addresses_of(answer, refused);
+		g_autofree char *line =
+		    g_strdup_printf("taken out, and the author is told: %s", who);
+
+		json_array_append_new(lines, json_string(line));
+	}
+	if (json_array_size(lines) > 0)
+		json_object_set(document, "copies", lines);
+	json_decref(lines);
+}
+
 static void
 append_head(GString *out, const json_t *answer, enum output_colour colour)
 {
 	const json_t *sender = json_object_get(answer, "sender");
-	const json_t *copies = json_object_get(json_object_get(answer, "groups"), "copies");
 	const char *author = text_of(sender, "author");
 	const char *note = text_of(sender, "signer_note");
 	json_t *document = json_object();
@@ -143,8 +192,7 @@ append_head(GString *out, const json_t *answer, enum output_colour colour)
 		set_line(document, "observed",
 			 "mode observe: this is what would be done, the message is left as it is");
 	set_reply(document, json_object_get(answer, "reply"));
-	if (json_array_size(copies) > 1)
-		set_line(document, "copies", "%zu that differ", json_array_size(copies));
+	set_copies(document, answer);
 	g_autofree char *text = output_text("", document, OUTPUT_TABLE, colour);
 	g_string_append(out, text);
 	json_decref(triggers);
