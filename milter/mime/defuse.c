@@ -15,7 +15,7 @@
 #include "pki/crypto/base64.h"
 #include "store/base/error.h"
 
-#define MARKUP_MAX_BYTES (16 * 1024 * 1024)
+#define MARKUP_MAX_BYTES (8 * 1024 * 1024)
 
 struct defuse {
 	const struct mime_tree *tree;

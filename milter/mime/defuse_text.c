@@ -49,11 +49,15 @@ is_name(char c)
 	return g_ascii_isalnum(c) || c == '-' || c == '_';
 }
 
+/* word in lower case */
 static gboolean
 word_at(const struct text *text, gsize i, const char *word)
 {
-	gsize length = strlen(word);
+	gsize length;
 
+	if (g_ascii_tolower(at(text, i)) != word[0])
+		return FALSE;
+	length = strlen(word);
 	return length <= text->length - i &&
 	       g_ascii_strncasecmp(text->bytes + i, word, length) == 0;
 }
@@ -209,18 +213,32 @@ look_everywhere(struct text *text)
 
 /* --- what is hidden --- */
 
+/* The text as it is meant, no longer than it was, and which characters were written in another
+ * way. */
 struct plain {
-	GString *text;
-	GByteArray *hidden; /* 1: this character was written in another way */
+	struct text text;
+	guint8 *hidden;
 };
+
+static void
+plain_init(struct plain *plain, gsize length_max)
+{
+	plain->text = (struct text){ g_malloc(length_max + 1), 0, FALSE, FALSE };
+	plain->hidden = g_malloc(length_max + 1);
+}
+
+static void
+plain_clear(struct plain *plain)
+{
+	g_free(plain->text.bytes);
+	g_free(plain->hidden);
+}
 
 static void
 plain_add(struct plain *plain, gunichar c, gboolean hidden)
 {
-	guint8 flag = hidden;
-
-	g_string_append_c(plain->text, c != 0 && c < 0x80 ? (char)c : '?');
-	g_byte_array_append(plain->hidden, &flag, 1);
+	plain->hidden[plain->text.length] = hidden;
+	plain->text.bytes[plain->text.length++] = c != 0 && c < 0x80 ? (char)c : '?';
 }
 
 /* "&#117;", "&#x75;" and the punctuation that has a name. 0: none; else its length. */
@@ -308,14 +326,14 @@ uncover(const struct text *text, const guint8 *hidden_before, char sign,
 static gboolean
 shows_a_word(const struct plain *plain)
 {
-	struct text text = { plain->text->str, plain->text->len, FALSE, FALSE };
+	const struct text *text = &plain->text;
 
-	for (gsize i = 0; i < text.length; i++) {
+	for (gsize i = 0; i < text->length; i++) {
 		gsize end =
-		    word_at(&text, i, "@import") ? i + strlen("@import") : css_function(&text, i);
+		    word_at(text, i, "@import") ? i + strlen("@import") : css_function(text, i);
 
 		for (gsize k = i; k < end; k++)
-			if (plain->hidden->data[k])
+			if (plain->hidden[k])
 				return TRUE;
 	}
 	return FALSE;
@@ -324,20 +342,21 @@ shows_a_word(const struct plain *plain)
 static gboolean
 hides_something(const struct text *text)
 {
-	struct plain first = { g_string_new(NULL), g_byte_array_new() };
-	struct plain second = { g_string_new(NULL), g_byte_array_new() };
-	struct text middle = { 0 };
+	struct plain first, second;
 	gboolean found;
 
+	if (text->length == 0)
+		return FALSE;
+	if (memchr(text->bytes, '&', text->length) == NULL &&
+	    memchr(text->bytes, '\\', text->length) == NULL)
+		return FALSE;
+	plain_init(&first, text->length);
+	plain_init(&second, text->length);
 	uncover(text, NULL, '&', reference_at, &first);
-	middle.bytes = first.text->str;
-	middle.length = first.text->len;
-	uncover(&middle, first.hidden->data, '\\', escape_at, &second);
+	uncover(&first.text, first.hidden, '\\', escape_at, &second);
 	found = shows_a_word(&second);
-	g_string_free(first.text, TRUE);
-	g_string_free(second.text, TRUE);
-	g_byte_array_unref(first.hidden);
-	g_byte_array_unref(second.hidden);
+	plain_clear(&first);
+	plain_clear(&second);
 	return found;
 }
 

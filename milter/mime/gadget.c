@@ -91,6 +91,16 @@ charset_open(const char *charset)
 	return g_iconv_open("UTF-8", charset);
 }
 
+/* U+0080 to U+009F are control characters, too. */
+static gboolean
+has_controls(const char *utf8, gsize length)
+{
+	for (gsize i = 0; i + 1 < length; i++)
+		if ((guint8)utf8[i] == 0xc2 && (guint8)utf8[i + 1] < 0xa0)
+			return TRUE;
+	return FALSE;
+}
+
 /* Takes as much as is complete; the rest stays at the front of the buffer. */
 static gboolean
 charset_take(GIConv converter, char *buffer, gsize *held)
@@ -101,13 +111,13 @@ charset_take(GIConv converter, char *buffer, gsize *held)
 	while (*held > 0) {
 		char *to = out;
 		gsize room = sizeof out;
+		int problem = g_iconv(converter, &in, held, &to, &room) == (gsize)-1 ? errno : 0;
 
-		if (g_iconv(converter, &in, held, &to, &room) != (gsize)-1)
-			break;
-		if (errno == EINVAL)
-			break;
-		if (errno != E2BIG)
+		if ((problem != 0 && problem != EINVAL && problem != E2BIG) ||
+		    has_controls(out, sizeof out - room))
 			return FALSE;
+		if (problem != E2BIG)
+			break;
 	}
 	memmove(buffer, in, *held);
 	return *held <= CARRY_MAX_BYTES;

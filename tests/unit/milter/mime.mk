@@ -5,6 +5,8 @@ check_PROGRAMS += \
 	tests/unit/milter/test_detect \
 	tests/unit/milter/test_file_message \
 	tests/unit/milter/test_reading \
+	tests/unit/milter/test_defuse \
+	tests/unit/milter/test_gadget \
 	tests/unit/milter/test_headers \
 	tests/unit/milter/test_protect \
 	tests/unit/milter/test_protected \
@@ -23,6 +25,11 @@ tests_unit_milter_test_file_message_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_reading_SOURCES = %D%/test_reading.c %D%/reading_fixture.c \
 	%D%/reading_fixture.h
 tests_unit_milter_test_reading_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_gadget_SOURCES = %D%/test_gadget.c %D%/reading_fixture.c \
+	%D%/reading_fixture.h
+tests_unit_milter_test_gadget_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_defuse_SOURCES = %D%/test_defuse.c
+tests_unit_milter_test_defuse_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_headers_SOURCES = %D%/test_headers.c
 tests_unit_milter_test_headers_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_protect_SOURCES = %D%/test_protect.c %D%/mime_sample.h
