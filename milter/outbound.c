@@ -227,7 +227,7 @@ protect_canonical(const struct outbound_request *request, struct canonical *cano
 		.area = request->area,
 		.encrypted = plan->encrypt,
 		.hide = plan->hp == HEADERS_SIGNED_AND_ENCRYPTED,
-		.seven_bit = signing && !canonical->needs_opaque,
+		.is_signed = signing,
 	};
 	struct spool *payload;
 

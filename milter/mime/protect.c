@@ -201,6 +201,12 @@ encoded_addresses(const char *raw_value)
 	return encoded;
 }
 
+static gboolean
+is_control(char octet)
+{
+	return ((guchar)octet < 32 && octet != '\t' && octet != '\n') || octet == 127;
+}
+
 /* The raw value as it goes inside. Octets that no line may hold are blanks. */
 static char *
 clean_value(const struct header *field)
@@ -212,7 +218,7 @@ clean_value(const struct header *field)
 		char octet = field->value[i];
 		char next = i + 1 < field->length ? field->value[i + 1] : '\0';
 
-		*to++ = octet == '\0' || octet == '\r' ? ' ' : octet;
+		*to++ = is_control(octet) ? ' ' : octet;
 		if (octet == '\n' && next != ' ' && next != '\t')
 			*to++ = ' ';
 	}
@@ -229,13 +235,13 @@ is_narrow(const char *value, gsize column)
 
 /* 7-bit where that can be had; else as it is. */
 static char *
-value_inside(const struct header *field, gboolean seven_bit)
+value_inside(const struct header *field)
 {
 	const gsize column = strlen(OUTER ": :") + strlen(field->name);
 	g_autofree char *value = clean_value(field);
 	g_autofree char *encoded = NULL;
 
-	if (!seven_bit || is_narrow(value, column) || is_for_programs(field))
+	if (is_narrow(value, column) || is_for_programs(field))
 		return g_steal_pointer(&value);
 	if (is_address_list(field)) {
 		g_autofree char *list = encoded_addresses(value);
@@ -301,7 +307,10 @@ write_fields(struct block *block, const struct protect_request *request, enum ch
 
 		if (!belongs_inside(field, choice))
 			continue;
-		value = value_inside(field, request->seven_bit);
+		value = value_inside(field);
+		/* A reader refuses what nobody signed and is not plain ASCII (Efail). */
+		if (!request->is_signed && !is_narrow(value, 0))
+			continue;
 		add_field(block, "", field->name, value);
 		if (request->encrypted)
 			add_outer(&outer, field, request, value);
@@ -364,7 +373,7 @@ append_wrapped(struct spool *out, const struct protect_request *request, struct 
 		return FALSE;
 	begin = g_strdup_printf("%sContent-Type: multipart/mixed; boundary=\"%s\";\r\n"
 				" hp=\"%s\"\r\n\r\n--%s\r\n",
-				request->seven_bit ? "" : "Content-Transfer-Encoding: 8bit\r\n",
+				request->is_signed ? "" : "Content-Transfer-Encoding: 8bit\r\n",
 				boundary, parameter_of(request), boundary);
 	end = g_strdup_printf("\r\n--%s--\r\n", boundary);
 	return spool_append_text(out, begin, error) &&
@@ -390,7 +399,7 @@ payload_of(struct spool *entity, const struct protect_request *request, gboolean
 		type =
 		    type_with(headers_value(content, "Content-Type"), "hp", parameter_of(request));
 	make_block(&block, request);
-	if (request->seven_bit && block.wide)
+	if (request->is_signed && block.wide)
 		*needs_opaque = TRUE;
 	if (!spool_append(out, text->str, text->len, error))
 		return NULL;
@@ -420,7 +429,7 @@ add_display(struct spool *entity, const struct protect_request *request, struct 
 	tree = scan_message(content, entity, body, spool_size(entity), error);
 	if (tree == NULL)
 		return FALSE;
-	return legacy_display_add(tree, subject, request->seven_bit, request->area, with, error);
+	return legacy_display_add(tree, subject, request->is_signed, request->area, with, error);
 }
 
 struct spool *

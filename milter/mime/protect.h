@@ -4,9 +4,9 @@
  * The root of the payload repeats the message's fields: all but trace, Bcc and what a filter adds.
  * On an encrypted copy it says with HP-Outer what stays visible outside, and begins with a legacy
  * display element where Subject is hidden (legacy_display.h). Fields inside are 7-bit; one that
- * cannot be is left as it is and asks for an opaque signature. A Content-Type that takes no
- * parameter gets a multipart/mixed around it.
- * Failure: the spool, or random bytes; never a field. Threads: any.
+ * cannot be asks for an opaque signature, and stays outside where nobody signs. A Content-Type that
+ * takes no parameter gets a multipart/mixed around it. Failure: the spool, or random bytes; never a
+ * field. Threads: any.
  */
 #ifndef MILTER_MIME_PROTECT_H
 #define MILTER_MIME_PROTECT_H
@@ -18,7 +18,7 @@ struct protect_request {
 	struct spool_area *area;
 	gboolean encrypted; /* hp="cipher", not "clear" */
 	gboolean hide;      /* with encrypted: the baseline policy, not none */
-	gboolean seven_bit; /* it is about to be signed */
+	gboolean is_signed; /* about to be: the payload has to be 7-bit */
 };
 
 /* entity is sealed: content fields, empty line, body (canonical.h). The result is sealed, too.

@@ -302,6 +302,18 @@ is_clean(const char *text)
 	return TRUE;
 }
 
+/* ASCII, whose only line ends are folds. */
+static gboolean
+is_one_field(const char *raw_value)
+{
+	for (const char *at = raw_value; *at != '\0'; at++) {
+		if (*at == '\n' ? at[1] != ' ' && at[1] != '\t'
+				: ((guchar)*at < 32 && *at != '\t') || (guchar)*at > 126)
+			return FALSE;
+	}
+	return TRUE;
+}
+
 /* As written, unless it holds what no field may: then its text without. */
 static char *
 shown_value(const char *raw_value)
@@ -310,7 +322,7 @@ shown_value(const char *raw_value)
 	g_autofree char *decoded = encoded_words_decode(plain);
 	g_autofree char *text = NULL;
 
-	if (g_str_is_ascii(raw_value) && is_clean(plain) && is_clean(decoded))
+	if (is_one_field(raw_value) && is_clean(decoded))
 		return g_strdup(raw_value);
 	text = g_utf8_make_valid(decoded, -1);
 	for (char *at = text; *at != '\0'; at++)
@@ -349,7 +361,7 @@ show_all(const struct protected_fields *inside, const struct headers *outer, con
 		if (g_ascii_strcasecmp(field->name, name) != 0)
 			continue;
 		hidden |= field->state == PROTECTED_BOTH || field->state == PROTECTED_ENCRYPTED;
-		if (!is_text && (!g_str_is_ascii(field->value) || strchr(field->value, '\r')))
+		if (!is_text && !is_one_field(field->value))
 			return FALSE;
 	}
 	if (!hidden || (is_single(name) && count_of(inside, name) != 1))

@@ -2,6 +2,7 @@
 FUZZ_TARGETS += \
 	tests/fuzz/fuzz_authres \
 	tests/fuzz/fuzz_headers \
+	tests/fuzz/fuzz_protected \
 	tests/fuzz/fuzz_scan \
 	tests/fuzz/fuzz_session \
 	tests/fuzz/fuzz_subject
@@ -11,6 +12,9 @@ tests_fuzz_fuzz_authres_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_headers_SOURCES = %D%/fuzz_headers.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_headers_LDADD = $(MAIL_LIBS)
 tests_fuzz_fuzz_headers_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_protected_SOURCES = %D%/fuzz_protected.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_protected_LDADD = $(MAIL_LIBS)
+tests_fuzz_fuzz_protected_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_scan_SOURCES = %D%/fuzz_scan.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_scan_LDADD = $(MAIL_LIBS)
 tests_fuzz_fuzz_scan_LDFLAGS = $(FUZZ_LINK)

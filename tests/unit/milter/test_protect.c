@@ -148,6 +148,14 @@ static const struct row rows[] = {
 		  "Content-Type: text/plain; charset=utf-8;\r\n hp-legacy-display=\"1\";\r\n"
 		  " hp=\"cipher\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
 		  "Subject: " UE "\r\n\r\n" UE "\r\n" },
+	{ "fields are 7-bit even there, or stay outside", HIDE_ALONE,
+	  "From: " UE "@b.example\r\nSubject: " UE
+	  "\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+	  "hi\r\n",
+	  VERSION "Subject: =?UTF-8?B?w7w=?=\r\nHP-Outer: Subject: [...]\r\n"
+		  "Content-Type: text/plain; charset=utf-8;\r\n hp-legacy-display=\"1\";\r\n"
+		  " hp=\"cipher\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+		  "Subject: " UE "\r\n\r\nhi\r\n" },
 	{ "controls in a Subject do not end the element", HIDE,
 	  "Subject: =?utf-8?q?a=0D=0A=0D=0Ab?=\r\n\r\nhi\r\n",
 	  VERSION "Subject: =?utf-8?q?a=0D=0A=0D=0Ab?=\r\nHP-Outer: Subject: [...]\r\n"
@@ -167,7 +175,7 @@ payload_of(const struct sample *sample, enum mode mode, gboolean *needs_opaque)
 		.area = area,
 		.encrypted = mode != CLEAR,
 		.hide = mode >= HIDE,
-		.seven_bit = mode != HIDE_ALONE,
+		.is_signed = mode != HIDE_ALONE,
 	};
 	GError *error = NULL;
 	CLEANUP(canonical)

@@ -84,6 +84,8 @@ static const struct row rows[] = {
 	{ "encoded line ends in HP-Outer", SIGN | CRYPT,
 	  "Subject: x\r\nHP-Outer: Subject: =?utf-8?q?a=0D=0ASubject:_x?=\r\n" HP "\r\n",
 	  "hp: Subject=signed-and-encrypted", " x", FALSE },
+	{ "a CR alone", SIGN | CRYPT, "Subject: x\ry\r\n" HP "\r\n",
+	  "hp: Subject=signed-and-encrypted", " xy", FALSE },
 	{ "a tag of ours inside", SIGN | CRYPT, "Subject: [signed] x\r\n" HP "\r\n",
 	  "hp: Subject=signed-and-encrypted", " x", FALSE },
 	{ "an encoded tag of ours inside", SIGN | CRYPT,
