@@ -63,18 +63,6 @@ walk_take_error(struct reading_walk *walk, char **finding, GError *error)
 	return FALSE;
 }
 
-/* Inside of what was decrypted it is the one failure, outside it is malformed. */
-static gboolean
-take_inner_error(struct reading_walk *walk, GError *error)
-{
-	g_autofree char *finding = NULL;
-
-	if (!walk_take_error(walk, &finding, error))
-		return FALSE;
-	walk_limit(walk, finding);
-	return TRUE;
-}
-
 static gint64
 system_cpu_ms(void)
 {
@@ -101,7 +89,45 @@ walk_out_of_time(struct reading_walk *walk)
 	return TRUE;
 }
 
-/* --- steps --- */
+/* Inside of what was decrypted it is the one failure, outside it is malformed. */
+gboolean
+walk_inner_error(struct reading_walk *walk, GError *error)
+{
+	g_autofree char *finding = NULL;
+
+	if (!walk_take_error(walk, &finding, error))
+		return FALSE;
+	walk_limit(walk, finding);
+	return TRUE;
+}
+
+/* --- what lies under a layer --- */
+
+struct spool *
+walk_spool(const struct reading_walk *walk)
+{
+	return walk->options->area != NULL ? spool_new(walk->options->area) : NULL;
+}
+
+/* What lies under a layer is an entity: header and body. */
+struct entity *
+walk_inner(struct spool *spool, GError **error)
+{
+	CLEANUP(headers) struct headers *headers = NULL;
+	guint64 body = 0;
+
+	if (!spool_seal(spool, error))
+		return NULL;
+	headers = headers_parse(spool, 0, spool_size(spool), &body, error);
+	return headers != NULL ? entity_new(headers, spool, 0, body, spool_size(spool)) : NULL;
+}
+
+void
+walk_set_entity(struct entity **to, const struct entity *entity)
+{
+	entity_free(*to);
+	*to = entity != NULL ? entity_copy(entity) : NULL;
+}
 
 struct reading_layer *
 walk_add_layer(struct reading_walk *walk, enum layer_type type, const char *content_type)
@@ -115,343 +141,13 @@ walk_add_layer(struct reading_walk *walk, enum layer_type type, const char *cont
 	return layer;
 }
 
-static struct cert *
-find_signer(gpointer data, const struct cms_signer_id *id)
-{
-	struct reading_walk *walk = data;
-	GError *error = NULL;
-	struct cert *found = walk->options->find(walk->options->data, id, &error);
-
-	if (error != NULL) {
-		walk->reading->unknown = TRUE;
-		walk_note(&walk->reading->detail, error->message);
-		g_error_free(error);
-	}
-	return found;
-}
-
-static struct cert *
-parse_cert(gpointer data, GBytes *der, GError **error)
-{
-	const struct reading_walk *walk = data;
-
-	return walk->options->parse(walk->options->data, der, error);
-}
-
-struct cms_verify_options
-walk_verify_options(struct reading_walk *walk)
-{
-	return (struct cms_verify_options){
-		.find = walk->options->find != NULL ? find_signer : NULL,
-		.parse = walk->options->parse != NULL ? parse_cert : NULL,
-		.data = walk,
-	};
-}
-
-static gboolean read_entity(struct reading_walk *walk, struct entity *entity);
-
-/* What lies under a layer is an entity: header and body. */
-static struct entity *
-inner_entity(struct spool *spool, GError **error)
-{
-	CLEANUP(headers) struct headers *headers = NULL;
-	guint64 body = 0;
-
-	if (!spool_seal(spool, error))
-		return NULL;
-	headers = headers_parse(spool, 0, spool_size(spool), &body, error);
-	return headers != NULL ? entity_new(headers, spool, 0, body, spool_size(spool)) : NULL;
-}
-
-static void
-set_entity(struct entity **to, const struct entity *entity)
-{
-	entity_free(*to);
-	*to = entity != NULL ? entity_copy(entity) : NULL;
-}
-
-/* The outermost signature's content is what the verdict speaks of. */
-static gboolean
-set_signed_content(struct reading_walk *walk, const struct entity *entity)
-{
-	if (walk->reading->signed_content != NULL || walk->options->area == NULL)
-		return TRUE;
-	walk->reading->signed_content = entity_bytes(entity, walk->options->area, &walk->error);
-	return walk->reading->signed_content != NULL;
-}
-
-static void
-set_digest(struct reading_layer *layer, const struct cms_verify_report *report)
-{
-	if (report->signers->len > 0) {
-		const struct cms_signer_report *first = report->signers->pdata[0];
-
-		layer->algorithm = g_strdup(first->digest);
-	}
-}
-
-/* RFC 8551 section 2.4.2: what is signed as another type of content was not signed as mail. */
-static void
-check_content_type(struct reading_walk *walk, const struct cms_verify_report *report)
-{
-	if (strcmp(report->content_type, "1.2.840.113549.1.7.1") != 0)
-		walk_note(&walk->malformed,
-			  "what was signed is not mail, but another type of object");
-}
-
-/* A signed layer that covers all that is shown, with its content. */
-static gboolean
-read_signed_content(struct reading_walk *walk, const struct cms_verify_report *report,
-		    struct entity *content)
-{
-	gboolean good = FALSE;
-
-	if (content != NULL && !set_signed_content(walk, content))
-		return FALSE;
-	walk_add_signers(walk, report, TRUE, &good);
-	for (guint i = 0; i < report->certs->len; i++)
-		g_ptr_array_add(walk->reading->certs, g_bytes_ref(report->certs->pdata[i]));
-	walk->covered = TRUE;
-	if (content == NULL)
-		return TRUE;
-	if (good)
-		set_entity(&walk->unvouched, NULL);
-	walk->took_off = TRUE;
-	set_entity(&walk->uncovered, content);
-	return read_entity(walk, content);
-}
-
-static gboolean
-read_clear_signed(struct reading_walk *walk, const struct mime_tree *tree,
-		  enum leaf_decoding decoding)
-{
-	const struct part *part = tree->root->children->pdata[0];
-	const struct part *signature = tree->root->children->pdata[1];
-	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
-	CLEANUP(entity) struct entity *content = NULL;
-	struct reading_layer *layer = walk_add_layer(walk, LAYER_SIGNED, "signed-data");
-
-	report = walk_verify_part(walk, tree, part, signature, decoding);
-	if (report == NULL)
-		return walk->error == NULL;
-	walk->reading->is_signed = TRUE;
-	set_digest(layer, report);
-	check_content_type(walk, report);
-	content = entity_new(part->headers, tree->spool, part->start, part->body_start, part->end);
-	return read_signed_content(walk, report, content);
-}
-
-static struct spool *
-content_spool(const struct reading_walk *walk)
-{
-	return walk->options->area != NULL ? spool_new(walk->options->area) : NULL;
-}
-
-static gboolean
-read_opaque(struct reading_walk *walk, const struct mime_tree *tree, enum leaf_decoding decoding)
-{
-	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
-	CLEANUP(spool) struct spool *bytes = content_spool(walk);
-	struct cms_verify_options options = walk_verify_options(walk);
-	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
-	CLEANUP(entity) struct entity *content = NULL;
-	struct reading_layer *layer = walk_add_layer(walk, LAYER_SIGNED, "signed-data");
-	GError *error = NULL;
-
-	layer->opaque = TRUE;
-	report = cms_verify(leaf_source(leaf), bytes != NULL ? spool_sink(bytes) : NULL, &options,
-			    &error);
-	if (report == NULL)
-		return walk_take_error(walk, &walk->malformed, error);
-	walk->reading->is_signed = TRUE;
-	set_digest(layer, report);
-	check_content_type(walk, report);
-	if (report->detached) {
-		walk_note(&walk->malformed, "a signature without the content that it signs");
-		walk_add_signers(walk, report, TRUE, NULL);
-		return TRUE;
-	}
-	if (bytes != NULL && (content = inner_entity(bytes, &error)) == NULL)
-		return take_inner_error(walk, error);
-	return read_signed_content(walk, report, content);
-}
-
-static char *
-recipient_text(const struct cms_recipient_info *info)
-{
-	g_autofree char *who = cms_signer_id_text(&info->id);
-
-	if (info->id.serial_hex == NULL && info->id.key_id == NULL)
-		return g_strdup_printf("%s %s", info->algorithm,
-				       cms_recipient_kind_name(info->kind));
-	/* What is named is the issuer, which reads like the recipient if it is not said. */
-	return g_strdup_printf(info->id.serial_hex != NULL ? "%s for the certificate of issuer %s"
-							   : "%s for %s",
-			       info->algorithm, who);
-}
-
-/* Known before this object was decrypted. Under one that was, it says nothing of that one. */
-static gboolean
-stay_closed(struct reading_walk *walk, enum reading_closed closed, const char *why)
-{
-	if (!walk->used_key)
-		walk->reading->closed = closed;
-	walk_note(&walk->undecryptable, why);
-	return TRUE;
-}
-
-/* NULL: there are none (closed), or they could not be asked for. */
-static GArray *
-keys_for(struct reading_walk *walk, const struct cms_info *info)
-{
-	GArray *keys = NULL;
-	GError *error = NULL;
-
-	if (walk->options->keys != NULL && walk->options->area != NULL)
-		keys = walk->options->keys(walk->options->data, info, &error);
-	if (keys != NULL && keys->len > 0)
-		return keys;
-	g_clear_pointer(&keys, g_array_unref);
-	if (error == NULL || g_error_matches(error, PS_ERROR, PS_ERROR_NOT_FOUND)) {
-		stay_closed(walk, READING_NO_KEY,
-			    error != NULL ? error->message : "no key is given that could open it");
-	} else {
-		walk->reading->unknown = TRUE;
-		walk_note(&walk->reading->detail, error->message);
-		stay_closed(walk, READING_NO_KEY, "the keys could not be asked for");
-	}
-	g_clear_error(&error);
-	return NULL;
-}
-
-static void
-mark_first_use(struct reading_walk *walk)
-{
-	const struct reading *reading = walk->reading;
-
-	if (walk->used_key)
-		return;
-	walk->used_key = TRUE;
-	walk->mark = (struct walk_mark){
-		.layers = reading->layers->len,
-		.signers = reading->signers->len,
-		.parts = reading->parts->len,
-		.certs = reading->certs->len,
-		.is_signed = reading->is_signed,
-		.malformed = walk->malformed != NULL,
-		.partial = walk->partial != NULL,
-		.signed_content = reading->signed_content != NULL,
-		.author_differs = walk->author_differs,
-	};
-}
-
-static gboolean
-read_decrypted(struct reading_walk *walk, struct spool *bytes,
-	       const struct cms_decrypt_report *report)
-{
-	GError *error = NULL;
-	CLEANUP(entity) struct entity *content = inner_entity(bytes, &error);
-
-	if (content == NULL)
-		return take_inner_error(walk, error);
-	set_entity(&walk->reading->opened, content);
-	/* A signature around the cipher text says nothing about who can have changed it. */
-	if (!report->authenticated && walk->unvouched == NULL)
-		set_entity(&walk->unvouched, content);
-	walk->took_off = FALSE;
-	set_entity(&walk->uncovered, NULL);
-	return read_entity(walk, content);
-}
-
-static gboolean
-read_encrypted(struct reading_walk *walk, const struct mime_tree *tree, const struct cms_info *info,
-	       enum leaf_decoding decoding)
-{
-	struct reading_layer *layer = walk_add_layer(
-	    walk, LAYER_ENCRYPTED,
-	    info->type == CMS_TYPE_AUTH_ENVELOPED ? "authEnveloped-data" : "enveloped-data");
-	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
-	CLEANUP(spool) struct spool *bytes = content_spool(walk);
-	CLEANUP(cms_decrypt_report) struct cms_decrypt_report *report = NULL;
-	const struct cms_decrypt_options options = { .legacy_ciphers = walk->options->legacy };
-	g_autoptr(GArray) keys = NULL;
-	GError *error = NULL;
-
-	walk->reading->is_encrypted = TRUE;
-	layer->algorithm = g_strdup(info->cipher);
-	for (guint i = 0; i < info->recipients->len; i++)
-		g_ptr_array_add(layer->recipients, recipient_text(info->recipients->pdata[i]));
-	keys = keys_for(walk, info);
-	if (keys == NULL)
-		return TRUE;
-	report = cms_decrypt(leaf_source(leaf), (const struct cms_decrypt_key *)(void *)keys->data,
-			     keys->len, &options, spool_sink(bytes), &error);
-	if (report == NULL) {
-		g_autofree char *why = NULL;
-
-		return walk_take_error(walk, &why, error) &&
-		       stay_closed(walk, READING_UNSUPPORTED, why);
-	}
-	if (report->outcome == CMS_NO_KEY || report->outcome == CMS_UNSUPPORTED)
-		return stay_closed(
-		    walk, report->outcome == CMS_NO_KEY ? READING_NO_KEY : READING_UNSUPPORTED,
-		    report->reason);
-	mark_first_use(walk);
-	if (report->outcome != CMS_DECRYPTED)
-		return walk_fail(walk, report->reason);
-	layer->opened = TRUE;
-	layer->authenticated = report->authenticated;
-	return read_decrypted(walk, bytes, report);
-}
-
-static gboolean
-read_compressed(struct reading_walk *walk, const struct mime_tree *tree,
-		enum leaf_decoding decoding)
-{
-	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
-	CLEANUP(spool) struct spool *bytes = content_spool(walk);
-	CLEANUP(entity) struct entity *content = NULL;
-	GError *error = NULL;
-
-	walk_add_layer(walk, LAYER_COMPRESSED, "compressed-data");
-	if (bytes == NULL)
-		return TRUE;
-	if (!cms_inflate(leaf_source(leaf), spool_sink(bytes), NULL, NULL, &error) ||
-	    (content = inner_entity(bytes, &error)) == NULL)
-		return take_inner_error(walk, error);
-	/* Directly in an encryption it is all that there is to show. */
-	if (walk->reading->opened != NULL && !walk->took_off)
-		set_entity(&walk->reading->opened, content);
-	if (walk->took_off)
-		set_entity(&walk->uncovered, content);
-	return read_entity(walk, content);
-}
-
-/* CMS types that mail does not use: named, not opened. */
-static gboolean
-read_other(struct reading_walk *walk, const struct cms_info *info)
-{
-	enum layer_type type = LAYER_OTHER;
-
-	if (info->type == CMS_TYPE_ENCRYPTED || info->type == CMS_TYPE_ENVELOPED ||
-	    info->type == CMS_TYPE_AUTH_ENVELOPED) {
-		type = LAYER_ENCRYPTED;
-		walk->reading->is_encrypted = TRUE;
-		stay_closed(walk, READING_UNSUPPORTED, "no recipient is named");
-	}
-	walk_add_layer(walk, type, cms_type_name(info->type))->algorithm = g_strdup(info->cipher);
-	return TRUE;
-}
-
-/* --- the walk --- */
-
 static gboolean
 read_unprotected(struct reading_walk *walk, struct mime_tree *tree, const struct cms_info *info)
 {
 	if (info == NULL)
 		walk_protected_fields(walk, tree);
 	if (info != NULL)
-		return read_other(walk, info);
+		return walk_other(walk, info);
 	if (part_is(tree->root, "application/pkcs7-mime") ||
 	    part_is(tree->root, "application/x-pkcs7-mime"))
 		walk_note(&walk->malformed,
@@ -495,13 +191,13 @@ read_protected(struct reading_walk *walk, struct mime_tree *tree, const struct d
 		return FALSE;
 	switch (detection->protection) {
 	case PROTECTION_SIGNED:
-		return read_clear_signed(walk, tree, decoding);
+		return walk_clear_signed(walk, tree, decoding);
 	case PROTECTION_OPAQUE:
-		return read_opaque(walk, tree, decoding);
+		return walk_opaque(walk, tree, decoding);
 	case PROTECTION_ENCRYPTED:
-		return read_encrypted(walk, tree, info, decoding);
+		return walk_encrypted(walk, tree, info, decoding);
 	case PROTECTION_COMPRESSED:
-		return read_compressed(walk, tree, decoding);
+		return walk_compressed(walk, tree, decoding);
 	case PROTECTION_CERTS_ONLY:
 		walk_add_layer(walk, LAYER_CERTS_ONLY, "certs-only");
 		return TRUE;
@@ -521,8 +217,8 @@ claims_protection(const struct mime_tree *tree, const struct detection *detectio
 	       part_is(tree->root, "multipart/signed") || part_may_be_cms(tree->root);
 }
 
-static gboolean
-read_entity(struct reading_walk *walk, struct entity *entity)
+gboolean
+walk_entity(struct reading_walk *walk, struct entity *entity)
 {
 	GError *error = NULL;
 	CLEANUP(mime_tree) struct mime_tree *tree = NULL;
@@ -538,7 +234,7 @@ read_entity(struct reading_walk *walk, struct entity *entity)
 	    scan_message(entity->headers, entity->spool, entity->body_start, entity->end, &error);
 	if (tree == NULL || !scan_cross_check(tree, &error) ||
 	    (detection = detect_message(tree, &error)) == NULL)
-		return take_inner_error(walk, error);
+		return walk_inner_error(walk, error);
 	walk_add_parts(walk, tree->root, walk->depth - 1);
 	if (tree->malformed != NULL && tree->limit_exceeded)
 		walk_limit(walk, tree->malformed);
@@ -578,8 +274,8 @@ forget_inside(struct reading_walk *walk)
 	if (!mark->signed_content)
 		g_clear_pointer(&reading->signed_content, spool_unref);
 	g_clear_pointer(&reading->protected_fields, protected_unref);
-	set_entity(&reading->opened, NULL);
-	set_entity(&walk->uncovered, NULL);
+	walk_set_entity(&reading->opened, NULL);
+	walk_set_entity(&walk->uncovered, NULL);
 	g_free(walk->undecryptable);
 	walk->undecryptable = g_strdup(closed_reason);
 }
@@ -694,7 +390,7 @@ reading_message(struct headers *headers, struct spool *body, guint64 start, guin
 	walk.date = shown_date(headers, &walk.date_doubt);
 	walk.cpu_end =
 	    cpu_ms(&walk) + (options->cpu_max_ms > 0 ? options->cpu_max_ms : READING_CPU_MAX_MS);
-	read_entity(&walk, message);
+	walk_entity(&walk, message);
 	if (walk.error != NULL)
 		g_propagate_error(error, walk.error);
 	else if (finish(&walk, error))

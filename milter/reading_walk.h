@@ -48,6 +48,28 @@ struct reading_layer *walk_add_layer(struct reading_walk *walk, enum layer_type 
 				     const char *content_type);
 struct cms_verify_options walk_verify_options(struct reading_walk *walk);
 
+/* INVALID of what lies under a layer: the one failure inside of what was decrypted, else malformed
+ * by a limit. */
+gboolean walk_inner_error(struct reading_walk *walk, GError *error);
+/* For the content of a layer; NULL where none is looked at. */
+struct spool *walk_spool(const struct reading_walk *walk);
+/* Header and body; seals the spool. */
+struct entity *walk_inner(struct spool *spool, GError **error);
+void walk_set_entity(struct entity **to, const struct entity *entity); /* NULL clears */
+/* An entity from its outermost layer on. FALSE with walk->error, as all the steps. */
+gboolean walk_entity(struct reading_walk *walk, struct entity *entity);
+
+/* reading_signed.c */
+gboolean walk_clear_signed(struct reading_walk *walk, const struct mime_tree *tree,
+			   enum leaf_decoding decoding);
+gboolean walk_opaque(struct reading_walk *walk, const struct mime_tree *tree,
+		     enum leaf_decoding decoding);
+/* reading_sealed.c */
+gboolean walk_encrypted(struct reading_walk *walk, const struct mime_tree *tree,
+			const struct cms_info *info, enum leaf_decoding decoding);
+gboolean walk_compressed(struct reading_walk *walk, const struct mime_tree *tree,
+			 enum leaf_decoding decoding);
+gboolean walk_other(struct reading_walk *walk, const struct cms_info *info);
 /* reading_signers.c: all signers of the object. covers: the layer is all that is shown. *good: one
  * of them is, by an algorithm that counts. */
 void walk_add_signers(struct reading_walk *walk, const struct cms_verify_report *report,
