@@ -378,7 +378,7 @@ class Site:
                                      [free_port() for _ in range(4)], BUILD)
         except sendmail.Unavailable as why:
             shutil.rmtree(self.folder, ignore_errors=True)
-            print(f"1..0 # SKIP {why}", flush=True)
+            print(f"ok 1 - everything with Sendmail # SKIP {why}\n1..1", flush=True)
             sys.exit(0)
 
     # -- start and stop ---------------------------------------------------------------------

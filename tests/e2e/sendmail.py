@@ -347,6 +347,7 @@ define(`confREFUSE_LA', `1000')dnl
 define(`confDELAY_LA', `1000')dnl
 define(`confMIN_QUEUE_AGE', `0')dnl
 define(`confMAX_HEADERS_LENGTH', `1048576')dnl
+define(`confMAX_MIME_HEADER_LENGTH', `0/0')dnl
 define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
 """
 

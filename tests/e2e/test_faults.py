@@ -58,8 +58,7 @@ def submit(site, ledger):
         in_data = False
         try:
             if smtp is None:
-                smtp = smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=60)
-                smtp.ehlo("client.example")
+                smtp = site.postfix.connect(site.postfix.mx, timeout=60)
             for command in (f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{READER}>", "DATA"):
                 code, _ = smtp.docmd(command)
                 if code >= 400:
@@ -78,7 +77,9 @@ def submit(site, ledger):
                 ledger.note(ledger.refused, number)
                 number = ledger.take()
                 continue
-            smtp.docmd("RSET")
+            # Sendmail answers 451 to all of a session whose filter was lost: it is tried anew on another one.
+            smtp.close()
+            smtp = None
         except (OSError, smtplib.SMTPException):
             if in_data:
                 ledger.note(ledger.uncertain, number)
