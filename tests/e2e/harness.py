@@ -35,6 +35,7 @@ DATA = os.environ.get("PS_DATA", os.path.join(SOURCE, "..", "shared", "data"))
 INSIDE = "inside.example"
 PARTNER = "partner.example"
 MTA = os.environ.get("PS_MTA") or "postfix"  # of the sites that do not say which
+AGAIN = os.environ.get("PS_AGAIN") == "yes"  # the same test has run with another MTA: smaller numbers will do
 OUTSIDER = "203.0.113.7"  # an address of nobody (RFC 5737), told to Postfix by XCLIENT
 
 
@@ -131,8 +132,8 @@ class Process:
 class Postfix:
     """A Postfix of its own: configuration, queue and mailboxes in one folder, no system file touched.
 
-    What tests may use of an MTA is what sendmail.Sendmail has, too: its ports, add_login, connect, submit,
-    queue_list, flush, mailbox_files, logged, start and stop."""
+    What tests may use of an MTA is what sendmail.Sendmail has, too: its ports, filters_around, listener_behind,
+    add_login, connect, submit, queue_list, flush, mailbox_files, logged, start and stop."""
 
     name = "postfix"
 
@@ -205,6 +206,21 @@ class Postfix:
 
     def flush(self):
         subprocess.run(["postqueue", "-c", self.conf, "-f"], check=True)
+
+    def filters_around(self, before, behind):
+        """Before start(): ports of the filters that see mail before ours, and behind it."""
+        chain = ", ".join([f"inet:127.0.0.1:{port}" for port in before] + [f"{{ {self.milter}, default_action=tempfail }}"]
+                          + [f"inet:127.0.0.1:{port}" for port in behind])
+        self.extra_main += f"smtpd_milters = {chain}\nnon_smtpd_milters = {chain}\n"
+
+    def listener_behind(self, filter_port):
+        """The port of a new listener with this one filter."""
+        port = free_port()
+        with open(os.path.join(self.conf, "master.cf"), "a") as f:
+            f.write(f"127.0.0.1:{port} inet n - n - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:{filter_port}\n")
+        self.command("reload")
+        wait_until("the new listener", lambda: can_connect(f"inet:{port}@127.0.0.1"))
+        return port
 
     def connect(self, port, xclient=None, timeout=120):
         """An SMTP session that has said EHLO; xclient: the address that it seems to come from."""

@@ -184,8 +184,7 @@ class Sendmail:
         self.log = os.path.join(folder, "traffic.log")
         self.output = os.path.join(folder, "sendmail.log")
         self.mx, self.submission, self.after_filter, self.reinject = ports
-        self.extra_mc = ""
-        self.filters = None  # lines of INPUT_MAIL_FILTER in the place of Postseal's own
+        self.before, self.behind, self.listeners = [], [], []  # ports of other filters
         self.child = None
         self.mailboxes = Mailboxes(self.mail, os.path.join(folder, "lmtp"))
 
@@ -216,16 +215,37 @@ class Sendmail:
         shutil.chown(os.path.join(self.folder, "msp"), "nobody", "nogroup")
         self.write("service.switch", "hosts files\naliases files\n")
         self.write("helpfile", "")
-        filters = self.filters
-        if filters is None:
-            filters = f"INPUT_MAIL_FILTER(`postseal', `S={self.milter}, F=T, T=C:30s;S:30s;R:30s;E:5m')dnl\n"
         self.compile("sendmail", SENDMAIL_MC.format(
             f=self.folder, host=self.hostname, mx=self.mx, submission=self.submission, after=self.after_filter,
-            reinject=self.reinject, filters=filters, extra=self.extra_mc))
+            reinject=self.reinject, filters=self.filter_lines()))
         self.compile("submit", SUBMIT_MC.format(f=self.folder, host=self.hostname, mx=self.mx))
         with open(os.path.join(self.folder, "sasl", "Sendmail.conf"), "w") as f:
             f.write("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
                     f"sasldb_path: {self.folder}/sasl/sasldb2\n")
+
+    def filter_lines(self):
+        lines, chain = "", [(f"before{port}", f"inet:{port}@127.0.0.1") for port in self.before]
+        chain.append(("postseal", self.milter))
+        chain += [(f"behind{port}", f"inet:{port}@127.0.0.1") for port in self.behind]
+        for name, where in chain:
+            lines += f"INPUT_MAIL_FILTER(`{name}', `S={where}, F=T, T=C:30s;S:30s;R:30s;E:5m')dnl\n"
+        for port, filter_port in self.listeners:
+            lines += (f"MAIL_FILTER(`only{port}', `S=inet:{filter_port}@127.0.0.1, F=T')dnl\n"
+                      f"DAEMON_OPTIONS(`Port={port}, Addr=127.0.0.1, Name=ONLY{port}, InputMailFilters=only{port}')dnl\n")
+        return lines
+
+    def filters_around(self, before, behind):
+        """Before start(): ports of the filters that see mail before ours, and behind it."""
+        self.before, self.behind = before, behind
+
+    def listener_behind(self, filter_port):
+        """The port of a new listener with this one filter."""
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        self.listeners.append((port, filter_port))
+        self.reload()
+        return port
 
     def write(self, name, text):
         with open(os.path.join(self.conf, name), "w") as f:
@@ -253,7 +273,8 @@ class Sendmail:
             self.child = subprocess.Popen(self.run("-bD", "-q1s", "-C", os.path.join(self.conf, "sendmail.cf"), "-X", self.log),
                                           stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
         end = time.monotonic() + 30
-        while not all(_listens(port) for port in (self.mx, self.submission, self.after_filter, self.reinject)):
+        ports = [self.mx, self.submission, self.after_filter, self.reinject, *(port for port, _ in self.listeners)]
+        while not all(_listens(port) for port in ports):
             if self.child.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"Sendmail did not start: {self.logged()[-2000:]}")
             time.sleep(0.05)
@@ -375,7 +396,7 @@ DAEMON_OPTIONS(`Port={reinject}, Addr=127.0.0.1, Name=REINJECT, InputMailFilters
 {filters}define(`confMILTER_MACROS_CONNECT', `j, {{daemon_name}}, {{client_addr}}, {{client_name}}')dnl
 define(`confMILTER_MACROS_ENVFROM', `j, i, {{auth_authen}}, {{auth_type}}, {{daemon_name}}, {{client_addr}}')dnl
 define(`confMILTER_MACROS_EOM', `j, i')dnl
-{extra}MAILER(`smtp')dnl
+MAILER(`smtp')dnl
 LOCAL_CONFIG
 ESASL_CONF_PATH={f}/sasl
 MAILER_DEFINITIONS

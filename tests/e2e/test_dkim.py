@@ -62,9 +62,7 @@ def main():
         for domain in (INSIDE, "other.example"):
             make_key(folder, domain)
         before, behind = OpenDKIM(folder, "v"), OpenDKIM(folder, "s", INSIDE)
-        chain = ", ".join([f"inet:127.0.0.1:{before.port}", f"{{ {site.postfix.milter}, default_action=tempfail }}",
-                           f"inet:127.0.0.1:{behind.port}"])
-        site.postfix.extra_main = f"smtpd_milters = {chain}\nnon_smtpd_milters = {chain}\n"
+        site.postfix.filters_around([before.port], [behind.port])
         try:
             for filter_ in (before, behind):
                 filter_.start()
@@ -93,7 +91,7 @@ def inbound(site, folder):
     signer = OpenDKIM(folder, "s", "other.example")
     signer.start()
     try:
-        # The outsider's own Postfix is played by the same one: a listener whose only filter signs.
+        # The outsider's own MTA is played by the same one: a listener whose only filter signs.
         message = f"From: {STRANGER}\nTo: {ALICE}\nSubject: from outside\n\nbody\n"
         signed = sign_through(site, signer, message)
     finally:
@@ -105,11 +103,7 @@ def inbound(site, folder):
 
 def sign_through(site, signer, message):
     """The message as the outsider's mail server would send it: through a listener with his filter alone."""
-    port = free_port()
-    with open(os.path.join(site.postfix.conf, "master.cf"), "a") as f:
-        f.write(f"127.0.0.1:{port} inet n - n - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:{signer.port}\n")
-    site.postfix.command("reload")
-    wait_until("the outsider's listener", lambda: can_connect(f"inet:{port}@127.0.0.1"))
+    port = site.postfix.listener_behind(signer.port)
     site.send(STRANGER, ["outsider-out@other.example"], message, port=port)
     got = site.wait_mail("outsider-out@other.example")
     lines = got.split(b"\n")

@@ -7,9 +7,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from harness import INSIDE, OUTSIDER, PARTNER, Site, Tap, wait_until  # noqa: E402
+from harness import AGAIN, INSIDE, OUTSIDER, PARTNER, Site, Tap, wait_until  # noqa: E402
 
-COUNT = 500
+COUNT = 150 if AGAIN else 500
 WITH_KEY = [f"signer{i}@{INSIDE}" for i in range(3)]
 READERS = [f"reader{i}@{PARTNER}" for i in range(3)]
 INSIDERS = WITH_KEY + [f"nokey{i}@{INSIDE}" for i in range(3)]
