@@ -2,7 +2,7 @@
  * bench_milter - keeps a filter busy over N connections and measures what it does.
  *
  *     bench_milter -s SOCKET [-p PID] [-n CONNECTIONS] [-z BYTES] [-f FROM] [-t TO]... [-d SECONDS]
- *                  [-H 'Name: value']... [-m STAGE:NAME=VALUE]... [-w WARMUP]
+ *                  [-H 'Name: value']... [-m STAGE:NAME=VALUE]... [-w WARMUP] [-c CLIENT] [-F FILE]
  *
  * One thread, so that the load takes as little as it can of the machine that it measures. Each
  * connection sends the next message as soon as the last one is answered. One JSON line: rate,
@@ -35,6 +35,8 @@ static double seconds = 2;
 static char **more_headers;
 static char **macros;
 static int warmup = 2;
+static char *client_address;
+static char *file;
 
 static const GOptionEntry entries[] = {
 	{ "socket", 's', 0, G_OPTION_ARG_STRING, &socket_name, "of the filter", "SOCKET" },
@@ -46,6 +48,8 @@ static const GOptionEntry entries[] = {
 	{ "seconds", 'd', 0, G_OPTION_ARG_DOUBLE, &seconds, "to measure", "SECONDS" },
 	{ "header", 'H', 0, G_OPTION_ARG_STRING_ARRAY, &more_headers, "more", "FIELD" },
 	{ "macro", 'm', 0, G_OPTION_ARG_STRING_ARRAY, &macros, "more", "STAGE:NAME=VALUE" },
+	{ "client", 'c', 0, G_OPTION_ARG_STRING, &client_address, "(127.0.0.1)", "ADDRESS" },
+	{ "file", 'F', 0, G_OPTION_ARG_FILENAME, &file, "a whole message", "FILE" },
 	{ "warmup", 'w', 0, G_OPTION_ARG_INT, &warmup, "messages before", "N" },
 	{ 0 },
 };
@@ -61,7 +65,7 @@ struct connection {
 	guint8 header[5]; /* length and command of the packet that is being read */
 	gsize header_length;
 	guint64 payload_left;
-	guint64 replaced_bytes; /* of this message */
+	guint changes; /* of this message: pieces of the body, edits of fields */
 };
 
 struct bench {
@@ -79,6 +83,18 @@ struct bench {
 };
 
 /* ---- the message ---- */
+
+static GString *
+message_read(GError **error)
+{
+	g_autofree char *text = NULL;
+	gsize length;
+
+	if (!g_file_get_contents(file, &text, &length, error))
+		return NULL;
+	body_bytes = (int)length;
+	return g_string_new_len(text, (gssize)length);
+}
 
 static GString *
 message_make(void)
@@ -106,7 +122,7 @@ static void
 set_macros(struct milter_client *client)
 {
 	milter_client_macro(client, 'C', "{daemon_name}", "smtpd");
-	milter_client_macro(client, 'C', "{client_addr}", "127.0.0.1");
+	milter_client_macro(client, 'C', "{client_addr}", client_address);
 	milter_client_macro(client, 'M', "{mail_addr}", from);
 	milter_client_macro(client, 'E', "i", "4BENCH");
 	for (guint i = 0; macros != NULL && macros[i] != NULL; i++) {
@@ -154,7 +170,7 @@ static gboolean
 message_start(struct bench *bench, struct connection *connection)
 {
 	connection->sent = 0;
-	connection->replaced_bytes = 0;
+	connection->changes = 0;
 	connection->start_us = g_get_monotonic_time();
 	return connection_send(bench, connection);
 }
@@ -169,7 +185,7 @@ message_end(struct bench *bench, struct connection *connection, char code)
 		bench->refused++;
 		bench->refusal = code;
 	}
-	if (connection->replaced_bytes == 0)
+	if (connection->changes == 0)
 		bench->unchanged++;
 	if (bench->counting && now < bench->until_us) {
 		connection->done++;
@@ -189,7 +205,10 @@ packet_begin(struct bench *bench, struct connection *connection)
 	connection->header_length = 0;
 	switch (command) {
 	case 'b':
-		connection->replaced_bytes += connection->payload_left;
+	case 'h':
+	case 'i':
+	case 'm':
+		connection->changes++;
 		return TRUE;
 	case 'c':
 	case 'a':
@@ -242,13 +261,15 @@ connection_open(struct bench *bench, struct connection *connection, GError **err
 	if (connection->client == NULL)
 		return FALSE;
 	set_macros(connection->client);
-	if (!milter_client_connect(connection->client, "localhost", "127.0.0.1", 40000, &reply,
+	if (!milter_client_connect(connection->client, "localhost", client_address, 40000, &reply,
 				   error) ||
 	    !milter_client_helo(connection->client, "localhost", &reply, error))
 		return FALSE;
 	milter_reply_clear(&reply);
 	if (bench->packets == NULL) {
-		message = message_make();
+		message = file != NULL ? message_read(error) : message_make();
+		if (message == NULL)
+			return FALSE;
 		bench->packets = milter_client_pack(
 		    connection->client, from, (const char *const *)to, message->str, message->len);
 		if (bench->packets == NULL) {
@@ -409,6 +430,8 @@ main(int argc, char **argv)
 		from = g_strdup("alice@inside.example");
 	if (to == NULL)
 		to = default_to;
+	if (client_address == NULL)
+		client_address = g_strdup("127.0.0.1");
 	n_connections = CLAMP(n_connections, 1, CONNECTIONS_MAX);
 	bench->epoll = epoll_create1(EPOLL_CLOEXEC);
 	bench->latencies_us = g_array_new(FALSE, FALSE, sizeof(gint64));
