@@ -4,6 +4,7 @@
 #include "milter/believing.h"
 
 #include "milter/gateway.h"
+#include "pki/cert_cache.h"
 #include "pki/crypto/cert.h"
 #include "pki/trust.h"
 #include "store/base/error.h"
@@ -13,12 +14,13 @@
 #define FOUND_MAX 8 /* certificates of one name that are looked at */
 
 GPtrArray *
-believing_hints(const GPtrArray *ders)
+believing_hints(struct gateway *gateway, const GPtrArray *ders)
 {
 	GPtrArray *hints = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
 
 	for (guint i = 0; i < ders->len; i++) {
-		struct cert *cert = cert_parse(g_ptr_array_index(ders, i), NULL);
+		struct cert *cert =
+		    cert_cache_parse(gateway->brought, g_ptr_array_index(ders, i), NULL);
 
 		if (cert != NULL)
 			g_ptr_array_add(hints, cert);
@@ -50,7 +52,7 @@ judge(gpointer data, const struct cms_verify_report *object, const struct cms_si
       struct signer_judgement *out, GError **error)
 {
 	const struct believing *believing = data;
-	g_autoptr(GPtrArray) hints = believing_hints(object->certs);
+	g_autoptr(GPtrArray) hints = believing_hints(believing->gateway, object->certs);
 	CLEANUP(verdict)
 	struct verdict *verdict = ask(believing, signer->cert, hints, FALSE, error);
 
@@ -76,6 +78,15 @@ judge(gpointer data, const struct cms_verify_report *object, const struct cms_si
 	}
 	out->reason = g_strdup(verdict->reason);
 	return TRUE;
+}
+
+/* What many messages bring is parsed once. */
+static struct cert *
+parse(gpointer data, GBytes *der, GError **error)
+{
+	const struct believing *believing = data;
+
+	return cert_cache_parse(believing->gateway->brought, der, error);
 }
 
 static GPtrArray *
@@ -115,6 +126,7 @@ believing_options(struct believing *believing, struct spool_area *area)
 		.area = area,
 		.judge = judge,
 		.find = find,
+		.parse = parse,
 		.data = believing,
 		.legacy = believing->legacy,
 	};

@@ -19,6 +19,6 @@ struct believing {
 /* Options that verify and open nothing; believing lives as long as they are used. */
 struct reading_options believing_options(struct believing *believing, struct spool_area *area);
 /* Certificates out of DER, as hints for trust; what cannot be parsed is left out. */
-GPtrArray *believing_hints(const GPtrArray *ders);
+GPtrArray *believing_hints(struct gateway *gateway, const GPtrArray *ders);
 
 #endif

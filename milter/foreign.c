@@ -47,7 +47,7 @@ foreign_certs(struct gateway *gateway, const struct reading *reading)
 
 	if (reading->verdict != MAIL_VALID)
 		return NULL;
-	hints = believing_hints(reading->certs);
+	hints = believing_hints(gateway, reading->certs);
 	for (guint i = 0; i < hints->len && found->len < FOREIGN_CERTS_MAX; i++) {
 		struct cert *cert = hints->pdata[i];
 

@@ -6,6 +6,7 @@
 #include "milter/policy/origin.h"
 #include "milter/policy/triggers.h"
 #include "milter/split.h"
+#include "pki/cert_cache.h"
 #include "pki/directory_wait.h"
 #include "pki/keyring.h"
 #include "pki/select.h"
@@ -104,6 +105,7 @@ open_pki(struct gateway *gateway, GError **error)
 	gateway->trust = trust_new(gateway->db, gateway->changelog, gateway->clock,
 				   gateway->preferences, &gateway->limits);
 	trust_set_crl_memory(gateway->trust, (gsize)settings->crl_memory);
+	gateway->brought = cert_cache_new(&gateway->limits, CACHE_BROUGHT);
 	gateway->select =
 	    select_new(gateway->db, gateway->changelog, gateway->clock, gateway->trust,
 		       gateway->preferences, *settings->recipient_delimiter, &gateway->limits);
@@ -158,6 +160,7 @@ gateway_close(struct gateway *gateway)
 	if (gateway == NULL)
 		return;
 	select_free(gateway->select);
+	cert_cache_free(gateway->brought);
 	trust_free(gateway->trust);
 	directory_wait_free(gateway->directories);
 	keyring_free(gateway->keyring);

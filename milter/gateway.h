@@ -14,6 +14,7 @@
 #include "store/base/cleanup.h"
 #include "store/cache.h"
 
+struct cert_cache;
 struct changelog;
 struct clock;
 struct db;
@@ -35,6 +36,7 @@ struct gateway {
 	struct changelog *changelog;
 	struct preference_cache *preferences;
 	struct trust *trust;
+	struct cert_cache *brought; /* certificates that came inside of messages */
 	struct select *select;
 	struct keyring *keyring;
 	struct directory_wait *directories;

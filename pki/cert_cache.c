@@ -30,11 +30,11 @@ unref(gpointer cert)
 }
 
 struct cert_cache *
-cert_cache_new(const struct cache_limits *limits)
+cert_cache_new(const struct cache_limits *limits, enum cache_part part)
 {
 	struct cert_cache *cache = g_new0(struct cert_cache, 1);
 
-	cache->certs = cache_new(NULL, NULL, limits, CACHE_CERTIFICATES, ref, unref);
+	cache->certs = cache_new(NULL, NULL, limits, part, ref, unref);
 	return cache;
 }
 
@@ -74,6 +74,14 @@ cert_cache_get(struct cert_cache *cache, const char *thumbprint, GBytes *der, GE
 	cache_put(cache->certs, cert_thumbprint(cert), cert, cert_memory(cert), CLOCK_NEVER, NULL,
 		  0, cache_moment(cache->certs));
 	return cert;
+}
+
+struct cert *
+cert_cache_parse(struct cert_cache *cache, GBytes *der, GError **error)
+{
+	g_autofree char *thumbprint = g_compute_checksum_for_bytes(G_CHECKSUM_SHA512, der);
+
+	return cert_cache_get(cache, thumbprint, der, error);
 }
 
 struct cert *

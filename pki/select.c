@@ -41,7 +41,7 @@ select_new(struct db *db, struct changelog *changelog, struct clock *clock, stru
 	select->preferences = preferences;
 	select->delimiter = delimiter;
 	select->selections = cache_new(changelog, clock, limits, CACHE_SELECTIONS, ref, unref);
-	select->certs = cert_cache_new(limits);
+	select->certs = cert_cache_new(limits, CACHE_CERTIFICATES);
 	return select;
 }
 

@@ -51,10 +51,10 @@ static const struct cache_limits default_limits = { 300, 64 * 1024 * 1024 };
 /* Parsed certificates are what a gateway has most of, and what costs most to make again: those of
  * an address are counted with its selection. */
 static const guint part_percent[] = {
-	[CACHE_CERTIFICATES] = 4, [CACHE_SELECTIONS] = 54, [CACHE_VERDICTS] = 12,
+	[CACHE_CERTIFICATES] = 4, [CACHE_SELECTIONS] = 50, [CACHE_VERDICTS] = 12,
 	[CACHE_PREFERENCES] = 4,  [CACHE_ADDRESSES] = 6,   [CACHE_SCOPES] = 4,
 	[CACHE_ISSUERS] = 5,      [CACHE_ABOVES] = 5,      [CACHE_KEYS] = 6,
-	[CACHE_WHOLE] = 100,
+	[CACHE_BROUGHT] = 4,      [CACHE_WHOLE] = 100,
 };
 
 void

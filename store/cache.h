@@ -39,9 +39,10 @@ enum cache_part {
 	CACHE_ISSUERS, /* CA certificates by name */
 	CACHE_ABOVES,  /* what paths of an issuer's certificates lead through */
 	CACHE_KEYS,
-	CACHE_WHOLE, /* for one that is alone */
+	CACHE_BROUGHT, /* certificates that came inside of messages */
+	CACHE_WHOLE,   /* for one that is alone */
 };
-#define CACHE_PARTS 9
+#define CACHE_PARTS 10
 
 /* When the making of an answer began: to be taken before the first look into the database. */
 struct cache_moment {

@@ -259,7 +259,7 @@ test_cache(void)
 	if (!fixture_up(&f))
 		return;
 	struct ca_created ca = fixture_ca(&f, "ec:P-256");
-	CLEANUP(cert_cache) struct cert_cache *cache = cert_cache_new(NULL);
+	CLEANUP(cert_cache) struct cert_cache *cache = cert_cache_new(NULL, CACHE_CERTIFICATES);
 	const char *thumbprint = cert_thumbprint(ca.intermediate);
 	CLEANUP(cert) struct cert *first = cert_cache_load(cache, f.db, thumbprint, &error);
 	CLEANUP(cert) struct cert *second = cert_cache_load(cache, f.db, thumbprint, &error);
@@ -275,7 +275,7 @@ test_cache(void)
 	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
 
 	/* Bounded: room for one leaves the one used last. */
-	CLEANUP(cert_cache) struct cert_cache *tiny = cert_cache_new(&limits);
+	CLEANUP(cert_cache) struct cert_cache *tiny = cert_cache_new(&limits, CACHE_CERTIFICATES);
 	CLEANUP(cert) struct cert *a = cert_cache_get(tiny, thumbprint, cert_der(first), NULL);
 	CLEANUP(cert)
 	struct cert *b = cert_cache_get(tiny, cert_thumbprint(root), cert_der(root), NULL);
