@@ -6,6 +6,7 @@
 #include "milter/apart.h"
 #include "milter/copies.h"
 #include "milter/envelope.h"
+#include "milter/foreign.h"
 #include "milter/gateway.h"
 #include "milter/harvesting.h"
 #include "milter/learning.h"
@@ -15,6 +16,7 @@
 #include "milter/message/spool.h"
 #include "milter/mta.h"
 #include "milter/policy/ruling.h"
+#include "milter/reading.h"
 #include "milter/report.h"
 #include "milter/structure.h"
 #include "store/base/clock.h"
@@ -349,6 +351,20 @@ learn(const struct walk *walk)
 		harvesting_inbound(harvest, walk->process->gateway, walk->ruling, walk->structure);
 }
 
+/* Nobody's preferences asked for a reading. */
+static void
+read_announcement(const struct walk *walk)
+{
+	CLEANUP(reading) struct reading *reading = NULL;
+
+	if (walk->structure->facts.arrived != ARRIVED_SIGNED ||
+	    walk->ruling->gathered->facts.origin != ORIGIN_UNTRUSTED)
+		return;
+	reading = foreign_reading(walk->process->gateway, walk->structure->tree, NULL);
+	if (reading != NULL)
+		learning_reading(walk->process->learning, reading);
+}
+
 /* What it tells about its author's programs, and whose answers will carry what was decrypted. */
 static void
 remember(const struct walk *walk)
@@ -362,6 +378,8 @@ remember(const struct walk *walk)
 		if (ruling->gathered->facts.origin != ORIGIN_REINJECTED)
 			learning_reading(learning, opening->reading);
 	}
+	if (ruling != NULL && ruling->gathered->openings->len == 0)
+		read_announcement(walk);
 	for (guint i = 0; ruling != NULL && i < ruling->count; i++) {
 		const struct gathered_recipient *recipient = ruling->gathered->recipients->pdata[i];
 

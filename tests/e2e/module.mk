@@ -10,3 +10,4 @@ EXTRA_DIST += %D%/attack_mails.py %D%/forge.py %D%/test_attacks.py
 EXTRA_DIST += %D%/BouncyCastle.java
 EXTRA_DIST += %D%/test_headers.py
 EXTRA_DIST += %D%/mtas %D%/test_torture.py
+EXTRA_DIST += %D%/test_outbound.py
