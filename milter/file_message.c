@@ -99,6 +99,18 @@ as_message(struct spool_area *area, struct spool *file, GError **error)
 	return g_steal_pointer(&message);
 }
 
+gboolean
+message_is_bare(struct spool *message)
+{
+	gsize length = sizeof object_header - 1;
+	g_autoptr(GBytes) head = NULL;
+
+	if (spool_size(message) < length)
+		return FALSE;
+	head = spool_bytes(message, 0, length, length, NULL);
+	return head != NULL && memcmp(g_bytes_get_data(head, NULL), object_header, length) == 0;
+}
+
 struct spool *
 message_from_bytes(struct spool_area *area, gconstpointer bytes, gsize length, GError **error)
 {

@@ -15,6 +15,7 @@ struct cert;
 struct chain_options;
 struct key;
 struct protected_fields;
+struct secret;
 
 struct message_report {
 	gboolean is_signed, is_encrypted;
@@ -38,6 +39,7 @@ struct message_options {
 	gboolean crls_require; /* CRLs in the message, too, make revocation required */
 	GPtrArray *keys;       /* struct key * that may decrypt; NULL: none */
 	GPtrArray *certs;      /* struct cert * under which recipientInfos may name them; or NULL */
+	const struct secret *password; /* for a passphrase's recipientInfo; or NULL */
 };
 
 /* A file as mail has it, with CRLF; "-" is standard input. A bare CMS object (DER, PEM) becomes a
@@ -47,6 +49,8 @@ struct spool *message_open(struct spool_area *area, const char *path,
 /* The same of bytes that are there already. */
 struct spool *message_from_bytes(struct spool_area *area, gconstpointer bytes, gsize length,
 				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Is it such a bare object? */
+gboolean message_is_bare(struct spool *message);
 /* Reads all layers that can be opened. content: what the outermost signature covers, without one
  * what was decrypted; for decrypt what the innermost encryption held. show: no keys, no trust. */
 struct message_report *message_show(struct spool_area *area, struct spool *message,

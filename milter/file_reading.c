@@ -87,19 +87,6 @@ judge(gpointer data, const struct cms_verify_report *object, const struct cms_si
 	return TRUE;
 }
 
-static struct cert *
-find_signer(gpointer data, const struct cms_signer_id *id, GError **error)
-{
-	const struct message_options *options = data;
-	GPtrArray *given = options->chain != NULL ? options->chain->untrusted : NULL;
-
-	(void)error;
-	for (guint i = 0; given != NULL && i < given->len; i++)
-		if (cms_signer_id_matches(id, given->pdata[i]))
-			return cert_ref(given->pdata[i]);
-	return NULL;
-}
-
 /* --- keys --- */
 
 static GArray *
@@ -118,7 +105,8 @@ find_keys(gpointer data, const struct cms_info *info, GError **error)
 				g_array_append_val(found, key);
 		}
 	}
-	if (found->len == 0 && options->keys != NULL && options->keys->len > 0)
+	if (found->len == 0 && options->password == NULL && options->keys != NULL &&
+	    options->keys->len > 0)
 		return fail(error, PS_ERROR_NOT_FOUND,
 			    "no certificate that fits the given key: recipients are named by "
 			    "their certificates, so give it with the key");
@@ -177,6 +165,20 @@ report_of(const struct reading *reading, struct spool *content)
 	return report;
 }
 
+/* What may sign, and what may lend a key its parameters. */
+static GPtrArray *
+hints_all(const struct chain_options *chain)
+{
+	GPtrArray *all = g_ptr_array_new_with_free_func(release_cert);
+
+	for (guint i = 0; chain != NULL && chain->untrusted != NULL && i < chain->untrusted->len;
+	     i++)
+		g_ptr_array_add(all, cert_ref(chain->untrusted->pdata[i]));
+	for (guint i = 0; chain != NULL && chain->anchors != NULL && i < chain->anchors->len; i++)
+		g_ptr_array_add(all, cert_ref(chain->anchors->pdata[i]));
+	return all;
+}
+
 enum wanted { WANTED_SIGNED, WANTED_DECRYPTED };
 
 static struct message_report *
@@ -187,13 +189,16 @@ read_message(struct spool_area *area, struct spool *message, const struct messag
 	CLEANUP(headers) struct headers *headers = NULL;
 	CLEANUP(reading) struct reading *reading = NULL;
 	CLEANUP(spool) struct spool *opened = NULL;
+	g_autoptr(GPtrArray) hints = NULL;
 	guint64 body = 0;
 	GError *failure = NULL;
 
 	if (options != NULL) {
 		how.data = (gpointer)options;
-		how.find = find_signer;
 		how.keys = find_keys;
+		how.password = options->password;
+		how.certs = hints = hints_all(options->chain);
+		how.no_mail = message_is_bare(message);
 		how.judge = options->chain != NULL ? judge : NULL;
 		how.legacy = options->chain != NULL && options->chain->allow_legacy;
 	}

@@ -289,6 +289,10 @@ check_release(struct reading_walk *walk, GError **error)
 
 	if (walk->reading->closed != READING_OPEN || walk->unvouched == NULL)
 		return TRUE;
+	if (walk->options->no_mail) {
+		walk->reading->unauthenticated = TRUE;
+		return TRUE;
+	}
 	wrong = gadget_find(walk->unvouched, &why);
 	if (why != NULL && !g_error_matches(why, PS_ERROR, PS_ERROR_INVALID)) {
 		g_propagate_error(error, why);

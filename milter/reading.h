@@ -28,6 +28,7 @@
 
 struct cms_info; /* pki/crypto/cms_inspect.h */
 struct protected_fields;
+struct secret; /* store/base/secret.h */
 
 enum reading_closed {
 	READING_OPEN,        /* nothing is encrypted, or the outermost encryption was opened */
@@ -57,12 +58,16 @@ struct reading_options {
 	 * NULL function: nothing is opened. */
 	GArray *(*keys)(gpointer data, const struct cms_info *info, GError **error);
 	gpointer data;
-	gboolean legacy;           /* preference legacy_algorithms */
-	const char *domain_signer; /* thumbprint that speaks for the author's domain, or NULL */
+	const struct secret *password; /* for who was named by a passphrase; NULL: none */
+	GPtrArray *certs;              /* struct cert *: signers and issuers at hand, or NULL */
+	gboolean legacy;               /* preference legacy_algorithms */
+	const char *domain_signer;     /* thumbprint that speaks for the author's domain, or NULL */
 	/* CPU time of this thread in milliseconds and how much of it a message may take; NULL and 0
 	 * for the system's clock and READING_CPU_MAX_MS. */
 	gint64 (*cpu_ms)(gpointer data);
 	gint64 cpu_max_ms;
+	/* An object that no mail program shows: handed out without the look for gadgets. */
+	gboolean no_mail;
 };
 
 struct reading {

@@ -39,7 +39,7 @@ keys_for(struct reading_walk *walk, const struct cms_info *info)
 
 	if (walk->options->keys != NULL && walk->options->area != NULL)
 		keys = walk->options->keys(walk->options->data, info, &error);
-	if (keys != NULL && keys->len > 0)
+	if (keys != NULL && (keys->len > 0 || walk->options->password != NULL))
 		return keys;
 	g_clear_pointer(&keys, g_array_unref);
 	if (error == NULL || g_error_matches(error, PS_ERROR, PS_ERROR_NOT_FOUND)) {
@@ -103,7 +103,8 @@ walk_encrypted(struct reading_walk *walk, const struct mime_tree *tree, const st
 	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
 	CLEANUP(spool) struct spool *bytes = walk_spool(walk);
 	CLEANUP(cms_decrypt_report) struct cms_decrypt_report *report = NULL;
-	const struct cms_decrypt_options options = { .legacy_ciphers = walk->options->legacy };
+	const struct cms_decrypt_options options = { .legacy_ciphers = walk->options->legacy,
+						     .password = walk->options->password };
 	g_autoptr(GArray) keys = NULL;
 	GError *error = NULL;
 

@@ -36,6 +36,7 @@ walk_verify_options(struct reading_walk *walk)
 	return (struct cms_verify_options){
 		.find = walk->options->find != NULL ? find_signer : NULL,
 		.parse = walk->options->parse != NULL ? parse_cert : NULL,
+		.certs = walk->options->certs,
 		.data = walk,
 	};
 }

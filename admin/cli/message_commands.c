@@ -231,6 +231,7 @@ show(struct spool_area *area, struct spool *message, GError **error)
 
 struct opening {
 	struct file_pool *roots, *untrusted, *crls, *keys;
+	struct secret *password; /* of a key file, or of the message; NULL: none */
 	struct chain_options chain;
 };
 
@@ -241,22 +242,30 @@ opening_clear(struct opening *opening)
 	file_pool_free(opening->untrusted);
 	file_pool_free(opening->crls);
 	file_pool_free(opening->keys);
+	secret_unref(opening->password);
 }
 
 static struct file_pool *
 read_pool(const struct command_line *line, const char *name, GError **error)
 {
 	g_autofree const char **paths = command_line_texts(line, name);
-	g_autoptr(GError) problem = NULL;
-	CLEANUP(secret) struct secret *password = NULL;
 
-	if (strcmp(name, "key") == 0)
-		password = file_command_password(line, paths, &problem);
+	return file_pool_read(paths, NULL, file_command_broken, NULL, error);
+}
+
+/* With the password that opens them; it may be read once only. */
+static struct file_pool *
+read_keys(const struct command_line *line, struct secret **password, GError **error)
+{
+	g_autofree const char **paths = command_line_texts(line, "key");
+	g_autoptr(GError) problem = NULL;
+
+	*password = file_command_password(line, paths, &problem);
 	if (problem != NULL) {
 		g_propagate_error(error, g_steal_pointer(&problem));
 		return NULL;
 	}
-	return file_pool_read(paths, password, file_command_broken, NULL, error);
+	return file_pool_read(paths, *password, file_command_broken, NULL, error);
 }
 
 static gboolean
@@ -266,7 +275,7 @@ read_opening(const struct command_line *line, struct opening *opening, GError **
 	if ((opening->roots = read_pool(line, "roots", error)) == NULL ||
 	    (opening->untrusted = read_pool(line, "untrusted", error)) == NULL ||
 	    (opening->crls = read_pool(line, "crls", error)) == NULL ||
-	    (opening->keys = read_pool(line, "key", error)) == NULL ||
+	    (opening->keys = read_keys(line, &opening->password, error)) == NULL ||
 	    !file_command_time(line, &opening->chain.at, error))
 		return FALSE;
 	opening->chain.anchors = opening->roots->certs;
@@ -294,6 +303,7 @@ open_message(const struct command_line *line, struct spool_area *area, struct sp
 			.crls_require = command_line_text(line, "revocation") == NULL,
 			.keys = opening.keys->keys,
 			.certs = opening.keys->certs,
+			.password = opening.password,
 		};
 		report = decrypt ? message_decrypt(area, message, &options, error)
 				 : message_verify(area, message, &options, error);
@@ -326,7 +336,8 @@ static json_t *
 sign(const struct command_line *line, struct spool_area *area, struct spool *message,
      GError **error)
 {
-	CLEANUP(file_pool) struct file_pool *pool = read_pool(line, "key", error);
+	CLEANUP(secret) struct secret *password = NULL;
+	CLEANUP(file_pool) struct file_pool *pool = read_keys(line, &password, error);
 	g_autoptr(GPtrArray) chain = g_ptr_array_new();
 	CLEANUP(spool) struct spool *result = NULL;
 	struct message_sign_options options = {

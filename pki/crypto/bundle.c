@@ -361,6 +361,7 @@ bundle_wants_password(GBytes *file)
 		return FALSE;
 	if (bytes[0] != DER_SEQUENCE)
 		return memmem(bytes, length, "-----BEGIN ENCRYPTED PRIVATE KEY-----", 37) != NULL ||
+		       memmem(bytes, length, "-----BEGIN PKCS12-----", 22) != NULL ||
 		       memmem(bytes, length, "Proc-Type: 4,ENCRYPTED", 22) != NULL;
 	switch (bundle_content_of(bytes, length)) {
 	case CONTENT_PKCS12:

@@ -75,6 +75,17 @@ add_trusted_cert(struct bundle_reader *reader, const unsigned char *data, long l
 		bundle_add_cert_der(reader, data, (gsize)length);
 }
 
+/* PKCS#12 in PEM's lines: no program writes it, drafts and mail do. */
+static void
+add_pkcs12(struct bundle_reader *reader, const unsigned char *data, long length)
+{
+	g_autoptr(GError) why = NULL;
+
+	if (!bundle_read_pkcs12(reader, data, (gsize)length, "PKCS12", &why) &&
+	    bundle_count_object(reader))
+		bundle_reject(reader, "PKCS12", "%s", why->message);
+}
+
 static void
 add_pem_object(struct bundle_reader *reader, const char *label, char *header, unsigned char *data,
 	       long length)
@@ -103,6 +114,8 @@ add_pem_object(struct bundle_reader *reader, const char *label, char *header, un
 		bundle_add_encrypted_key_der(reader, data, (gsize)length);
 	else if (strcmp(label, PEM_STRING_PKCS8INF) == 0)
 		bundle_add_key_der(reader, data, (gsize)length);
+	else if (strcmp(label, "PKCS12") == 0)
+		add_pkcs12(reader, data, length);
 	else if (is_traditional_key(label))
 		add_traditional_key(reader, header, data, length);
 	else if (strcmp(label, PEM_STRING_ECPARAMETERS) != 0 && bundle_count_object(reader)) {

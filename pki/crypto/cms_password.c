@@ -159,6 +159,28 @@ read_number(const struct tlv *content, guint64 *number)
 	return *number > 0 && *number <= CMS_PASSWORD_ITERATIONS_MAX;
 }
 
+/* hmacWithSHA1, 256, 384 and 512 differ in their last arc alone. */
+static const EVP_MD *
+prf_digest(const struct tlv *oid)
+{
+	gsize arcs = sizeof hmac_sha1_bytes - 1;
+
+	if (oid->length != sizeof hmac_sha1_bytes || memcmp(oid->bytes, hmac_sha1_bytes, arcs) != 0)
+		return NULL;
+	switch (oid->bytes[arcs]) {
+	case 7:
+		return EVP_sha1();
+	case 9:
+		return EVP_sha256();
+	case 10:
+		return EVP_sha384();
+	case 11:
+		return EVP_sha512();
+	default:
+		return NULL;
+	}
+}
+
 /* PBKDF2-params (RFC 8018 appendix A.2). */
 static gboolean
 read_derivation(struct tlv in, struct derivation *derivation)
@@ -178,11 +200,8 @@ read_derivation(struct tlv in, struct derivation *derivation)
 		return TRUE;
 	if (!tlv_take(&prf, TLV_OID, &prf_oid))
 		return FALSE;
-	if (tlv_is(&prf_oid, hmac_sha256_bytes, sizeof hmac_sha256_bytes))
-		derivation->digest = EVP_sha256();
-	else if (!tlv_is(&prf_oid, hmac_sha1_bytes, sizeof hmac_sha1_bytes))
-		return FALSE;
-	return TRUE;
+	derivation->digest = prf_digest(&prf_oid);
+	return derivation->digest != NULL;
 }
 
 static gboolean
@@ -196,6 +215,8 @@ read_wrap_algorithm(struct tlv in, struct derivation *derivation)
 		return FALSE;
 	if (tlv_equal(&cipher_oid, &oid_aes128_cbc))
 		derivation->cipher = EVP_aes_128_cbc();
+	else if (tlv_equal(&cipher_oid, &oid_aes192_cbc))
+		derivation->cipher = EVP_aes_192_cbc();
 	else if (tlv_equal(&cipher_oid, &oid_aes256_cbc))
 		derivation->cipher = EVP_aes_256_cbc();
 	else
