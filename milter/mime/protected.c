@@ -11,6 +11,8 @@
 #include "milter/mime/encoded_word.h"
 #include "milter/mime/legacy_display.h"
 #include "milter/mime/subject.h"
+#include "milter/mime/type_edit.h"
+#include "store/base/error.h"
 
 #define OUTER "HP-Outer"
 
@@ -454,16 +456,89 @@ shown_bytes(const struct protected_fields *inside, const struct mime_tree *tree,
 	return FALSE;
 }
 
-gboolean
-protected_content(const struct protected_fields *inside, const struct entity *content,
-		  struct spool_area *area, struct entity **shown, GError **error)
+/* NULL without an error: a header that is too large, which stays as it is. */
+static struct entity *
+entity_of(struct spool *bytes, GError **error)
+{
+	CLEANUP(headers) struct headers *headers = NULL;
+	GError *failure = NULL;
+	guint64 body = 0;
+
+	headers = headers_parse(bytes, 0, spool_size(bytes), &body, &failure);
+	if (headers != NULL)
+		return entity_new(headers, bytes, 0, body, spool_size(bytes));
+	if (g_error_matches(failure, PS_ERROR, PS_ERROR_INVALID))
+		g_error_free(failure);
+	else
+		g_propagate_error(error, failure);
+	return NULL;
+}
+
+static const char *
+claim_of(enum protected_scheme scheme)
+{
+	switch (scheme) {
+	case PROTECTED_HP:
+		return "hp";
+	case PROTECTED_V1:
+		return "protected-headers";
+	case PROTECTED_WRAPPED:
+		break;
+	}
+	return NULL;
+}
+
+static gboolean
+write_with_type(const struct entity *content, const char *type, struct spool *out, GError **error)
+{
+	for (guint i = 0; i < headers_count(content->headers); i++) {
+		struct header field = *headers_at(content->headers, i);
+		g_autofree char *value = g_strdup(type);
+
+		if (header_is(&field, "Content-Type")) {
+			field.value = value;
+			field.length = strlen(value);
+		}
+		if (!header_write(&field, spool_sink(out), error))
+			return FALSE;
+	}
+	return spool_append(out, "\r\n", 2, error) &&
+	       spool_append_range(out, content->spool, content->body_start, content->end, error) &&
+	       spool_seal(out, error);
+}
+
+/* Outside of what protected it the claim is none. NULL without an error: there is none. */
+static struct entity *
+without_claim(const struct protected_fields *inside, const struct entity *content,
+	      struct spool_area *area, GError **error)
+{
+	const char *name = claim_of(inside->scheme);
+	const char *raw = headers_value(content->headers, "Content-Type");
+	CLEANUP(content_type) struct content_type *parsed = NULL;
+	g_autofree char *type = NULL;
+	CLEANUP(spool) struct spool *out = NULL;
+
+	if (name == NULL || raw == NULL || headers_count_of(content->headers, "Content-Type") != 1)
+		return NULL;
+	parsed = content_type_parse(raw);
+	if (parsed == NULL || content_type_parameter(parsed, name) == NULL)
+		return NULL;
+	type = type_without(raw, name);
+	if (type == NULL)
+		return NULL;
+	out = spool_new(area);
+	return write_with_type(content, type, out, error) ? entity_of(out, error) : NULL;
+}
+
+/* *shown: without what is there for programs that do not know header protection, if it is. */
+static gboolean
+without_display(const struct protected_fields *inside, const struct entity *content,
+		struct spool_area *area, struct entity **shown, GError **error)
 {
 	CLEANUP(mime_tree) struct mime_tree *tree = NULL;
 	CLEANUP(spool) struct spool *bytes = NULL;
-	CLEANUP(headers) struct headers *headers = NULL;
-	guint64 body = 0;
+	GError *failure = NULL;
 
-	*shown = NULL;
 	if (!inside->by_encryption || !inside->cipher)
 		return TRUE;
 	tree = scan_message(content->headers, content->spool, content->body_start, content->end,
@@ -474,12 +549,33 @@ protected_content(const struct protected_fields *inside, const struct entity *co
 		return TRUE;
 	if (!shown_bytes(inside, tree, area, &bytes, error))
 		return FALSE;
-	if (bytes == NULL)
-		return TRUE;
-	headers = headers_parse(bytes, 0, spool_size(bytes), &body, error);
-	if (headers == NULL)
+	if (bytes != NULL)
+		*shown = entity_of(bytes, &failure);
+	if (failure != NULL)
+		g_propagate_error(error, failure);
+	return failure == NULL;
+}
+
+gboolean
+protected_content(const struct protected_fields *inside, const struct entity *content,
+		  struct spool_area *area, struct entity **shown, GError **error)
+{
+	GError *failure = NULL;
+	struct entity *bare;
+
+	*shown = NULL;
+	if (!without_display(inside, content, area, shown, error))
 		return FALSE;
-	*shown = entity_new(headers, bytes, 0, body, spool_size(bytes));
+	bare = without_claim(inside, *shown != NULL ? *shown : content, area, &failure);
+	if (failure != NULL) {
+		g_clear_pointer(shown, entity_free);
+		g_propagate_error(error, failure);
+		return FALSE;
+	}
+	if (bare != NULL) {
+		entity_free(*shown);
+		*shown = bare;
+	}
 	return TRUE;
 }
 

@@ -75,9 +75,10 @@ gboolean protected_author_differs(const struct protected_fields *inside,
 gboolean protected_show(const struct protected_fields *inside, const struct headers *outer,
 			const struct words *words, struct edits *edits);
 /*
- * For content that is delivered decrypted: *shown is what a mail program that knows nothing of all
- * this should show: without the legacy display element, or out of its wrapping. Of its fields only
- * Content-* are for the delivered message. What is still signed is not changed. NULL: as it is.
+ * For content that is delivered decrypted, or without its signature: *shown is what a mail program
+ * that knows nothing of all this should show: without the legacy display element, or out of its
+ * wrapping, and without the claim, which would protect nothing there. Of its fields only Content-*
+ * are for the delivered message. What is still signed is not changed. NULL: as it is.
  */
 gboolean protected_content(const struct protected_fields *inside, const struct entity *content,
 			   struct spool_area *area, struct entity **shown,

@@ -243,6 +243,7 @@ check_round_trip(const struct sample *sample, const char *payload, gsize length,
 		sample_init(&again, area, text, length);
 		after = first_text(again.tree);
 		g_assert_null(part_parameter(again.tree->root, "hp-legacy-display"));
+		g_assert_null(part_parameter(again.tree->root, "hp"));
 		sample_clear(&again);
 	} else {
 		after = first_text(inner.tree);

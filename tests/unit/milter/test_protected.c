@@ -218,6 +218,10 @@ test_other_fields(void)
 	sample_clear(&outer);
 }
 
+#define MIXED_V1 "Content-Type: multipart/mixed; boundary=b; protected-headers=\"v1\"\r\n\r\n"
+#define MIXED "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+#define MARKED "Content-Type: text/plain; hp-legacy-display=1"
+
 /* The parts that exist for programs of before, and whole messages that were wrapped. */
 static void
 test_content(void)
@@ -227,32 +231,24 @@ test_content(void)
 		gboolean encrypted;
 		const char *shown; /* NULL: as it is */
 	} cases[] = {
-		{ "Content-Type: multipart/mixed; boundary=b; "
-		  "protected-headers=\"v1\"\r\n\r\n--b\r\n" V1
+		{ MIXED_V1
+		  "--b\r\n" V1
 		  "Content-Disposition: inline\r\n\r\nSubject: x\r\n--b\r\n\r\nhi\r\n--b--\r\n",
-		  TRUE,
-		  "Content-Type: multipart/mixed; boundary=b; "
-		  "protected-headers=\"v1\"\r\n\r\n--b\r\n"
-		  "\r\nhi\r\n--b--\r\n" },
-		{ "Content-Type: multipart/mixed; boundary=b; "
-		  "protected-headers=\"v1\"\r\n\r\n--b\r\n" V1
-		  "\r\nSubject: x\r\n--b\r\n\r\nhi\r\n--b--\r\n",
-		  FALSE, NULL },
-		{ "Content-Type: multipart/mixed; boundary=b; "
-		  "protected-headers=\"v1\"\r\n\r\n--b\r\n" V1 "\r\nSubject: x\r\n--b--\r\n",
-		  TRUE, NULL },
-		{ "Content-Type: multipart/mixed; boundary=b; "
-		  "protected-headers=\"v1\"\r\n\r\n--b\r\n"
-		  "\r\nSubject: x\r\n--b\r\n\r\nhi\r\n--b--\r\n",
-		  TRUE, NULL },
+		  TRUE, MIXED "--b\r\n\r\nhi\r\n--b--\r\n" },
+		{ MIXED_V1 "--b\r\n" V1 "\r\nSubject: x\r\n--b\r\n\r\nhi\r\n--b--\r\n", FALSE,
+		  MIXED "--b\r\n" V1 "\r\nSubject: x\r\n--b\r\n\r\nhi\r\n--b--\r\n" },
+		{ MIXED_V1 "--b\r\n" V1 "\r\nSubject: x\r\n--b--\r\n", TRUE,
+		  MIXED "--b\r\n" V1 "\r\nSubject: x\r\n--b--\r\n" },
+		{ MIXED_V1 "--b\r\n\r\nSubject: x\r\n--b\r\n\r\nhi\r\n--b--\r\n", TRUE,
+		  MIXED "--b\r\n\r\nSubject: x\r\n--b\r\n\r\nhi\r\n--b--\r\n" },
 		{ "Content-Type: message/rfc822; forwarded=no\r\n\r\nSubject: x\r\n\r\nhi\r\n",
 		  TRUE, "Subject: x\r\n\r\nhi\r\n" },
-		{ "Content-Type: text/plain; hp=clear; hp-legacy-display=1\r\n\r\nSubject: "
-		  "x\r\n\r\nhi",
-		  TRUE, NULL },
-		{ "Content-Type: text/plain; hp=cipher; hp-legacy-display=1\r\n\r\nSubject: "
-		  "x\r\n\r\nhi",
-		  FALSE, NULL },
+		{ MARKED "; hp=clear\r\n\r\nSubject: x\r\n\r\nhi", TRUE,
+		  MARKED "\r\n\r\nSubject: x\r\n\r\nhi" },
+		{ MARKED "; hp=cipher\r\n\r\nSubject: x\r\n\r\nhi", FALSE,
+		  MARKED "\r\n\r\nSubject: x\r\n\r\nhi" },
+		{ "Subject: x\r\n" MARKED "; hp=cipher\r\n\r\nSubject: x\r\n\r\nhi", TRUE,
+		  "Subject: x\r\nContent-Type: text/plain\r\n\r\nhi" },
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
