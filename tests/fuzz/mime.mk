@@ -1,6 +1,7 @@
 # messages and MIME
 FUZZ_TARGETS += \
 	tests/fuzz/fuzz_authres \
+	tests/fuzz/fuzz_edits \
 	tests/fuzz/fuzz_headers \
 	tests/fuzz/fuzz_protected \
 	tests/fuzz/fuzz_scan \
@@ -24,3 +25,6 @@ tests_fuzz_fuzz_subject_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_session_SOURCES = %D%/fuzz_session.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_session_LDADD = $(MAIL_LIBS)
 tests_fuzz_fuzz_session_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_edits_SOURCES = %D%/fuzz_edits.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_edits_LDADD = $(MAIL_LIBS)
+tests_fuzz_fuzz_edits_LDFLAGS = $(FUZZ_LINK)
