@@ -60,6 +60,7 @@ read_for(const struct copies_request *request, struct copy *copy, GError **error
 		.ruling = request->ruling,
 		.group = copy->group,
 		.headers = request->message->headers,
+		.area = request->area,
 	};
 
 	copy->made = TRUE;

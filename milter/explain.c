@@ -9,6 +9,7 @@
 #include "milter/mime/author.h"
 #include "milter/mime/subject.h"
 #include "milter/policy/describe.h"
+#include "milter/policy/inbound_summary.h"
 #include "milter/structure.h"
 #include "pki/crypto/cert.h"
 #include "pki/select.h"
@@ -16,6 +17,7 @@
 #include "store/base/error.h"
 
 #define QUESTION_SPOOL_MAX_BYTES (1024 * 1024)
+#define READING_ROOM 8 /* what reading a message may take, in its size */
 
 /* ---- the question as a message -------------------------------------------------------------- */
 
@@ -161,9 +163,9 @@ char *
 explain_question(struct gateway *gateway, const struct explain_question *question, GError **error)
 {
 	CLEANUP(spool_area)
-	struct spool_area *area =
-	    spool_area_new_memory(QUESTION_SPOOL_MAX_BYTES +
-				  (question->message != NULL ? spool_size(question->message) : 0));
+	struct spool_area *area = spool_area_new_memory(
+	    QUESTION_SPOOL_MAX_BYTES +
+	    (question->message != NULL ? READING_ROOM * spool_size(question->message) : 0));
 	struct asked asked = { NULL, NULL, NULL, NULL };
 	struct message_source source = { .look_up_all = TRUE };
 	CLEANUP(ruling) struct ruling *ruling = NULL;
@@ -181,6 +183,8 @@ explain_question(struct gateway *gateway, const struct explain_question *questio
 		source.envelope = asked.envelope;
 		source.headers = asked.headers;
 		source.structure = &asked.structure->facts;
+		source.body = asked.body;
+		source.area = area;
 		ruling = ruling_make(gateway, &source, error);
 	}
 	if (ruling != NULL)
@@ -284,8 +288,11 @@ tell_sender(GString *out, const struct gathered *found)
 }
 
 static void
-tell_recipient(GString *out, const struct gathered_recipient *recipient, const struct plan *plan)
+tell_recipient(GString *out, const struct ruling *ruling, guint index)
 {
+	const struct gathered_recipient *recipient =
+	    g_ptr_array_index(ruling->gathered->recipients, index);
+	const struct plan *plan = &ruling->plans[index];
 	const struct recipient_facts *facts = &recipient->facts;
 
 	g_string_append_c(out, '{');
@@ -297,6 +304,9 @@ tell_recipient(GString *out, const struct gathered_recipient *recipient, const s
 	describe_text_member(out, "row", decide_row_text(plan->row));
 	describe_text_member(out, "reason", reason_name(plan->reason));
 	describe_text_member(out, "sentence", reason_sentence(plan->reason));
+	describe_member(out, "inbound");
+	inbound_summary_describe(ruling->gathered, index, out);
+	describe_text_member(out, "inbound_note", recipient->inbound_note);
 	describe_member(out, "plan");
 	plan_describe(plan, out);
 	describe_member(out, "preferences");
@@ -321,7 +331,7 @@ explain_ruling(const struct ruling *ruling)
 	for (guint i = 0; i < ruling->count; i++) {
 		if (i > 0)
 			g_string_append(out, ", ");
-		tell_recipient(out, g_ptr_array_index(found->recipients, i), &ruling->plans[i]);
+		tell_recipient(out, ruling, i);
 	}
 	g_string_append_c(out, ']');
 	describe_text_member(out, "outcome", decide_outcome_name(ruling->groups->outcome));

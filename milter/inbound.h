@@ -20,12 +20,14 @@ struct headers;
 struct mta;
 struct plan;
 struct ruling;
+struct spool_area;
 
 struct inbound_request {
 	struct gateway *gateway;
 	const struct ruling *ruling;
 	const struct group *group; /* OUTCOME_READ */
 	const struct headers *headers;
+	struct spool_area *area;
 };
 
 /* edits may hold changes made before (ruling_clean_header) and get the new body and fields. On

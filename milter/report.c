@@ -10,6 +10,7 @@
 #include "milter/envelope.h"
 #include "milter/gateway.h"
 #include "milter/message/headers.h"
+#include "milter/policy/inbound_summary.h"
 #include "milter/policy/ruling.h"
 #include "milter/session.h"
 #include "milter/status.h"
@@ -210,6 +211,29 @@ copies_certificates(const GPtrArray *copies, guint *recipients)
 	return signer;
 }
 
+/* Of the recipient who decided; without one who was read for, of the first who was. */
+static void
+summarise(const struct ruling *ruling, struct inbound_summary *summary)
+{
+	guint chosen;
+
+	*summary = (struct inbound_summary){ 0 };
+	if (ruling == NULL || ruling->count == 0)
+		return;
+	chosen = decisive_index(ruling);
+	for (guint i = 0; i < ruling->count; i++) {
+		const struct gathered_recipient *recipient =
+		    g_ptr_array_index(ruling->gathered->recipients, i);
+
+		if (ruling->plans[i].reason != ruling->groups->reason ||
+		    recipient->facts.inbound == INBOUND_NOTHING)
+			continue;
+		chosen = i;
+		break;
+	}
+	inbound_summarise(ruling->gathered, chosen, summary);
+}
+
 static void
 write_line(const struct report *report, const struct report_entry *entry, const char *mode,
 	   GStrv recipients, gint64 duration_us)
@@ -227,7 +251,11 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	char injected[16], skipped[16], refused[16];
 	guint encrypted_to;
 	const struct cert *signer = copies_certificates(entry->copies, &encrypted_to);
+	struct inbound_summary found;
 
+	summarise(ruling, &found);
+	if (note == NULL && strcmp(mode, "full") == 0)
+		note = found.why;
 	if (ruling != NULL && ruling->gathered->author != NULL)
 		author = shown(report, mode, mailaddr_key(ruling->gathered->author));
 	g_snprintf(count, sizeof count, "%u", envelope->recipients->len);
@@ -249,10 +277,15 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	    "certificates", certificates, "copies", copies, "injected", injected, "skipped",
 	    skipped, "refused", refused, "size", size_in, "size_out", size_out, "ms", ms, "reply",
 	    entry->reply != NULL ? entry->reply : "accepted", "observed",
-	    ruling != NULL && ruling->observed ? "yes" : "no", "row",
+	    ruling != NULL && ruling->observed ? "yes" : "no", "verdict",
+	    found.state != NULL ? found.verdict : "-", "layers",
+	    found.layers != NULL && *found.layers != '\0' ? found.layers : "-", "decrypted",
+	    found.state != NULL ? found.decrypted : "-", "integrity",
+	    found.state != NULL ? found.integrity : "-", "row",
 	    plan != NULL ? decide_row_text(plan->row) : "-", "signature",
 	    signature_row(plan) != NULL ? signature_row(plan) : "-", "why",
 	    note != NULL ? note : "-", "detail", entry->detail != NULL ? entry->detail : "-", NULL);
+	inbound_summary_clear(&found);
 }
 
 /* ---- the row -------------------------------------------------------------------------------- */

@@ -12,15 +12,27 @@
 
 struct edits;
 struct reading;
+struct reading_signer;
+struct settings;
 
 struct results_request {
 	const char *authserv_id;
-	const struct reading *reading; /* NULL: closed */
-	gboolean opened;               /* what was decrypted is what is delivered */
+	const struct reading *reading; /* NULL: it stays closed */
+	gboolean opened;               /* what is delivered is what was decrypted */
 	gboolean defused;
 	gboolean stripped; /* signatures were taken off */
 };
 
 void results_add(const struct results_request *request, struct edits *edits);
+/* Setting authserv_id, else the host's name. Owned by the caller. */
+char *results_authserv_id(const struct settings *settings);
+/* The signer on whom the verdict rests; NULL: none that is worth naming. */
+const struct reading_signer *results_signer(const struct reading *reading);
+/* "pass" ...; reading NULL: of a closed message. */
+const char *results_word(const struct reading *reading);
+/* What vouches for what was decrypted: "signature", "tag" or "none". */
+const char *results_integrity(const struct reading *reading);
+/* "signed,encrypted,...", from the outside in; owned by the caller. */
+char *results_layers(const struct reading *reading);
 
 #endif

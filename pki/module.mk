@@ -2,7 +2,7 @@ include %D%/crypto/module.mk
 include %D%/net/module.mk
 include %D%/handlers/module.mk
 
-libpki_a_SOURCES += %D%/above.c %D%/above.h
+libpki_a_SOURCES += %D%/above.c %D%/above.h %D%/named_certs.c %D%/named_certs.h
 libpki_a_SOURCES += \
 	%D%/crl_load.c %D%/crl_load.h %D%/crl_status.c %D%/crl_status.h \
 	%D%/file_verify.c %D%/file_verify.h \

@@ -39,8 +39,10 @@ struct candidate {
 	char *scope; /* "user bob@x", "domain x", "domain *.x", "global"; NULL when automatic */
 	struct verdict *verdict;
 	gboolean used;
-	gboolean has_key; /* a private key is held */
-	char *why;        /* why it is used, or why not; one sentence */
+	gboolean has_key;   /* a private key is held */
+	gboolean decrypts;  /* it was chosen, and its key may open mail for the whole scope */
+	gboolean by_itself; /* out of mail or a directory: nobody here vouches for its addresses */
+	char *why;          /* why it is used, or why not; one sentence */
 };
 
 struct selection {

@@ -256,15 +256,19 @@ judge_candidate(struct search *search, struct candidate *candidate, const struct
 	return TRUE;
 }
 
-/* Adds a candidate unless it is there already; the more deliberate origin came first. */
+/* Adds a candidate unless it is there already; the more deliberate origin came first. chosen: by
+ * hand, NULL when its address was enough. */
 static gboolean
 add_candidate(struct search *search, const struct candidate_row *row, enum candidate_origin origin,
-	      const struct scope *scope, GError **error)
+	      const struct selection_row *chosen, GError **error)
 {
 	struct selection *selection = search->selection;
+	const struct scope *scope = chosen != NULL ? chosen->scope : NULL;
+	struct candidate *present = find_candidate(selection, row->thumbprint);
 
-	if (selection->candidates->len >= CANDIDATES_MAX ||
-	    find_candidate(selection, row->thumbprint) != NULL)
+	if (present != NULL)
+		present->decrypts |= chosen != NULL && chosen->decrypt;
+	if (present != NULL || selection->candidates->len >= CANDIDATES_MAX)
 		return TRUE;
 	CLEANUP(cert) struct cert *cert = parse_candidate(search, row, scope);
 	if (cert == NULL)
@@ -273,6 +277,8 @@ add_candidate(struct search *search, const struct candidate_row *row, enum candi
 	candidate->cert = g_steal_pointer(&cert);
 	candidate->origin = origin;
 	candidate->scope = scope != NULL ? scope_text(scope) : NULL;
+	candidate->decrypts = chosen != NULL && chosen->decrypt;
+	candidate->by_itself = row->by_itself;
 	candidate->has_key = row->has_key; /* of the row's query: no look-up of its own */
 	search->cost += CANDIDATE_BYTES;
 	change_tags_add(search->tags, CHANGE_KEY, row->spki_sha256);
@@ -303,7 +309,7 @@ add_chosen(struct search *search, const GPtrArray *rows, GError **error)
 			if (row->email != NULL || strcmp(row->thumbprint, chosen->thumbprint) != 0)
 				continue;
 			present = TRUE;
-			if (!add_candidate(search, row, origin, chosen->scope, error))
+			if (!add_candidate(search, row, origin, chosen, error))
 				return FALSE;
 		}
 		search->selection->absent += !present;

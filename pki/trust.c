@@ -640,6 +640,13 @@ trust_judge_at(struct trust *trust, struct cert *cert, enum trust_purpose purpos
 }
 
 struct verdict *
+trust_judge_hinted(struct trust *trust, struct cert *cert, enum trust_purpose purpose,
+		   struct trust_mode mode, GPtrArray *hints, GError **error)
+{
+	return judge_remembered(trust, cert, purpose, mode, hints, NULL, error);
+}
+
+struct verdict *
 trust_ask(struct trust *trust, struct cert *cert, const struct trust_question *question,
 	  GError **error)
 {

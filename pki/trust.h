@@ -66,6 +66,10 @@ struct verdict *trust_judge_tagged(struct trust *trust, struct cert *cert,
 struct verdict *trust_judge_row(struct trust *trust, struct cert *cert, const char *ctl_mark,
 				enum trust_purpose purpose, struct trust_mode mode, GArray *tags,
 				GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* With hints and a mode of its own; remembered like the others. */
+struct verdict *trust_judge_hinted(struct trust *trust, struct cert *cert,
+				   enum trust_purpose purpose, struct trust_mode mode,
+				   GPtrArray *hints, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct trust_question { /* everything that path validation can be asked; never remembered */
 	enum trust_purpose purpose;
 	enum chain_revocation revocation;

@@ -11,7 +11,8 @@
 	" c.thumbprint, c.der, c.spki_sha256, c.pending,"                                          \
 	" EXISTS (SELECT 1 FROM private_key k WHERE k.spki_sha256 = c.spki_sha256),"               \
 	" (SELECT t.kind || CASE WHEN t.allow_expired THEN '-expired' ELSE '' END"                 \
-	" FROM ctl_entry t WHERE t.thumbprint = c.thumbprint), c.not_before, c.not_after"
+	" FROM ctl_entry t WHERE t.thumbprint = c.thumbprint),"                                    \
+	" c.origin IN ('harvest', 'directory'), c.not_before, c.not_after"
 #define NEWEST_FIRST " ORDER BY not_before DESC, not_after DESC, thumbprint"
 
 const struct statement candidates_statement = {
@@ -23,7 +24,7 @@ const struct statement candidates_statement = {
 	" UNION ALL SELECT NULL," COLUMNS
 	", 0, 0, now() FROM certificate c WHERE c.thumbprint = ANY"
 	" ($2::text[])"
-	" UNION ALL SELECT k.email, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, k.ciphers,"
+	" UNION ALL SELECT k.email, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, k.ciphers,"
 	" k.transports, k.signed FROM capability k WHERE k.email = ANY ($1::text[])" NEWEST_FIRST,
 };
 G_STATIC_ASSERT(CANDIDATES_MAX == 200);
@@ -53,6 +54,7 @@ candidate_row_read(const struct rows *rows, int r)
 	row->pending = rows_bool(rows, r, 4);
 	row->has_key = rows_bool(rows, r, 5);
 	row->ctl = g_strdup(rows_text(rows, r, 6));
+	row->by_itself = rows_bool(rows, r, 7);
 	return row;
 }
 
@@ -62,9 +64,9 @@ capability_row_read(const struct rows *rows, int r)
 	struct capability_row *row = g_new0(struct capability_row, 1);
 
 	row->email = g_strdup(rows_text(rows, r, 0));
-	row->ciphers = (guint)rows_int(rows, r, 9);
-	row->transports = (guint)rows_int(rows, r, 10);
-	row->signed_at = rows_time(rows, r, 11);
+	row->ciphers = (guint)rows_int(rows, r, 10);
+	row->transports = (guint)rows_int(rows, r, 11);
+	row->signed_at = rows_time(rows, r, 12);
 	return row;
 }
 

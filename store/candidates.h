@@ -22,6 +22,7 @@ struct candidate_row {
 	char *spki_sha256;
 	gboolean pending; /* waits for an administrator (S1) */
 	gboolean has_key;
+	gboolean by_itself; /* it came out of mail or from a directory */
 	char *ctl; /* "allow", "allow-expired", "deny", or NULL: its own CTL entry */
 };
 

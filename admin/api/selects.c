@@ -106,6 +106,15 @@ add_replaced(const struct choice *choice, json_t *answer)
 	}
 }
 
+/* Of a choice for encryption unless it is said, of an additional one only if it is. */
+static gboolean
+opens_mail(const struct choice *choice)
+{
+	if (choice->kind == SELECTION_ENCRYPT)
+		return !call_flag(choice->call, "no-decrypt");
+	return choice->kind == SELECTION_ADDITIONAL && call_flag(choice->call, "decrypt");
+}
+
 static json_t *
 carry_out(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
@@ -120,7 +129,7 @@ carry_out(struct change *change, struct tx *tx, gpointer data, GError **error)
 			.scope = choice->scope,
 			.kind = choice->kind,
 			.thumbprint = chosen->thumbprint,
-			.decrypt = choice->kind == SELECTION_ENCRYPT,
+			.decrypt = opens_mail(choice),
 		};
 
 		g_string_append_printf(detail, " %s", chosen->thumbprint);

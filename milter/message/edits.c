@@ -133,6 +133,48 @@ edits_delete_all(struct edits *edits, const struct headers *headers, const char 
 		edits_delete(edits, name, i);
 }
 
+static const struct edit *
+find_added(const struct edits *edits, enum edit_kind kind, const char *name)
+{
+	for (guint i = 0; i < edits->added->len; i++) {
+		const struct edit *edit = g_ptr_array_index(edits->added, i);
+
+		if (edit->kind == kind && g_ascii_strcasecmp(edit->name, name) == 0)
+			return edit;
+	}
+	return NULL;
+}
+
+const char *
+edits_current(const struct edits *edits, const struct headers *headers, const char *name)
+{
+	const struct edit *edit = find_added(edits, EDIT_TOP, name);
+	guint count = headers_count_of(headers, name);
+
+	for (guint i = 1; edit == NULL && i <= count; i++) {
+		const struct edit *change = find_existing(edits, name, i);
+
+		if (change == NULL)
+			return headers_find(headers, name, i)->value;
+		if (change->kind == EDIT_CHANGE)
+			edit = change;
+	}
+	if (edit == NULL)
+		edit = find_added(edits, EDIT_APPEND, name);
+	return edit != NULL ? edit->value : NULL;
+}
+
+void
+edits_drop_added(struct edits *edits, const char *name)
+{
+	for (guint i = edits->added->len; i > 0; i--) {
+		const struct edit *edit = g_ptr_array_index(edits->added, i - 1);
+
+		if (g_ascii_strcasecmp(edit->name, name) == 0)
+			g_ptr_array_remove_index(edits->added, i - 1);
+	}
+}
+
 void
 edits_set_body(struct edits *edits, struct spool *sealed)
 {

@@ -41,6 +41,13 @@ void edits_replace(struct edits *edits, const struct headers *headers, const cha
 void edits_delete_all(struct edits *edits, const struct headers *headers, const char *name);
 void edits_set_body(struct edits *edits, struct spool *sealed); /* takes a reference */
 
+/* What the edits leave of the first field of that name that stays; NULL: none. Valid until the next
+ * change. */
+const char *edits_current(const struct edits *edits, const struct headers *headers,
+			  const char *name);
+/* Forgets new fields of that name. */
+void edits_drop_added(struct edits *edits, const char *name);
+
 gboolean edits_empty(const struct edits *edits);
 struct spool *edits_body(const struct edits *edits); /* NULL: unchanged */
 guint edits_count(struct edits *edits);

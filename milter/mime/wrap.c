@@ -240,10 +240,16 @@ version_is_sane(const struct headers *headers)
 }
 
 void
-wrapped_edit(const struct wrapped *wrapped, const struct headers *headers, struct edits *edits)
+wrapped_edit_version(const struct headers *headers, struct edits *edits)
 {
 	if (!version_is_sane(headers))
 		edits_replace(edits, headers, "MIME-Version", " 1.0");
+}
+
+void
+wrapped_edit(const struct wrapped *wrapped, const struct headers *headers, struct edits *edits)
+{
+	wrapped_edit_version(headers, edits);
 	for (guint i = 0; i < headers_count(headers); i++) {
 		const struct header *field = headers_at(headers, i);
 

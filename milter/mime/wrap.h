@@ -39,6 +39,8 @@ struct spool *wrapped_entity(const struct wrapped *wrapped,
  * Content-Transfer-Encoding and Content-Disposition as needed, every other Content-* removed. */
 void wrapped_edit(const struct wrapped *wrapped, const struct headers *headers,
 		  struct edits *edits);
+/* MIME-Version alone, where it is not as it should be. */
+void wrapped_edit_version(const struct headers *headers, struct edits *edits);
 void wrapped_free(struct wrapped *wrapped);
 
 DEFINE_CLEANUP(wrapped, wrapped_free)

@@ -101,7 +101,7 @@ decide_inbound(struct plan *plan, const struct message_facts *m, const struct re
 		plan_refuse(plan, m, r, ROW_REQUIRE_SIGNED, ROW_REQUIRE_HELD);
 		return;
 	}
-	switch (r->inbound) {
+	switch (r->smime ? r->inbound : INBOUND_NOTHING) {
 	case INBOUND_NOTHING:
 		plan_row(plan, OUTCOME_LEAVE, spoofed ? ROW_SPOOFED : ROW_INBOUND);
 		break;

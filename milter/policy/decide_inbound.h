@@ -1,8 +1,8 @@
 /*
  * decide_inbound - the inbound half of decide.c, and of it alone. PURE.
  *
- * Where a key of the recipient is named nothing is refused any more: whatever came of it, the answer
- * to the sender is the same (decision 0051).
+ * Where a key of the recipient is named nothing is refused any more: whatever came of it, the
+ * answer to the sender is the same (decision 0051).
  */
 #ifndef MILTER_POLICY_DECIDE_INBOUND_H
 #define MILTER_POLICY_DECIDE_INBOUND_H

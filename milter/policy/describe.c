@@ -161,6 +161,17 @@ describe_protection(enum header_protection protection)
 	return names[protection];
 }
 
+static void
+describe_reading(const struct plan *plan, GString *out)
+{
+	describe_bool_member(out, "open", plan->open);
+	describe_bool_member(out, "strip", plan->strip);
+	describe_bool_member(out, "defuse", plan->defuse);
+	describe_bool_member(out, "results", plan->results);
+	describe_bool_member(out, "tags", plan->tag_set != 0);
+	describe_bool_member(out, "quarantine", plan->quarantine);
+}
+
 void
 plan_describe(const struct plan *plan, GString *out)
 {
@@ -181,6 +192,8 @@ plan_describe(const struct plan *plan, GString *out)
 		describe_encryption(plan, out);
 	if (plan->sign || plan->encrypt)
 		describe_text_member(out, "header_protection", describe_protection(plan->hp));
+	if (plan->outcome == OUTCOME_READ)
+		describe_reading(plan, out);
 	describe_bool_member(out, "observed", plan->observed);
 	if (plan->observed) {
 		describe_text_member(out, "would", decide_outcome_name(plan->would));

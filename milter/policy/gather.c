@@ -13,6 +13,7 @@
 #include "milter/policy/gathering.h"
 #include "milter/policy/origin.h"
 #include "milter/policy/triggers.h"
+#include "milter/reading.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/key.h"
 #include "pki/keyring.h"
@@ -374,7 +375,20 @@ recipient_free(gpointer data)
 	g_ptr_array_unref(recipient->certificates);
 	g_free(recipient->note);
 	g_free(recipient->inbound_note);
+	if (recipient->keys != NULL)
+		g_ptr_array_unref(recipient->keys);
 	g_free(recipient);
+}
+
+static void
+opening_free(gpointer data)
+{
+	struct opening *opening = data;
+
+	reading_free(opening->reading);
+	entity_free(opening->defused);
+	entity_free(opening->bare_defused);
+	g_free(opening);
 }
 
 static gboolean
@@ -396,8 +410,7 @@ gather_all(struct gathering *g, GError **error)
 	gather_signer(g);
 	gather_request(g);
 	gather_recipient_certificates(g);
-	gather_inbound(g);
-	return TRUE;
+	return gather_inbound(g, error);
 }
 
 struct gathered *
@@ -415,7 +428,7 @@ gather(struct gateway *gateway, const struct message_source *source, GError **er
 	found->recipients = g_ptr_array_new_with_free_func(recipient_free);
 	found->signer_chain = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
 	found->own = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-	found->openings = g_ptr_array_new();
+	found->openings = g_ptr_array_new_with_free_func(opening_free);
 	found->tags = g_ptr_array_new_with_free_func(g_free);
 	complete = gather_all(&g, error);
 	g_clear_pointer(&g.named, g_hash_table_unref);

@@ -66,6 +66,7 @@ struct gathered_recipient {
 	GPtrArray *certificates; /* of struct cert *: what a copy for him is encrypted to, without
 				  * the author's own */
 	char *note;              /* why the ability is what it is, one line; or NULL */
+	GPtrArray *keys;         /* of struct cert *: whose private keys are his; NULL: not asked */
 	char *inbound_note;      /* why the message is closed or unknown for him; for the log */
 	gboolean asked;          /* the decision needs to know of his certificates */
 	struct recipient_facts facts;
@@ -74,9 +75,9 @@ struct gathered_recipient {
 /* One reading of the message with the keys that some recipients share. */
 struct opening {
 	struct reading *reading;
-	struct entity *shown;   /* what is left when it is opened; NULL: it is not */
-	struct entity *defused; /* the same without references out of its HTML; NULL: not made */
-	struct entity *bare_defused;
+	struct entity *defused; /* what was opened without references out of its HTML; or NULL */
+	struct entity *bare_defused; /* likewise without its signatures; or NULL */
+	enum opened_html html;
 };
 
 struct gathered {

@@ -35,8 +35,9 @@ GPtrArray *gather_aliases(struct gathering *g, const struct gathered_recipient *
 void gather_ahead(struct gathering *g);
 /* Asks the directories for those who should have a certificate and have no valid one. */
 void gather_directories(struct gathering *g);
-/* Reads the message for those it is inbound to, with their keys. Cannot fail: unknown is a fact. */
-void gather_inbound(struct gathering *g);
+/* Reads the message for those it is inbound to, with their keys. What cannot be asked is unknown, a
+ * fact; that its bytes cannot be kept (FULL) is an error. */
+gboolean gather_inbound(struct gathering *g, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Is it an answer to what was decrypted for its author? After the preferences of all. */
 void gather_answer(struct gathering *g);
 /* Is a certificate asked for, for the author? After it is known that he has none. */

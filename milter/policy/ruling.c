@@ -1,14 +1,14 @@
 /* ruling - see ruling.h. */
 #include "milter/policy/ruling.h"
 
-#include <unistd.h>
-
 #include "milter/gateway.h"
 #include "milter/message/edits.h"
 #include "milter/mime/ours.h"
 #include "milter/mime/subject.h"
 #include "milter/policy/describe.h"
+#include "milter/policy/inbound_summary.h"
 #include "milter/policy/triggers.h"
+#include "milter/results.h"
 #include "pki/crypto/cert.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
@@ -167,31 +167,35 @@ static void
 remove_results(const struct settings *settings, const struct headers *headers, struct edits *edits)
 {
 	g_autoptr(GPtrArray) ids = g_ptr_array_new();
-	char host[256] = "localhost";
+	g_autofree char *own = results_authserv_id(settings);
 
-	(void)gethostname(host, sizeof host - 1);
-	g_ptr_array_add(ids, *settings->authserv_id != '\0' ? settings->authserv_id : host);
+	g_ptr_array_add(ids, own);
 	for (guint i = 0; settings->authserv_id_peers[i] != NULL; i++)
 		g_ptr_array_add(ids, settings->authserv_id_peers[i]);
 	g_ptr_array_add(ids, NULL);
 	ours_remove(headers, (const char *const *)ids->pdata, edits);
 }
 
-static void
-remove_words(struct gateway *gateway, const struct ruling *ruling, const struct headers *headers,
-	     struct edits *edits)
+struct words *
+ruling_words(struct gateway *gateway, const struct ruling *ruling, GError **error)
 {
 	const struct gathered *found = ruling->gathered;
 	g_autoptr(GPtrArray) sets = g_ptr_array_new();
-	g_autoptr(GError) error = NULL;
-	CLEANUP(words) struct words *words = NULL;
 
 	for (guint i = 0; i < found->side.count; i++)
 		g_ptr_array_add(sets, found->side.sets[i]);
 	for (guint i = 0; i < ruling->count; i++)
 		g_ptr_array_add(sets, recipient_at(ruling, i)->preferences);
-	words =
-	    triggers_to_cut(gateway->triggers, &found->side, sets, found->trigger_remove, &error);
+	return triggers_to_cut(gateway->triggers, &found->side, sets, found->trigger_remove, error);
+}
+
+static void
+remove_words(struct gateway *gateway, const struct ruling *ruling, const struct headers *headers,
+	     struct edits *edits)
+{
+	g_autoptr(GError) error = NULL;
+	CLEANUP(words) struct words *words = ruling_words(gateway, ruling, &error);
+
 	if (words == NULL) {
 		/* Tags are a convenience, the result fields are the result: the mail goes on. */
 		log_warning("tags and trigger words stay in a subject", "reason", error->message);
@@ -268,6 +272,8 @@ ruling_describe(const struct ruling *ruling, GString *out)
 				     recipient->asked ? describe_able(recipient->facts.certificate)
 						      : NULL);
 		describe_text_member(out, "note", recipient->asked ? recipient->note : NULL);
+		describe_member(out, "inbound");
+		inbound_summary_describe(found, i, out);
 		describe_member(out, "plan");
 		plan_describe(&ruling->plans[i], out);
 		g_string_append_c(out, '}');

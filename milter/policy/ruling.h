@@ -13,6 +13,7 @@
 #include "milter/policy/reply.h"
 
 struct edits;
+struct words;
 
 struct ruling {
 	struct gathered *gathered;
@@ -32,6 +33,11 @@ void ruling_free(struct ruling *ruling); /* NULL is fine */
  * Nothing when observed or reinjected. */
 void ruling_clean_header(struct gateway *gateway, const struct ruling *ruling,
 			 const struct headers *headers, struct edits *edits);
+
+/* What ruling_clean_header cuts from a Subject; for others that write one. NULL with *error only; a
+ * reference of the caller's. */
+struct words *ruling_words(struct gateway *gateway, const struct ruling *ruling,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Canonical JSON of the whole ruling: equal rulings give equal bytes. Appends to out. */
 void ruling_describe(const struct ruling *ruling, GString *out);

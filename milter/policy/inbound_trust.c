@@ -1,0 +1,128 @@
+/*
+ * inbound_trust - see inbound_trust.h.
+ */
+#include "milter/policy/inbound_trust.h"
+
+#include "milter/gateway.h"
+#include "pki/crypto/cert.h"
+#include "pki/named_certs.h"
+#include "store/base/error.h"
+#include "store/preferences.h"
+
+static enum preference_value
+stricter(const struct preference_set *a, const struct preference_set *b, enum preference preference)
+{
+	enum preference_value value = preference_choice(a, preference);
+
+	return b != NULL ? preference_stricter(value, preference_choice(b, preference)) : value;
+}
+
+static enum chain_revocation
+revocation_of(enum preference_value value)
+{
+	switch ((int)value) {
+	case VALUE_REVOCATION_VERIFY_OFF:
+		return CHAIN_REVOCATION_OFF;
+	case VALUE_REVOCATION_VERIFY_IF_AVAILABLE:
+		return CHAIN_REVOCATION_IF_AVAILABLE;
+	default:
+		return CHAIN_REVOCATION_REQUIRED;
+	}
+}
+
+static enum chain_status_use
+ocsp_of(enum preference_value value)
+{
+	switch ((int)value) {
+	case VALUE_OCSP_VERIFY_OFF:
+		return CHAIN_STATUS_OFF;
+	case VALUE_OCSP_VERIFY_WHEN_NO_CRL:
+		return CHAIN_STATUS_WHEN_NO_CRL;
+	default:
+		return CHAIN_STATUS_PREFER;
+	}
+}
+
+struct trust_mode
+inbound_trust_mode(const struct preference_set *recipient,
+		   const struct preference_set *author_or_null)
+{
+	return (struct trust_mode){
+		.revocation =
+		    revocation_of(stricter(recipient, author_or_null, PREF_REVOCATION_VERIFY)),
+		.ocsp = ocsp_of(stricter(recipient, author_or_null, PREF_OCSP_VERIFY)),
+	};
+}
+
+static GPtrArray *
+hints_of(const struct cms_verify_report *object)
+{
+	GPtrArray *hints = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+
+	for (guint i = 0; i < object->certs->len; i++) {
+		struct cert *cert = cert_parse(object->certs->pdata[i], NULL);
+
+		if (cert != NULL)
+			g_ptr_array_add(hints, cert);
+	}
+	return hints;
+}
+
+/* What is in the store is enough for most, and its answer is remembered for all messages. */
+static struct verdict *
+ask(const struct inbound_trust *trust, const struct cms_verify_report *object, struct cert *cert,
+    GError **error)
+{
+	struct trust *asked = trust->gateway->trust;
+	struct trust_question question = {
+		.purpose = TRUST_VERIFY,
+		.revocation = trust->mode.revocation,
+		.allow_legacy = TRUE,
+	};
+	CLEANUP(verdict)
+	struct verdict *verdict = trust_judge_with(asked, cert, TRUST_VERIFY, trust->mode, error);
+	g_autoptr(GPtrArray) hints = NULL;
+
+	if (verdict == NULL || verdict->state != VERDICT_INVALID ||
+	    (!verdict->incomplete && verdict->fault != CHAIN_FAULT_PATH && !trust->legacy))
+		return g_steal_pointer(&verdict);
+	question.hints = hints = hints_of(object);
+	if (trust->legacy)
+		return trust_ask(asked, cert, &question, error);
+	return trust_judge_hinted(asked, cert, TRUST_VERIFY, trust->mode, hints, error);
+}
+
+gboolean
+inbound_trust_judge(const struct inbound_trust *trust, const struct cms_verify_report *object,
+		    const struct cms_signer_report *signer, struct signer_judgement *out,
+		    GError **error)
+{
+	CLEANUP(verdict) struct verdict *verdict = ask(trust, object, signer->cert, error);
+
+	if (verdict == NULL)
+		return FALSE;
+	switch (verdict->state) {
+	case VERDICT_VALID:
+		out->trust = SIGNER_VALID;
+		break;
+	case VERDICT_REVOKED:
+		out->trust = SIGNER_REVOKED;
+		break;
+	case VERDICT_INVALID:
+		out->trust = SIGNER_INVALID;
+		break;
+	case VERDICT_UNKNOWN:
+		return fail_false(error, PS_ERROR_TEMPORARY, "%s", verdict->reason);
+	}
+	out->reason = g_strdup(verdict->finding);
+	return TRUE;
+}
+
+struct cert *
+inbound_trust_find(const struct inbound_trust *trust, const struct cms_signer_id *id,
+		   GError **error)
+{
+	g_autoptr(GPtrArray) found = named_certs(trust->gateway->db, id, error);
+
+	return found != NULL && found->len > 0 ? cert_ref(found->pdata[0]) : NULL;
+}
