@@ -70,7 +70,7 @@ shown_entity(const struct plan *plan, const struct opening *opening)
 static gboolean
 show_protected(const struct inbound_request *request, struct edits *edits, GError **error)
 {
-	const struct protected *fields = request->group->opening->reading->protected_fields;
+	const struct protected_fields *fields = request->group->opening->reading->protected_fields;
 	CLEANUP(words) struct words *words = NULL;
 
 	if (fields == NULL)

@@ -336,6 +336,8 @@ static void
 learn(const struct walk *walk)
 {
 	struct harvest *harvest = walk->process->harvest;
+	struct gateway *gateway = walk->process->gateway;
+	const GPtrArray *openings;
 	gboolean protects = FALSE;
 
 	if (harvest == NULL)
@@ -347,8 +349,16 @@ learn(const struct walk *walk)
 		if (copy->made)
 			harvesting_outbound(harvest, copy->group);
 	}
-	if (!protects && walk->ruling != NULL && walk->structure != NULL)
-		harvesting_inbound(harvest, walk->process->gateway, walk->ruling, walk->structure);
+	if (protects || walk->ruling == NULL || walk->structure == NULL)
+		return;
+	openings = walk->ruling->gathered->openings;
+	for (guint i = 0; i < openings->len; i++) {
+		const struct opening *opening = g_ptr_array_index(openings, i);
+
+		harvesting_reading(harvest, gateway, walk->ruling, opening->reading);
+	}
+	if (openings->len == 0)
+		harvesting_inbound(harvest, gateway, walk->ruling, walk->structure);
 }
 
 /* Nobody's preferences asked for a reading. */

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Mail that comes in: opened with the recipient's keys and nobody else's, verified, told of, held or refused."""
+import contextlib
 import email
 import email.header
 import os
 import re
+import socket
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from authority import Partner  # noqa: E402
-from harness import INSIDE, OUTSIDER, PARTNER, Failed, Site, Tap, require, wait_until  # noqa: E402
-from peers import check  # noqa: E402
+from harness import INSIDE, OUTSIDER, PARTNER, Site, Tap, require, wait_until  # noqa: E402
+from peers import check, crlf  # noqa: E402
 
 ALICE, DIRECTOR, CAROL = f"alice@{INSIDE}", f"director@{INSIDE}", f"carol@{INSIDE}"
 BOB = f"bob@{PARTNER}"
@@ -37,10 +41,11 @@ class Mails:
         return path
 
     def encrypt(self, entity, *certs, cipher="-aes-256-cbc"):
+        entity = crlf(entity)
         return check(["openssl", "cms", "-encrypt", "-binary", cipher, "-in", self.file(entity), *certs])
 
     def sign(self, entity, name="bob", opaque=False, partner=None):
-        partner = partner or self.partner
+        partner, entity = partner or self.partner, crlf(entity)
         return check(["openssl", "cms", "-sign", "-binary", "-in", self.file(entity), "-signer", partner.path(name + ".pem"),
                       "-inkey", partner.path(name + ".key"), "-md", "sha256", *(["-nodetach"] if opaque else [])])
 
@@ -75,6 +80,47 @@ def untouched(data):
     require(b"pkcs7-mime" in data and b"secret" not in data, f"it is not the cipher text:\n{data.decode()[:1500]}")
 
 
+class FullMailbox(threading.Thread):
+    """A mail server that takes everything up to its last dot."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                with self.socket.accept()[0] as peer:
+                    self.serve(peer.makefile("rwb"))
+
+    @staticmethod
+    def serve(peer):
+        def say(text):
+            peer.write(text + b"\r\n")
+            peer.flush()
+        say(b"220 full.example")
+        for line in peer:
+            word = line.strip().upper()
+            if word == b"DATA":
+                say(b"354 go on")
+                while peer.readline().rstrip(b"\r\n") != b".":
+                    pass
+                say(b"552 5.2.2 the mailbox is full")
+            else:
+                say(b"250 DSN" if word.startswith(b"EHLO") else b"250 fine")
+            if word == b"QUIT":
+                return
+
+
 class Tests:
     def __init__(self, site, tap):
         self.site, self.tap = site, tap
@@ -94,6 +140,15 @@ class Tests:
 
     def encrypted(self, *to, entity=TEXT, **how):
         return self.mails.encrypt(entity, *[self.mails.cert(a) for a in to], **how)
+
+    def prefer(self, who, **preferences):
+        """Sets preferences, or unsets those that are None; returns when filters know."""
+        for name, value in preferences.items():
+            if value is None:
+                self.site.cli("user" if "@" in who else "domain", "unset", who, name)
+            else:
+                self.site.prefer(who, **{name: value})
+        time.sleep(0.5)
 
     # -- opened ------------------------------------------------------------------------------
 
@@ -137,10 +192,10 @@ class Tests:
         entity = self.encrypted(DIRECTOR)
         alias = f"boss@{INSIDE}"
         untouched(self.receive(self.mails.wrap(entity, to=alias), to=alias))
-        self.site.prefer(DIRECTOR, aliases=alias)
+        self.prefer(DIRECTOR, aliases=alias)
         require(b"the secret text" in self.receive(self.mails.wrap(entity, to=alias), to=alias), "not for his alias")
         untouched(self.receive(self.mails.wrap(entity, to=f"team@{INSIDE}"), to=f"team@{INSIDE}"))
-        self.site.prefer(DIRECTOR, aliases="")
+        self.prefer(DIRECTOR, aliases=None)
 
     def mixed(self):
         """Both in one envelope: each gets his own."""
@@ -158,6 +213,7 @@ class Tests:
         for kind, without, with_mark in (("encrypt", "--no-decrypt", None), ("additional", None, "--decrypt")):
             for mark, opens in ((without, False), (with_mark, True)):
                 self.site.cli("select", kind, INSIDE, thumbprint, *([mark] if mark else []))
+                time.sleep(0.5)
                 got = self.receive(self.mails.wrap(entity, to=CAROL), to=CAROL)
                 require((b"the secret text" in got) == opens, f"select {kind} {mark}: opened is not {opens}")
                 self.site.cli("select", kind, INSIDE, thumbprint, "--remove")
@@ -181,18 +237,17 @@ class Tests:
         require(result(self.receive(message))[0] == "policy", "mismatch before")
         self.site.cli("cert", "import", self.partner.path("gate.pem"))
         rows = self.site.json("cert", "list", "--email", f"gateway@{PARTNER}")["items"]
-        self.site.prefer(PARTNER, domain_signer=rows[0]["thumbprint"])
-        require(result(self.receive(message))[0] == "pass", "not valid for the domain")
-        self.site.cli("domain", "unset", PARTNER, "domain_signer")
+        self.with_preference("domain_signer", rows[0]["thumbprint"], lambda: require(
+            result(self.receive(message))[0] == "pass", "not valid for the domain"), PARTNER)
 
     # -- preferences -------------------------------------------------------------------------
 
-    def with_preference(self, name, value, check_with):
-        self.site.prefer(ALICE, **{name: value})
+    def with_preference(self, name, value, check_with, who=ALICE):
+        self.prefer(who, **{name: value})
         try:
             check_with()
         finally:
-            self.site.cli("user", "unset", ALICE, name)
+            self.prefer(who, **{name: None})
 
     def decrypt_off(self):
         def look():
@@ -308,10 +363,10 @@ class Tests:
             require(b"the secret text" in self.receive(encrypted), "not opened")
         self.with_preference("require_encrypted", "on", must_encrypt)
 
-        self.site.prefer(PARTNER, require_signed="on")
-        require(self.answer(plain)[0] == 550, "the domain of From asks in vain")
-        require(self.answer(plain.replace(b"From: ", b"From: x@other.example, "))[0] == 550, "two authors are a way around")
-        self.site.cli("domain", "unset", PARTNER, "require_signed")
+        def domain_asks():
+            require(self.answer(plain)[0] == 550, "the domain of From asks in vain")
+            require(self.answer(plain.replace(b"From: ", b"From: x@other.example, "))[0] == 550, "two authors are a way around")
+        self.with_preference("require_signed", "on", domain_asks, PARTNER)
 
     def legacy(self):
         entity = self.encrypted(ALICE, cipher="-des3")
@@ -358,19 +413,20 @@ class Tests:
         """A full mailbox: what goes back to the outside sender has no text of what was decrypted."""
         full = f"full@{INSIDE}"
         self.site.issue(full, "Full")
-        with open(os.path.join(self.site.postfix.conf, "full"), "w") as f:
-            f.write(f"{full} error:5.2.2 mailbox full\n")
-        check(["postconf", "-c", self.site.postfix.conf, "-e",
-               f"transport_maps=texthash:{self.site.postfix.conf}/full"])
-        self.site.postfix.command("reload")
-        message = self.mails.wrap(self.encrypted(full), to=full)
-        require(self.answer(message, full)[0] == 250, "not taken")
-        got = self.site.wait_mail(BOB)
-        require(b"mailbox full" in got, got.decode()[:2000])
-        require(b"the secret text" not in got, "the plain text went back")
-        require(b"text/rfc822-headers" in got.lower(), "not the header alone")
-        require(self.answer(self.mails.wrap(TEXT, to=full), full)[0] == 250, "not taken")
-        require(b"the secret text" in self.site.wait_mail(BOB), "what was not decrypted may go back")
+        with FullMailbox() as mailbox:
+            with open(os.path.join(self.site.postfix.conf, "full"), "w") as f:
+                f.write(f"{full} smtp:[127.0.0.1]:{mailbox.port}\n")
+            check(["postconf", "-c", self.site.postfix.conf, "-e",
+                   f"transport_maps=texthash:{self.site.postfix.conf}/full"])
+            self.site.postfix.command("reload")
+            message = self.mails.wrap(self.encrypted(full), to=full)
+            require(self.answer(message, full)[0] == 250, "not taken")
+            got = self.site.wait_mail(BOB)
+            require(b"the mailbox is full" in got, got.decode()[:2000])
+            require(b"the secret text" not in got and b"Y29udGVudA" not in got, "the plain text went back")
+            require(b"text/rfc822-headers" in got.lower(), "not the header alone")
+            require(self.answer(self.mails.wrap(TEXT, to=full), full)[0] == 250, "not taken")
+            require(b"the secret text" in self.site.wait_mail(BOB), "what was not decrypted may go back")
 
     def limited(self):
         """More than twenty failures an hour: no more attempts."""
