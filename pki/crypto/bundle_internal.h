@@ -63,5 +63,6 @@ gboolean bundle_pkcs12_has_password(gconstpointer der, gsize length);
 OSSL_LIB_CTX *legacy_enter(void);
 void legacy_leave(OSSL_LIB_CTX *previous);
 gboolean legacy_available(void);
+EVP_CIPHER *legacy_cipher(const char *name); /* NULL: not there; EVP_CIPHER_free() it */
 
 #endif

@@ -35,6 +35,12 @@ legacy_available(void)
 	return legacy_provider != NULL;
 }
 
+EVP_CIPHER *
+legacy_cipher(const char *name)
+{
+	return legacy_available() ? EVP_CIPHER_fetch(legacy_context, name, NULL) : NULL;
+}
+
 OSSL_LIB_CTX *
 legacy_enter(void)
 {

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
+#include "pki/crypto/bundle_internal.h"
 #include "pki/crypto/cms_enveloped.h"
 #include "pki/crypto/cms_oid.h"
 #include "pki/crypto/cms_signed.h"
@@ -34,6 +35,20 @@ static const struct cipher_row cipher_rows[] = {
 	{ &oid_aes192_gcm, EVP_aes_192_gcm, 24, NONCE_BYTES, TRUE, FALSE },
 	{ &oid_aes256_gcm, EVP_aes_256_gcm, 32, NONCE_BYTES, TRUE, FALSE },
 	{ &oid_des_ede3_cbc, EVP_des_ede3_cbc, 24, 8, FALSE, TRUE },
+	{ &oid_rc2_cbc, NULL, 0, 8, FALSE, TRUE },
+};
+
+/* RC2CBCParameter (RFC 2268 section 6): the version says how many bits count. */
+struct rc2_row {
+	guint8 version;
+	const char *cipher;
+	gsize key_length;
+};
+
+static const struct rc2_row rc2_rows[] = {
+	{ 160, "RC2-40-CBC", 5 },
+	{ 120, "RC2-64-CBC", 8 },
+	{ 58, "RC2-CBC", 16 },
 };
 
 struct decrypt {
@@ -41,6 +56,8 @@ struct decrypt {
 	struct cms_enveloped data;
 	const struct cms_limits *limits;
 	const struct cipher_row *row;
+	EVP_CIPHER *fetched; /* owned; NULL: the row's own */
+	gsize key_length;
 	gboolean authenticated_type;
 	guint8 iv[IV_MAX_BYTES];
 	gsize tag_length;
@@ -82,6 +99,25 @@ cbc_params_read(struct decrypt *decrypt)
 	return NULL;
 }
 
+static const char *
+rc2_params_read(struct decrypt *decrypt)
+{
+	struct tlv in = decrypt->data.cipher_params, params, version, iv;
+
+	if (!tlv_take(&in, TLV_SEQUENCE, &params) || !tlv_take(&params, TLV_INTEGER, &version) ||
+	    version.length == 0 || version.length > 2 ||
+	    !tlv_take(&params, TLV_OCTET_STRING, &iv) || iv.length != decrypt->row->iv_length)
+		return "malformed parameters of the cipher";
+	memcpy(decrypt->iv, iv.bytes, iv.length);
+	for (guint i = 0; i < G_N_ELEMENTS(rc2_rows) && decrypt->fetched == NULL; i++) {
+		if (version.bytes[version.length - 1] != rc2_rows[i].version)
+			continue;
+		decrypt->key_length = rc2_rows[i].key_length;
+		decrypt->fetched = legacy_cipher(rc2_rows[i].cipher);
+	}
+	return decrypt->fetched != NULL ? NULL : "cipher is not supported";
+}
+
 /* NULL, or why this is not decrypted whatever the key. */
 static const char *
 cipher_choose(struct decrypt *decrypt, gboolean legacy)
@@ -98,6 +134,9 @@ cipher_choose(struct decrypt *decrypt, gboolean legacy)
 		return "AEAD cipher in EnvelopedData";
 	if (!decrypt->row->aead && decrypt->authenticated_type)
 		return "cipher without authentication in AuthEnvelopedData";
+	decrypt->key_length = decrypt->row->key_length;
+	if (decrypt->row->cipher == NULL)
+		return rc2_params_read(decrypt);
 	return decrypt->row->aead ? gcm_params_read(decrypt) : cbc_params_read(decrypt);
 }
 
@@ -232,8 +271,10 @@ content_decrypt(struct decrypt *decrypt, const struct cms_unwrapped *unwrapped,
 	plain->out = content_out;
 	plain->size = 0;
 	plain->out_failed = FALSE;
-	if (context == NULL || EVP_DecryptInit_ex2(context, decrypt->row->cipher(), unwrapped->key,
-						   decrypt->iv, NULL) <= 0)
+	if (context == NULL ||
+	    EVP_DecryptInit_ex2(
+		context, decrypt->fetched != NULL ? decrypt->fetched : decrypt->row->cipher(),
+		unwrapped->key, decrypt->iv, NULL) <= 0)
 		return fail_openssl_false(error, PS_ERROR_TEMPORARY, "could not set up a cipher");
 	ok = content_read(decrypt, plain, &why);
 	wipe(plain->piece, sizeof plain->piece);
@@ -275,7 +316,7 @@ decrypt_run(struct decrypt *decrypt, const struct cms_decrypt_key *keys, gsize n
 	}
 	if (!cms_unwrap_password(decrypt->data.recipients, decrypt->limits->recipients, keys,
 				 n_keys, options != NULL ? options->password : NULL,
-				 decrypt->row->key_length, &unwrapped))
+				 decrypt->key_length, &unwrapped))
 		return fail_openssl_false(error, PS_ERROR_TEMPORARY, "no random bytes");
 	report->key_index = unwrapped.key_index;
 	report->transport = g_steal_pointer(&unwrapped.transport);
@@ -304,6 +345,7 @@ cms_decrypt(struct source *object, const struct cms_decrypt_key *keys, gsize n_k
 	cms_enveloped_init(&decrypt->data, &decrypt->ber, decrypt->limits);
 	ok = decrypt_run(decrypt, keys, n_keys, options, content_out, report, error);
 	cms_enveloped_clear(&decrypt->data);
+	EVP_CIPHER_free(decrypt->fetched);
 	ERR_clear_error();
 	return ok ? g_steal_pointer(&report) : NULL;
 }

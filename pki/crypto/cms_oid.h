@@ -61,6 +61,7 @@ extern const struct tlv oid_aes256_cbc;
 extern const struct tlv oid_aes128_gcm;
 extern const struct tlv oid_aes192_gcm;
 extern const struct tlv oid_aes256_gcm;
+extern const struct tlv oid_rc2_cbc;
 extern const struct tlv oid_des_ede3_cbc;
 
 /* compression (RFC 3274) */

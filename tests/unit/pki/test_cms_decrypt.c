@@ -294,11 +294,13 @@ test_wrong_type(void)
 struct peer_row {
 	const char *name;
 	const char *to;
-	const char *args[4];
+	const char *args[5];
 	enum cms_outcome outcome;
 	gboolean legacy;
 	const char *transport;
 };
+
+#define LEGACY "-provider", "legacy", "-provider", "default"
 
 static const struct peer_row peer_rows[] = {
 	{ "AES-128-CBC", "rsa1", { "-aes128" }, CMS_DECRYPTED, FALSE, "pkcs1" },
@@ -313,6 +315,10 @@ static const struct peer_row peer_rows[] = {
 	{ "by key identifier", "rsa1", { "-aes128", "-keyid" }, CMS_DECRYPTED, FALSE, "pkcs1" },
 	{ "3DES, allowed", "rsa1", { "-des3" }, CMS_DECRYPTED, TRUE, "pkcs1" },
 	{ "3DES, not allowed", "rsa1", { "-des3" }, CMS_UNSUPPORTED, FALSE, NULL },
+	{ "RC2, allowed", "rsa1", { "-rc2-128", LEGACY }, CMS_DECRYPTED, TRUE, "pkcs1" },
+	{ "RC2 with 64 bits", "rsa1", { "-rc2-64", LEGACY }, CMS_DECRYPTED, TRUE, "pkcs1" },
+	{ "RC2 with 40 bits", "rsa1", { "-rc2-40", LEGACY }, CMS_DECRYPTED, TRUE, "pkcs1" },
+	{ "RC2, not allowed", "rsa1", { "-rc2-128", LEGACY }, CMS_UNSUPPORTED, FALSE, NULL },
 	{ "Camellia", "rsa1", { "-camellia128" }, CMS_UNSUPPORTED, FALSE, NULL },
 	{ "OAEP, SHA-1",
 	  "rsa1",
@@ -356,27 +362,18 @@ test_peer(gconstpointer data)
 	g_autoptr(GBytes) shown = NULL;
 	g_autoptr(GError) error = NULL;
 	CLEANUP(cms_decrypt_report) struct cms_decrypt_report *report = NULL;
-	const char *keyid = "-binary";
-	const char *option = "-binary", *value = "-binary", *more = "-binary";
+	const char *args[5];
 
 	if (!fixture_has_openssl()) {
 		g_test_skip("no openssl program");
 		return;
 	}
-	for (guint i = 1; i < 4 && row->args[i] != NULL; i++) {
-		if (strcmp(row->args[i], "-keyopt") == 0) {
-			option = "-keyopt";
-			value = row->args[i + 1];
-			break;
-		}
-		if (strcmp(row->args[i], "-keyid") == 0)
-			keyid = "-keyid";
-		else
-			more = row->args[i];
-	}
+	for (guint i = 0; i < G_N_ELEMENTS(args); i++)
+		args[i] = row->args[i] != NULL ? row->args[i] : "-binary";
 	g_assert_cmpint(fixture_openssl("cms", "-encrypt", "-binary", "-in", in_path, "-outform",
-					"DER", "-out", out_path, row->args[0], keyid, more,
-					"-recip", identity->cert_path, option, value, NULL),
+					"DER", "-out", out_path, args[0], "-recip",
+					identity->cert_path, args[1], args[2], args[3], args[4],
+					NULL),
 			==, 0);
 	object = fixture_read(out_path);
 	report = decrypt(object, readers, &options, &shown, &error);
@@ -404,8 +401,8 @@ struct world_row {
 static const struct world_row world_rows[] = {
 	{ "rfc4134/5.1.bin", "rfc4134/BobRSASignByCarl.cer", "rfc4134/BobPrivRSAEncrypt.pri",
 	  SAMPLE, FALSE },
-	{ "rfc4134/5.2.bin", "rfc4134/BobRSASignByCarl.cer", "rfc4134/BobPrivRSAEncrypt.pri", NULL,
-	  FALSE }, /* RC2 */
+	{ "rfc4134/5.2.bin", "rfc4134/BobRSASignByCarl.cer", "rfc4134/BobPrivRSAEncrypt.pri",
+	  SAMPLE, FALSE }, /* RC2 */
 	{ "rfc9216/binary-files/encryptedForBobRSAOaep.p7m",
 	  "rfc9216/certs-and-keys/lamps-bob.encrypt.crt",
 	  "rfc9216/certs-and-keys/lamps-bob.decrypt.p8.pem", SAMPLE, FALSE },
