@@ -59,7 +59,8 @@ class Listener:
             return self.faults.pop((verb, self.counts[verb]), None)
 
     def _answer(self, verb, client, forward):
-        """What comes of one command; forward() hands it to the MTA and gives its answer."""
+        """What comes of one command; forward() hands it to the MTA and gives its answer. The answer that went back,
+        and whether it was the MTA's own."""
         action = self._action(verb)
         if action == CUT:
             raise Cut
@@ -68,50 +69,68 @@ class Listener:
             raise Cut
         if isinstance(action, bytes):
             client.sendall(action)
-            if verb == "END":
-                raise Cut  # the MTA must not have the text
-            return action
+            return action, False
         reply = forward()
         if action == CUT_AFTER:
             raise Cut
         if callable(action):
             action()
         client.sendall(reply)
-        return reply
+        return reply, True
 
     def _relay(self, client):
-        with contextlib.suppress(OSError, Cut), client, socket.create_connection(("127.0.0.1", self.upstream), 60) as server:
-            here, there = client.makefile("rb"), server.makefile("rb")
-            self._answer("GREETING", client, lambda: read_reply(there))
+        server = Server(self.upstream)
+        with contextlib.suppress(OSError, Cut), client:
+            here = client.makefile("rb")
+            self._answer("GREETING", client, server.connect)
             while True:
                 line = here.readline()
                 if not line:
-                    return
+                    break
                 with self.lock:
                     self.commands.append(line.rstrip(b"\r\n").decode(errors="replace"))
                 verb = line.split()[0].decode(errors="replace").upper() if line.split() else ""
-                reply = self._answer(verb, client, lambda: hand_on(server, there, line))
+                reply, _ = self._answer(verb, client, lambda: server.say(line))
                 if verb == "DATA" and reply.startswith(b"354"):
-                    self._text(client, here, server, there)
+                    self._text(client, here, server)
+        server.close()
 
-    def _text(self, client, here, server, there):
+    def _text(self, client, here, server):
         lines = []
-        while True:
-            line = here.readline()
-            if not line:
+        while not lines or lines[-1] != b".\r\n":
+            lines.append(here.readline())
+            if not lines[-1]:
                 raise Cut
-            lines.append(line)
-            if line == b".\r\n":
-                break
         text = b"".join(lines)
         with self.lock:
             self.texts.append(text)
-        self._answer("END", client, lambda: hand_on(server, there, text))
+        _, its_own = self._answer("END", client, lambda: server.say(text))
+        if not its_own:  # the MTA must never have the text, and goes on with the next message
+            server.close()
+            server.connect()
+            server.say(b"EHLO listener.example\r\n")
 
 
-def hand_on(server, there, data):
-    server.sendall(data)
-    return read_reply(there)
+class Server:
+    """The MTA's side."""
+
+    def __init__(self, port):
+        self.port, self.socket = port, None
+
+    def connect(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.port), 60)
+        self.stream = self.socket.makefile("rb")
+        return read_reply(self.stream)
+
+    def say(self, data):
+        self.socket.sendall(data)
+        return read_reply(self.stream)
+
+    def close(self):
+        if self.socket is not None:
+            self.stream.close()
+            self.socket.close()
+            self.socket = None
 
 
 def read_reply(stream):

@@ -119,6 +119,7 @@ def observed(site, proxy):
         require(b"x-postseal-marker" not in mails[0].lower(), "the marker was delivered")
     finally:
         site.cli("domain", "unset", INSIDE, "mode")
+        time.sleep(1.2)
 
 
 def switched_off(site, proxy):
