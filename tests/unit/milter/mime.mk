@@ -12,6 +12,7 @@ check_PROGRAMS += \
 	tests/unit/milter/test_protected \
 	tests/unit/milter/test_returned \
 	tests/unit/milter/test_scan \
+	tests/unit/milter/test_shown \
 	tests/unit/milter/test_spool \
 	tests/unit/milter/test_subject
 tests_unit_milter_test_author_SOURCES = %D%/test_author.c %D%/mime_sample.h
@@ -44,3 +45,5 @@ tests_unit_milter_test_spool_SOURCES = %D%/test_spool.c
 tests_unit_milter_test_spool_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_subject_SOURCES = %D%/test_subject.c
 tests_unit_milter_test_subject_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_shown_SOURCES = %D%/test_shown.c %D%/mime_sample.h
+tests_unit_milter_test_shown_LDADD = $(MAIL_LIBS)
