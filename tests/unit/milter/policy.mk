@@ -17,7 +17,7 @@ tests_unit_milter_test_origin_LDADD = $(MAIL_LIBS)
 dist_check_SCRIPTS += %D%/reasons_produced.sh
 tests/unit/milter/reasons_produced.log: tests/unit/milter/test_decide.log \
 	tests/unit/milter/test_groups.log tests/unit/milter/test_gather.log \
-	tests/unit/milter/test_process.log
+	tests/unit/milter/test_process.log tests/unit/milter/test_split.log
 clean-local: clean-reasons-seen
 clean-reasons-seen:
 	rm -rf tests/reasons-seen

@@ -11,3 +11,6 @@ tests_unit_pki_test_crl_refresh_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_http
 tests_unit_pki_test_http_SOURCES = %D%/test_http.c
 tests_unit_pki_test_http_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_smtp
+tests_unit_pki_test_smtp_SOURCES = %D%/test_smtp.c
+tests_unit_pki_test_smtp_LDADD = $(TEST_LIBS) $(PKI_LIBS)
