@@ -55,7 +55,7 @@ is_report(const struct part *root)
 }
 
 /* Left alone is only what is one encrypted object to its last byte: a head that was copied from
- * somewhere protects nothing of what follows it. */
+ * somewhere protects nothing of what follows it, nor does one around text. */
 static gboolean
 is_whole(const struct structure *structure, gboolean *whole, GError **error)
 {
@@ -68,7 +68,7 @@ is_whole(const struct structure *structure, gboolean *whole, GError **error)
 		return TRUE;
 	if (!part_inspect_cms(tree, tree->root, TRUE, &decoding, &info, error))
 		return FALSE;
-	*whole = info != NULL && info->complete && info->has_content;
+	*whole = info != NULL && info->complete && info->has_content && info->plausible;
 	if (info != NULL)
 		cms_info_free(info);
 	if (!*whole ||

@@ -5,6 +5,7 @@
 #include "pki/crypto/cert.h"
 #include "pki/crypto/cms_enveloped.h"
 #include "pki/crypto/cms_oid.h"
+#include "pki/crypto/cms_plausible.h"
 #include "pki/crypto/cms_signed.h"
 #include "pki/crypto/cms_signer_info.h"
 #include "store/base/clock.h"
@@ -122,12 +123,14 @@ recipient_info_free(gpointer data)
 
 /* One row for each certificate that is named, one for a recipientInfo that names none. */
 static void
-recipient_add(struct cms_info *info, GBytes *bytes, guint named_max)
+recipient_add(struct cms_info *info, GBytes *bytes, const struct tlv *cipher_oid, guint named_max)
 {
 	struct cms_recipient_fields fields;
 	guint i = 0;
 
-	(void)cms_recipient_fields_read(&fields, bytes, named_max);
+	if (!cms_recipient_fields_read(&fields, bytes, named_max) ||
+	    !cms_recipient_is_plausible(&fields, cipher_oid))
+		info->plausible = FALSE;
 	do {
 		struct cms_recipient_info *one = g_new0(struct cms_recipient_info, 1);
 
@@ -147,12 +150,12 @@ recipient_add(struct cms_info *info, GBytes *bytes, guint named_max)
 
 /* The content, what follows it, and the end of the object. */
 static gboolean
-enveloped_rest_read(struct ber *ber, gboolean has_content, GError **error)
+enveloped_rest_read(struct ber *ber, gboolean has_content, struct sink *content, GError **error)
 {
 	guint64 size = 0;
 	guint8 tag;
 
-	if ((has_content && !ber_stream(ber, TLV_CONTEXT(0), NULL, &size, error)) ||
+	if ((has_content && !ber_stream(ber, TLV_CONTEXT(0), content, &size, error)) ||
 	    !ber_leave(ber, error) || !ber_peek(ber, &tag, error))
 		return FALSE;
 	while (tag != 0) {
@@ -167,9 +170,12 @@ enveloped_rest_read(struct ber *ber, gboolean has_content, GError **error)
 static gboolean
 enveloped_complete(struct cms_enveloped *data, struct cms_info *info, GError **error)
 {
+	struct cms_octets octets;
 	GError *why = NULL;
 
-	info->complete = enveloped_rest_read(data->ber, info->has_content, &why);
+	cms_octets_init(&octets);
+	info->complete = enveloped_rest_read(data->ber, info->has_content, &octets.sink, &why);
+	info->plausible &= info->complete && cms_content_is_plausible(data, &octets);
 	if (why != NULL && !g_error_matches(why, PS_ERROR, PS_ERROR_INVALID)) {
 		g_propagate_error(error, why);
 		return FALSE;
@@ -189,8 +195,9 @@ enveloped_read(struct cms_enveloped *data, enum cms_inspect_depth depth, struct 
 	info->has_content = tag != 0;
 	info->content_type = tlv_oid_text(&data->content_oid);
 	info->cipher = oid_algorithm_name(&data->cipher_oid);
+	info->plausible = depth != CMS_INSPECT_HEAD;
 	for (guint i = 0; i < data->recipients->len; i++)
-		recipient_add(info, g_ptr_array_index(data->recipients, i),
+		recipient_add(info, g_ptr_array_index(data->recipients, i), &data->cipher_oid,
 			      data->limits->recipients);
 	return depth == CMS_INSPECT_HEAD || enveloped_complete(data, info, error);
 }

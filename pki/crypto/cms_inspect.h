@@ -64,6 +64,9 @@ struct cms_info {
 	GPtrArray *crls;       /* GBytes * DER; only when complete */
 	gboolean has_content;
 	gboolean complete; /* read to the end; else the head alone */
+	/* Enveloped and complete: what is in it could be cipher text and encrypted keys
+	 * (cms_plausible.h). */
+	gboolean plausible;
 };
 
 enum cms_inspect_depth {

@@ -2,6 +2,7 @@
 #include <gio/gio.h>
 #include <string.h>
 
+#include "pki/crypto/cms_encrypt.h"
 #include "pki/crypto/cms_inspect.h"
 #include "store/base/buffer.h"
 #include "tests/unit/pki/cms_fixture.h"
@@ -78,6 +79,102 @@ test_row(gconstpointer data)
 	g_assert_cmpuint(info->signers->len, ==, row->signers);
 	g_assert_cmpuint(info->certs->len, ==, row->certs);
 	g_assert_cmpstr(info->cipher, ==, row->cipher);
+	if (row->type == CMS_TYPE_ENVELOPED)
+		g_assert_true(info->plausible);
+}
+
+/* ---- could it be encrypted? ---- */
+
+enum damage { NONE, TEXT, CUT_BLOCK, SHORT_KEY };
+
+struct plausible_row {
+	const char *proves;
+	const char *identity;
+	enum cms_cipher cipher;
+	gsize content;
+	enum damage damage;
+	gboolean plausible;
+};
+
+static const struct plausible_row plausible_rows[] = {
+	{ "RSA, CBC", "rsa1", CMS_CIPHER_AES_256_CBC, 1000, NONE, TRUE },
+	{ "RSA, GCM", "rsa1", CMS_CIPHER_AES_128_GCM, 1000, NONE, TRUE },
+	{ "EC, CBC", "ec256", CMS_CIPHER_AES_128_CBC, 1000, NONE, TRUE },
+	{ "EC, GCM", "ec384", CMS_CIPHER_AES_256_GCM, 1000, NONE, TRUE },
+	{ "hardly anything", "rsa1", CMS_CIPHER_AES_256_CBC, 1, NONE, TRUE },
+	{ "no block is text", "rsa1", CMS_CIPHER_AES_256_CBC, 1000, TEXT, FALSE },
+	{ "no stream is text", "rsa1", CMS_CIPHER_AES_256_GCM, 1000, TEXT, FALSE },
+	{ "no whole block", "rsa1", CMS_CIPHER_AES_256_CBC, 1000, CUT_BLOCK, FALSE },
+	{ "a key of another length", "ec256", CMS_CIPHER_AES_256_CBC, 1000, SHORT_KEY, FALSE },
+};
+
+static GBytes *
+encrypt(const struct plausible_row *row)
+{
+	const struct identity *identity = fixture_identity(row->identity);
+	struct cms_recipient recipient = { .cert = identity->cert };
+	struct cms_encrypt_options options = { .cipher = row->cipher,
+					       .content_size = row->content };
+	g_autoptr(GBytes) content = fixture_content(row->content);
+	g_autoptr(GError) error = NULL;
+	struct buffer_sink out;
+	GBytes *made;
+
+	buffer_sink_init(&out, 1 << 20);
+	CLEANUP(cms_encrypt)
+	struct cms_encrypt *encrypt = cms_encrypt_new(&recipient, 1, &options, &out.sink, &error);
+	g_assert_no_error(error);
+	g_assert_true(sink_write(cms_encrypt_sink(encrypt), g_bytes_get_data(content, NULL),
+				 row->content, &error));
+	g_assert_true(cms_encrypt_finish(encrypt, &error));
+	made = g_bytes_new(out.bytes->data, out.bytes->len);
+	buffer_sink_clear(&out);
+	return made;
+}
+
+/* The wrapped key for AES-256 is the one OCTET STRING of 40 octets. */
+static void
+shorten_key(guint8 *bytes, gsize length)
+{
+	for (gsize i = 0; i + 42 < length; i++)
+		if (bytes[i] == 0x04 && bytes[i + 1] == 40) {
+			/* 32 octets of key, and 6 of another element in the same SEQUENCE. */
+			bytes[i + 1] = 32;
+			bytes[i + 34] = 0x04;
+			bytes[i + 35] = 6;
+			return;
+		}
+	g_assert_not_reached();
+}
+
+static void
+test_plausible(gconstpointer data)
+{
+	const struct plausible_row *row = data;
+	g_autoptr(GBytes) made = encrypt(row);
+	gsize length = g_bytes_get_size(made), at;
+	g_autofree guint8 *bytes = g_memdup2(g_bytes_get_data(made, NULL), length);
+	g_autoptr(GBytes) damaged = NULL;
+	CLEANUP(cms_info) struct cms_info *info = NULL;
+	g_autoptr(GError) error = NULL;
+
+	/* Behind the content stands nothing, or the tag with its header. */
+	at = length - (cms_cipher_is_aead(row->cipher) ? 1000 + 18 : 1008);
+	if (row->damage == TEXT)
+		memset(bytes + at, 'a', 1000);
+	/* Its length is in the two octets before it; what is left over becomes an attribute. */
+	if (row->damage == CUT_BLOCK) {
+		g_assert_cmpuint(bytes[at - 1], ==, 1008 & 0xff);
+		bytes[at - 1] = 1000 & 0xff;
+		memcpy(bytes + at + 1000, "\x04\x06", 2);
+	}
+	if (row->damage == SHORT_KEY)
+		shorten_key(bytes, length);
+	damaged = g_bytes_new(bytes, length);
+	info = inspect(damaged, CMS_INSPECT_ALL, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(info->recipients->len, ==, 1);
+	g_assert_cmpint(info->plausible, ==, row->plausible);
 }
 
 /* Each file of a folder and what is below it, whole and cut in half. */
@@ -370,6 +467,11 @@ main(int argc, char **argv)
 		g_autofree char *name = g_strdup_printf("/cms_inspect/%s", rows[i].file);
 
 		g_test_add_data_func(name, &rows[i], test_row);
+	}
+	for (gsize i = 0; i < G_N_ELEMENTS(plausible_rows); i++) {
+		g_autofree char *path = g_strconcat("/plausible/", plausible_rows[i].proves, NULL);
+
+		g_test_add_data_func(path, &plausible_rows[i], test_plausible);
 	}
 	g_test_add_func("/cms_inspect/every file of the data", test_everything);
 	g_test_add_func("/cms_inspect/limits one below and one above", test_limits);
