@@ -19,6 +19,7 @@ struct secret;
 
 struct message_report {
 	gboolean is_signed, is_encrypted;
+	gboolean unauthenticated; /* content came out of CBC, and nothing vouches for it */
 	GPtrArray *layers;  /* struct reading_layer *, from the outside in */
 	GPtrArray *signers; /* struct reading_signer * */
 	GPtrArray *parts;   /* struct reading_part * */

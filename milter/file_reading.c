@@ -151,6 +151,7 @@ report_of(const struct reading *reading, struct spool *content)
 
 	report->is_signed = reading->is_signed;
 	report->is_encrypted = reading->is_encrypted;
+	report->unauthenticated = reading->unauthenticated;
 	report->layers = g_ptr_array_ref(reading->layers);
 	report->signers = g_ptr_array_ref(reading->signers);
 	report->parts = g_ptr_array_ref(reading->parts);

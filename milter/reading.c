@@ -17,7 +17,9 @@
 
 #define MS_PER_SECOND 1000
 #define NS_PER_MS 1000000
+#define CPU_EVERY_BYTES (256 * 1024)
 
+static const char cpu_reason[] = "takes too long to read (limit of CPU time)";
 static const char closed_reason[] = "the message cannot be decrypted";
 
 /* --- findings --- */
@@ -85,7 +87,7 @@ walk_out_of_time(struct reading_walk *walk)
 {
 	if (cpu_ms(walk) <= walk->cpu_end)
 		return FALSE;
-	walk_limit(walk, "takes too long to read (limit of CPU time)");
+	walk_limit(walk, cpu_reason);
 	return TRUE;
 }
 
@@ -99,6 +101,29 @@ walk_inner_error(struct reading_walk *walk, GError *error)
 		return FALSE;
 	walk_limit(walk, finding);
 	return TRUE;
+}
+
+static gboolean
+walk_source_next(struct source *self, const guint8 **bytes, gsize *length, GError **error)
+{
+	struct walk_source *source = (struct walk_source *)self;
+
+	if (!source_next(source->in, bytes, length, error))
+		return FALSE;
+	source->since += *length;
+	if (source->since < CPU_EVERY_BYTES)
+		return TRUE;
+	source->since = 0;
+	if (cpu_ms(source->walk) > source->walk->cpu_end)
+		return fail_false(error, PS_ERROR_INVALID, "%s", cpu_reason);
+	return TRUE;
+}
+
+struct source *
+walk_source_init(struct walk_source *source, struct reading_walk *walk, struct source *in)
+{
+	*source = (struct walk_source){ { walk_source_next }, in, walk, 0 };
+	return &source->source;
 }
 
 /* --- what lies under a layer --- */

@@ -48,9 +48,11 @@ walk_verify_part(struct reading_walk *walk, const struct mime_tree *tree,
 	CLEANUP(spool_reader)
 	struct spool_reader *reader = spool_reader_new(tree->spool, content->start, content->end);
 	struct cms_verify_options options = walk_verify_options(walk);
+	struct walk_source in;
 	GError *error = NULL;
-	struct cms_verify_report *report =
-	    cms_verify_detached(leaf_source(leaf), spool_reader_source(reader), &options, &error);
+	struct cms_verify_report *report = cms_verify_detached(
+	    leaf_source(leaf), walk_source_init(&in, walk, spool_reader_source(reader)), &options,
+	    &error);
 
 	if (report == NULL)
 		walk_take_error(walk, &walk->malformed, error);
@@ -63,9 +65,11 @@ verify_opaque_part(struct reading_walk *walk, const struct mime_tree *tree, cons
 {
 	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, part, decoding);
 	struct cms_verify_options options = walk_verify_options(walk);
+	struct walk_source in;
 	GError *error = NULL;
 	CLEANUP(cms_verify_report)
-	struct cms_verify_report *report = cms_verify(leaf_source(leaf), NULL, &options, &error);
+	struct cms_verify_report *report =
+	    cms_verify(walk_source_init(&in, walk, leaf_source(leaf)), NULL, &options, &error);
 
 	if (report == NULL)
 		return walk_take_error(walk, &walk->malformed, error);

@@ -106,6 +106,7 @@ walk_encrypted(struct reading_walk *walk, const struct mime_tree *tree, const st
 	const struct cms_decrypt_options options = { .legacy_ciphers = walk->options->legacy,
 						     .password = walk->options->password };
 	g_autoptr(GArray) keys = NULL;
+	struct walk_source in;
 	GError *error = NULL;
 
 	walk->reading->is_encrypted = TRUE;
@@ -115,8 +116,9 @@ walk_encrypted(struct reading_walk *walk, const struct mime_tree *tree, const st
 	keys = keys_for(walk, info);
 	if (keys == NULL)
 		return TRUE;
-	report = cms_decrypt(leaf_source(leaf), (const struct cms_decrypt_key *)(void *)keys->data,
-			     keys->len, &options, spool_sink(bytes), &error);
+	report = cms_decrypt(walk_source_init(&in, walk, leaf_source(leaf)),
+			     (const struct cms_decrypt_key *)(void *)keys->data, keys->len,
+			     &options, spool_sink(bytes), &error);
 	if (report == NULL) {
 		g_autofree char *why = NULL;
 
@@ -142,12 +144,14 @@ walk_compressed(struct reading_walk *walk, const struct mime_tree *tree,
 	CLEANUP(leaf) struct leaf *leaf = leaf_open(tree, tree->root, decoding);
 	CLEANUP(spool) struct spool *bytes = walk_spool(walk);
 	CLEANUP(entity) struct entity *content = NULL;
+	struct walk_source in;
 	GError *error = NULL;
 
 	walk_add_layer(walk, LAYER_COMPRESSED, "compressed-data");
 	if (bytes == NULL)
 		return TRUE;
-	if (!cms_inflate(leaf_source(leaf), spool_sink(bytes), NULL, NULL, &error) ||
+	if (!cms_inflate(walk_source_init(&in, walk, leaf_source(leaf)), spool_sink(bytes), NULL,
+			 NULL, &error) ||
 	    (content = walk_inner(bytes, &error)) == NULL)
 		return walk_inner_error(walk, error);
 	/* Directly in an encryption it is all that there is to show. */

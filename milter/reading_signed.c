@@ -121,11 +121,12 @@ walk_opaque(struct reading_walk *walk, const struct mime_tree *tree, enum leaf_d
 	CLEANUP(cms_verify_report) struct cms_verify_report *report = NULL;
 	CLEANUP(entity) struct entity *content = NULL;
 	struct reading_layer *layer = walk_add_layer(walk, LAYER_SIGNED, "signed-data");
+	struct walk_source in;
 	GError *error = NULL;
 
 	layer->opaque = TRUE;
-	report = cms_verify(leaf_source(leaf), bytes != NULL ? spool_sink(bytes) : NULL, &options,
-			    &error);
+	report = cms_verify(walk_source_init(&in, walk, leaf_source(leaf)),
+			    bytes != NULL ? spool_sink(bytes) : NULL, &options, &error);
 	if (report == NULL)
 		return walk_take_error(walk, &walk->malformed, error);
 	walk->reading->is_signed = TRUE;

@@ -51,6 +51,15 @@ struct cms_verify_options walk_verify_options(struct reading_walk *walk);
 /* INVALID of what lies under a layer: the one failure inside of what was decrypted, else malformed
  * by a limit. */
 gboolean walk_inner_error(struct reading_walk *walk, GError *error);
+/* Content on its way through a step, up to the end of the message's time. */
+struct walk_source {
+	struct source source; /* first */
+	struct source *in;
+	struct reading_walk *walk;
+	guint64 since; /* bytes since the clock was asked */
+};
+struct source *walk_source_init(struct walk_source *source, struct reading_walk *walk,
+				struct source *in);
 /* For the content of a layer; NULL where none is looked at. */
 struct spool *walk_spool(const struct reading_walk *walk);
 /* Header and body; seals the spool. */

@@ -182,6 +182,8 @@ report_json(const struct message_report *report)
 
 	json_object_set_new(answer, "signed", json_boolean(report->is_signed));
 	json_object_set_new(answer, "encrypted", json_boolean(report->is_encrypted));
+	if (report->unauthenticated) /* who has the cipher text could have changed it */
+		json_object_set_new(answer, "integrity", json_string("none"));
 	json_object_set_new(answer, "from", answer_text(report->from));
 	json_object_set_new(answer, "layers", layers_json(report->layers));
 	for (guint i = 0; i < report->signers->len; i++)

@@ -668,6 +668,27 @@ test_cpu(void)
 	g_assert_nonnull(strstr(above->reason, "limit of CPU time"));
 }
 
+/* Not only between steps: content may be of any size. */
+static void
+test_cpu_inside(void)
+{
+	struct reading_options options = people_options(people);
+
+	options.cpu_ms = slow_clock;
+	options.cpu_max_ms = 8 * 100;
+	for (guint lines = 100; lines <= 100000; lines *= 1000) {
+		g_autoptr(GString) text = g_string_new(FROM_ALICE "\r\n");
+		CLEANUP(spool) struct spool *message = NULL;
+		CLEANUP(reading) struct reading *reading = NULL;
+
+		for (guint i = 0; i < lines; i++)
+			g_string_append(text, "thirty characters are one line\r\n");
+		message = nested(text->str, "s");
+		reading = people_read_with(people, message, &options);
+		g_assert_cmpint(reading->verdict, ==, lines > 100 ? MAIL_MALFORMED : MAIL_VALID);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -694,6 +715,7 @@ main(int argc, char **argv)
 			     "report; report-type=delivery-status", test_part_stays_closed);
 	g_test_add_func("/reading/limit/layers", test_layers);
 	g_test_add_func("/reading/limit/CPU time", test_cpu);
+	g_test_add_func("/reading/limit/CPU time inside of a step", test_cpu_inside);
 	g_test_add_func("/reading/limit/signers", test_signers);
 	g_test_add_func("/reading/limit/signature checks", test_checks);
 	g_test_add_func("/reading/limit/compressed", test_compressed);
