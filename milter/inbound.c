@@ -65,6 +65,19 @@ shown_entity(const struct plan *plan, const struct opening *opening)
 	return plan->defuse ? opening->defused : opening->reading->opened;
 }
 
+/* As a program shows it that knows nothing of header protection. */
+static gboolean
+set_shown_content(const struct entity *entity, const struct inbound_request *request,
+		  struct edits *edits, GError **error)
+{
+	const struct protected_fields *fields = request->group->opening->reading->protected_fields;
+	CLEANUP(entity) struct entity *shown = NULL;
+
+	if (fields != NULL && !protected_content(fields, entity, request->area, &shown, error))
+		return FALSE;
+	return set_content(shown != NULL ? shown : entity, request, edits, error);
+}
+
 /* ---- Subject -------------------------------------------------------------------------------- */
 
 static gboolean
@@ -125,7 +138,7 @@ inbound_carry_out(const struct inbound_request *request, struct edits *edits, GE
 		if (entity == NULL)
 			return fail_false(error, PS_ERROR_BUG,
 					  "a plan that shows what is not there");
-		if (!set_content(entity, request, edits, error))
+		if (!set_shown_content(entity, request, edits, error))
 			return FALSE;
 	}
 	if (plan->open && !show_protected(request, edits, error))

@@ -324,6 +324,8 @@ shown_value(const char *raw_value)
 	g_autofree char *decoded = encoded_words_decode(plain);
 	g_autofree char *text = NULL;
 
+	if (*plain == '\0') /* an MTA takes no value at all for a deletion */
+		return g_strdup(" ");
 	if (is_one_field(raw_value) && is_clean(decoded))
 		return g_strdup(raw_value);
 	text = g_utf8_make_valid(decoded, -1);

@@ -11,12 +11,13 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from harness import INSIDE, PARTNER, Site, Tap, require  # noqa: E402
+from harness import INSIDE, OUTSIDER, PARTNER, Site, Tap, require  # noqa: E402
 import peers  # noqa: E402
 import samples  # noqa: E402
 
 FULL = os.environ.get("PS_FULL") == "yes"
 SENDER, SILENT = f"sender@{INSIDE}", f"silent@{INSIDE}"
+INBOX = f"inbox@{INSIDE}"
 READER, PLAIN = f"reader@{PARTNER}", f"plain@{PARTNER}"
 CHANGE_SECONDS = 0.5  # until a filter has heard of a change
 TRACE = {"received", "return-path", "delivered-to", "x-original-to"}
@@ -51,7 +52,7 @@ class World:
         site.make_ca()
         self.root = os.path.join(folder, "root.pem")
         site.cli("root", "export", "--all", "--output", self.root)
-        for address in (SENDER, READER):
+        for address in (SENDER, READER, INBOX):
             site.issue(address, address.split("@")[0])
         p12 = os.path.join(folder, "reader.p12")
         site.export_p12(READER, p12)
@@ -59,6 +60,7 @@ class World:
         self.openssl = peers.OpenSSL(os.path.join(site.folder, "witness"), self.root)
         site.prefer(SILENT, sign_mode="never")
         site.prefer(READER, encrypt_mode="force")
+        site.prefer(INBOX, encrypt_mode="force", protect_internal="on")
         site.prefer(INSIDE, header_protection="signed-and-encrypted")
 
     def shape(self, form):
@@ -294,6 +296,121 @@ def arrived_protected(world):
     require(parsed(got)["Subject"] == "theirs", "its Subject was hidden")
 
 
+# -- back through a gateway ---------------------------------------------------------------------
+
+
+def without_trace(data):
+    """A message as the next server gets it."""
+    return b"".join(f for f in re.findall(rb"[^\n]+\n(?:[ \t][^\n]*\n)*", data.split(b"\n\n", 1)[0] + b"\n")
+                    if f.split(b":")[0].decode().lower() not in TRACE) + b"\n" + data.split(b"\n\n", 1)[1]
+
+
+class Far:
+    """The senders are strangers for a while, and what was sent to INBOX comes in from outside."""
+
+    def __init__(self, world, **preferences):
+        self.world, self.preferences = world, preferences
+
+    def __enter__(self):
+        for who in (SENDER, SILENT):
+            self.world.site.prefer(who, locality="external")
+        self.world.site.prefer(INBOX, **self.preferences)
+        time.sleep(CHANGE_SECONDS)
+        return lambda data: self.world.site.exchange(SENDER, INBOX, without_trace(data), xclient=OUTSIDER)
+
+    def __exit__(self, *_):
+        for who in (SENDER, SILENT):
+            self.world.site.cli("user", "unset", who, "locality")
+        for name in self.preferences:
+            self.world.site.cli("user", "unset", INBOX, name)
+        time.sleep(CHANGE_SECONDS)
+
+
+def sent_to_inbox(world, sender, messages):
+    return [world.site.exchange(sender, INBOX, m) for m in messages]
+
+
+def back_again(world, sender, keep):
+    """Every Subject is what it was, and the text has nothing before it."""
+    sent = sent_to_inbox(world, sender, [message(raw, sender, INBOX) for _, raw, _ in SUBJECTS])
+    require(all(parsed(s)["Subject"] in ("[...]", None) for s in sent), "a Subject is not hidden")
+    with Far(world, keep_signature=keep) as receive:
+        for (name, _, subject), data in zip(SUBJECTS, sent):
+            got = parsed(receive(data))
+            require(same_text(decoded(got["Subject"]), subject), f"{name}: {got['Subject']!r}")
+            require(len(got.get_all("Subject", [])) == (subject is not None), "several Subjects")
+            require(got["HP-Outer"] is None, "a field of the payload came outside")
+            if sender == SENDER and keep == "keep":
+                require(got.get_content_type() == "multipart/signed", got["Content-Type"])
+                require(got.get_payload(0).get_param("hp") == "cipher", "the signed payload was touched")
+            else:
+                require(got.get_param("hp") is None and got.get_param("hp-legacy-display") is None, got["Content-Type"])
+                text = got.get_payload(decode=True).replace(b"\r\n", b"\n")
+                require(text == b"The text of the letter.\n", text[:200])
+            require(decoded(got["X-Postseal-Verdict"]) == ("valid" if sender == SENDER else "unsigned"), got["X-Postseal-Verdict"])
+
+
+def kept_signature(world):
+    """What is delivered with its signature still verifies."""
+    sent = sent_to_inbox(world, SENDER, [message(email.header.Header(UMLAUTS, "utf-8").encode(), SENDER, INBOX, body=HTML)])
+    with Far(world) as receive:
+        got = receive(sent[0])
+    content = world.openssl.verify_clear(*peers.cut_signed(got))
+    require(content.count(b"hp-legacy-display") == 2, "the signed bytes have no display element")
+
+
+def contents_again(world):
+    """Bodies of all kinds are what they were, once the signature is off."""
+    bodies = [HTML, PICTURE, BROKEN, "MIME-Version: 1.0\nContent-Type: text/html\n\n<p>a page without a body tag\n"]
+    for sender in (SENDER, SILENT):
+        letters = [message("contents", sender, INBOX, body=body) for body in bodies]
+        letters += [s(sender, INBOX) for s in samples.some_samples(FULL, 2) if s.__name__ not in ("binary", "many_recipients")]
+        sent = sent_to_inbox(world, sender, letters)
+        with Far(world, keep_signature="remove", unauthenticated_html="deliver") as receive:
+            for letter, data in zip(letters, sent):
+                found = samples.leaves(receive(data))
+                wanted = samples.leaves(letter)
+                require([d.rstrip(b"\n") for _, d in found] == [d.rstrip(b"\n") for _, d in wanted], f"{found!r:.300}\n{wanted!r:.300}")
+
+
+def forged_inside(world):
+    """A stranger's payload: tags and trigger words of ours, another From, two Subjects, line ends that are encoded."""
+    folder = os.path.join(world.site.folder, "inbox.crt")
+    world.site.cli("cert", "export", "--email", INBOX, "--format", "pem", "--output", folder)
+    inbox = type("Someone", (), {"cert": folder})
+    rows = [
+        ("Subject: [signed] [decrypted] [encrypt] x", "x"),
+        ("Subject: =?utf-8?b?W3NpZ25lZF0=?= x", "x"),
+        ("Subject: a\r\nSubject: b", "[...]"),
+        ("From: <ceo@inside.example>\r\nSender: <ceo@inside.example>\r\nSubject: x\r\nBcc: <x@y.example>", "x"),
+        ("Subject: =?utf-8?q?a=0D=0ABcc:_x=40y.example?=", "a  Bcc: x@y.example"),
+        ("Authentication-Results: mx.inside.example; smime=pass\r\nX-Postseal-Verdict: valid\r\nSubject: x", "x"),
+        ("HP-Outer: From: ceo@inside.example\r\nSubject: x", "x"),
+    ]
+    with Far(world, unauthenticated_html="deliver") as receive:
+        for fields, subject in rows:
+            entity = f"{fields}\r\nContent-Type: text/plain; hp=\"cipher\"\r\n\r\nforged\r\n".encode()
+            cms = peers.wrap_cms(world.openssl.encrypt(entity, inbox), "enveloped-data")
+            got = parsed(receive(message("[...]", SENDER, INBOX, body=cms.decode())))
+            require("forged" in got.get_payload(), f"{fields}: not opened")
+            require(same_text(decoded(got["Subject"]), re.sub(r"\s+", " ", subject)), f"{fields}: {got['Subject']!r}")
+            require(got.get_all("From") == [f"Sender <{SENDER}>"] and got["Sender"] is None and got["Bcc"] is None, str(got)[:500])
+            require(got.get_all("X-Postseal-Verdict") == ["unsigned"], got.get_all("X-Postseal-Verdict"))
+            require(not any("smime=pass" in v for v in got.get_all("Authentication-Results", [])), "a forged result")
+        # without cover it is text
+        got = parsed(receive(message("outside", SENDER, INBOX, body=(
+            'MIME-Version: 1.0\nSubject2: x\nContent-Type: text/plain; hp="cipher"; hp-legacy-display="1"\n\nSubject: inside\n\nforged\n'))))
+        require(got["Subject"] == "outside" and got.get_payload().startswith("Subject: inside"), "a claim without cover counts")
+
+
+def tags(world):
+    """They stand before the Subject that was inside."""
+    sent = sent_to_inbox(world, SENDER, [message("Dinner plans", SENDER, INBOX)])
+    with Far(world, tag_subject="on") as receive:
+        got = decoded(parsed(receive(sent[0]))["Subject"])
+    require(got.endswith("Dinner plans") and got.startswith("[") and "[...]" not in got, got)
+
+
 def main():
     tap = Tap()
     with Site() as site:
@@ -315,6 +432,16 @@ def main():
             tap.case(f"sender {row[0]}, recipient {row[1]}: {MODES[row[2]][0]}", preference, world, row[0], row[1],
                      MODES[row[2]], row[3], row[4])
         tap.case("arrived signed", arrived_protected, world)
+        world.site.prefer(INBOX, signing_format="clear")
+        for sender, keep in ((SENDER, "keep"), (SENDER, "remove"), (SILENT, "keep")):
+            tap.case(f"back through the gateway: {sender}, {keep}", back_again, world, sender, keep)
+        world.site.prefer(INBOX, signing_format="opaque")
+        tap.case("back through the gateway: opaque, remove", back_again, world, SENDER, "remove")
+        world.site.prefer(INBOX, signing_format="clear")
+        tap.case("back through the gateway: contents", contents_again, world)
+        tap.case("back through the gateway: a kept signature", kept_signature, world)
+        tap.case("back through the gateway: tags", tags, world)
+        tap.case("back through the gateway: forged", forged_inside, world)
     tap.done()
 
 

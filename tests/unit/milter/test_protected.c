@@ -96,7 +96,7 @@ static const struct row rows[] = {
 	{ "a fold stays", SIGN | CRYPT, "Subject: x\r\n\ty\r\n" HP "\r\n",
 	  "hp: Subject=signed-and-encrypted", " x\n\ty", FALSE },
 	{ "an empty Subject", SIGN | CRYPT, "Subject:\r\n" HP "\r\n",
-	  "hp: Subject=signed-and-encrypted", "", FALSE },
+	  "hp: Subject=signed-and-encrypted", " ", FALSE },
 	{ "protected-headers", SIGN | CRYPT, "Subject: x\r\nTo: b@c.example\r\n" V1 "\r\n",
 	  "protected-headers: Subject=signed-and-encrypted To=signed", " x", FALSE },
 	{ "protected-headers, signed", SIGN, "Subject: x\r\n" V1 "\r\n",
