@@ -108,8 +108,13 @@ walk_source_next(struct source *self, const guint8 **bytes, gsize *length, GErro
 {
 	struct walk_source *source = (struct walk_source *)self;
 
-	if (!source_next(source->in, bytes, length, error))
+	if (source->rest_length == 0 &&
+	    !source_next(source->in, &source->rest, &source->rest_length, error))
 		return FALSE;
+	*bytes = source->rest;
+	*length = MIN(source->rest_length, CPU_EVERY_BYTES);
+	source->rest += *length;
+	source->rest_length -= *length;
 	source->since += *length;
 	if (source->since < CPU_EVERY_BYTES)
 		return TRUE;
@@ -122,7 +127,7 @@ walk_source_next(struct source *self, const guint8 **bytes, gsize *length, GErro
 struct source *
 walk_source_init(struct walk_source *source, struct reading_walk *walk, struct source *in)
 {
-	*source = (struct walk_source){ { walk_source_next }, in, walk, 0 };
+	*source = (struct walk_source){ { walk_source_next }, in, walk, NULL, 0, 0 };
 	return &source->source;
 }
 

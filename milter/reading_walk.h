@@ -56,7 +56,9 @@ struct walk_source {
 	struct source source; /* first */
 	struct source *in;
 	struct reading_walk *walk;
-	guint64 since; /* bytes since the clock was asked */
+	const guint8 *rest; /* of a piece that is handed on in smaller ones */
+	gsize rest_length;
+	gsize since; /* bytes since the clock was asked */
 };
 struct source *walk_source_init(struct walk_source *source, struct reading_walk *walk,
 				struct source *in);
