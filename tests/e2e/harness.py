@@ -133,7 +133,7 @@ class Postfix:
     """A Postfix of its own: configuration, queue and mailboxes in one folder, no system file touched.
 
     What tests may use of an MTA is what sendmail.Sendmail has, too: its ports, filters_around, listener_behind,
-    add_login, connect, submit, queue_list, flush, mailbox_files, logged, start and stop."""
+    refuse_mailbox, reinject_milters, add_login, connect, submit, queue_list, flush, mailbox_files, logged, start and stop."""
 
     name = "postfix"
 
@@ -212,6 +212,10 @@ class Postfix:
         chain = ", ".join([f"inet:127.0.0.1:{port}" for port in before] + [f"{{ {self.milter}, default_action=tempfail }}"]
                           + [f"inet:127.0.0.1:{port}" for port in behind])
         self.extra_main += f"smtpd_milters = {chain}\nnon_smtpd_milters = {chain}\n"
+
+    def refuse_mailbox(self, address, port):
+        """Before start(): mail for it goes to a server of the test's, which refuses it when it is delivered."""
+        self.extra_main += f"transport_maps = inline:{{ {{ {address} = smtp:[127.0.0.1]:{port} }} }}\n"
 
     def listener_behind(self, filter_port):
         """The port of a new listener with this one filter."""
@@ -373,8 +377,7 @@ class Site:
         }
         self.mta, self.defaults = mta or MTA, {}
         if self.mta == "sendmail":
-            # What comes from OUTSIDE of sendmail.py is a stranger's; and there is no group of an MTA's own.
-            self.defaults = {"trusted_networks": sendmail.TRUSTED}
+            self.defaults = dict(sendmail.NETWORKS)  # and there is no group of an MTA's own
             self.settings["milter_socket_group"] = ""
         self.settings.update(settings or {})
         log = lambda name: os.path.join(self.folder, name + ".log")
@@ -409,8 +412,11 @@ class Site:
         return False
 
     def write_config(self):
+        settings = {**self.defaults, **self.settings}
+        for name in self.defaults:
+            settings[name] = sendmail.loopback_networks(settings[name])
         with open(self.config, "w") as f:
-            f.writelines(f"{k} = {v}\n" for k, v in {**self.defaults, **self.settings}.items())
+            f.writelines(f"{k} = {v}\n" for k, v in settings.items())
 
     def start(self, postfix=True):
         for name in ("etc", "run", "state", self.mta):

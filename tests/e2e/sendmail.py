@@ -4,8 +4,8 @@ Debian's Sendmail conflicts with Debian's Postfix, so its packages are fetched a
 folder and never installed. Mail ends in Maildirs as Postfix's does: one small LMTP server in this process
 takes what Sendmail delivers, for every domain.
 
-Sendmail knows no XCLIENT: who plays an outsider comes from the loopback address OUTSIDE, which the site
-does not trust.
+Sendmail knows no XCLIENT: who plays a.b.c.d comes from 127.a.c.d, and networks in the site's settings are
+written likewise, so that this host is 127.0.0.0/16 and nothing else.
 """
 import contextlib
 import fcntl
@@ -22,12 +22,27 @@ import threading
 import time
 
 PACKAGES = ("sendmail-bin", "sendmail-base", "sendmail-cf", "sensible-mda")
-OUTSIDE = "127.0.0.66"
-TRUSTED = "127.0.0.1/32"
+NETWORKS = {"trusted_networks": "127.0.0.0/8", "reinject_networks": "127.0.0.0/8"}  # settings that are translated
 
 
 class Unavailable(Exception):
     """There is no Sendmail here; says why."""
+
+
+def loopback(address):
+    """The address on this host that plays another one."""
+    a, _, c, d = address.split(".")
+    return address if a == "127" else f"127.{a}.{c}.{d}"
+
+
+def loopback_networks(text):
+    """A list of networks of 8 or 24 bits as they are played on this host."""
+    found = []
+    for network in text.replace(",", " ").split():
+        address, _, bits = network.partition("/")
+        a, _, c, d = address.split(".")
+        found.append(f"127.{a if a != '127' else 0}.{c}.{d}/{ {'8': 16}.get(bits, bits or 32) }")
+    return " ".join(found)
 
 
 def unpacked(build):
@@ -185,6 +200,7 @@ class Sendmail:
         self.output = os.path.join(folder, "sendmail.log")
         self.mx, self.submission, self.after_filter, self.reinject = ports
         self.before, self.behind, self.listeners = [], [], []  # ports of other filters
+        self.reinject_milters = ""  # any text: our filter is on the listener for copies, too
         self.child = None
         self.mailboxes = Mailboxes(self.mail, os.path.join(folder, "lmtp"))
 
@@ -217,7 +233,7 @@ class Sendmail:
         self.write("helpfile", "")
         self.compile("sendmail", SENDMAIL_MC.format(
             f=self.folder, host=self.hostname, mx=self.mx, submission=self.submission, after=self.after_filter,
-            reinject=self.reinject, filters=self.filter_lines()))
+            reinject=self.reinject, filters=self.filter_lines(), on_copies="postseal" if self.reinject_milters else ""))
         self.compile("submit", SUBMIT_MC.format(f=self.folder, host=self.hostname, mx=self.mx))
         with open(os.path.join(self.folder, "sasl", "Sendmail.conf"), "w") as f:
             f.write("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
@@ -231,7 +247,7 @@ class Sendmail:
             lines += f"INPUT_MAIL_FILTER(`{name}', `S={where}, F=T, T=C:30s;S:30s;R:30s;E:5m')dnl\n"
         for port, filter_port in self.listeners:
             lines += (f"MAIL_FILTER(`only{port}', `S=inet:{filter_port}@127.0.0.1, F=T')dnl\n"
-                      f"DAEMON_OPTIONS(`Port={port}, Addr=127.0.0.1, Name=ONLY{port}, InputMailFilters=only{port}')dnl\n")
+                      f"DAEMON_OPTIONS(`Port={port}, Addr=127.0.0.1, Listen=100, Name=ONLY{port}, InputMailFilters=only{port}')dnl\n")
         return lines
 
     def filters_around(self, before, behind):
@@ -246,6 +262,10 @@ class Sendmail:
         self.listeners.append((port, filter_port))
         self.reload()
         return port
+
+    def refuse_mailbox(self, address, _port):
+        """Mail for it is refused when it is delivered; no server of the test's is needed for that."""
+        self.mailboxes.refusals[address] = "552 5.2.2 mailbox full"
 
     def write(self, name, text):
         with open(os.path.join(self.conf, name), "w") as f:
@@ -313,7 +333,7 @@ class Sendmail:
 
     def connect(self, port, xclient=None, timeout=120):
         """An SMTP session that has said EHLO; xclient: from outside."""
-        source = (OUTSIDE, 0) if xclient else None
+        source = (loopback(xclient), 0) if xclient else None
         smtp = smtplib.SMTP("127.0.0.1", port, timeout=timeout, source_address=source)
         smtp.ehlo("outside.example" if xclient else "client.example")
         return smtp
@@ -389,10 +409,10 @@ FEATURE(`nocanonify')dnl
 define(`SMART_HOST', `sink:sink.example')dnl
 define(`LOCAL_RELAY', `sink:sink.example')dnl
 define(`MAIL_HUB', `sink:sink.example')dnl
-DAEMON_OPTIONS(`Port={mx}, Addr=127.0.0.1, Name=MTA')dnl
-DAEMON_OPTIONS(`Port={submission}, Addr=127.0.0.1, Name=SUBMISSION, M=a')dnl
-DAEMON_OPTIONS(`Port={after}, Addr=127.0.0.1, Name=AFTERFILTER')dnl
-DAEMON_OPTIONS(`Port={reinject}, Addr=127.0.0.1, Name=REINJECT, InputMailFilters=')dnl
+DAEMON_OPTIONS(`Port={mx}, Addr=127.0.0.1, Listen=100, Name=MTA')dnl
+DAEMON_OPTIONS(`Port={submission}, Addr=127.0.0.1, Listen=100, Name=SUBMISSION, M=a')dnl
+DAEMON_OPTIONS(`Port={after}, Addr=127.0.0.1, Listen=100, Name=AFTERFILTER')dnl
+DAEMON_OPTIONS(`Port={reinject}, Addr=127.0.0.1, Listen=100, Name=POSTSEAL-REINJECT, InputMailFilters={on_copies}')dnl
 {filters}define(`confMILTER_MACROS_CONNECT', `j, {{daemon_name}}, {{client_addr}}, {{client_name}}')dnl
 define(`confMILTER_MACROS_ENVFROM', `j, i, {{auth_authen}}, {{auth_type}}, {{daemon_name}}, {{client_addr}}')dnl
 define(`confMILTER_MACROS_EOM', `j, i')dnl

@@ -235,7 +235,7 @@ def parameters(site, proxy):
         smtp.mail(ALICE, ["BODY=8BITMIME", "RET=HDRS", "ENVID=abc+2B1"])
         for n, who in enumerate((NAMED[0], INTERNAL[0], HIDDEN[0])):
             smtp.rcpt(who, ["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;first+2B{n}@{INSIDE}"])
-        code, answer = smtp.data(message.encode())
+        code, answer = smtp.data(message.replace("\n", "\r\n").encode())
     require(code == 250, f"{code} {answer}")
     each_once(site, identity, [NAMED[0], INTERNAL[0], HIDDEN[0]])
     mails = [line for line in spoken(proxy, "MAIL") if "ENVID" in line]
@@ -267,7 +267,7 @@ def smtputf8(site, proxy):
             smtp.putcmd("RCPT", f"TO:<{recipient}>") if recipient.isascii() else smtp.send(f"RCPT TO:<{recipient}>\r\n".encode())
             code, answer = smtp.getreply()
             require(code == 250, f"{code} {answer}")
-        code, answer = smtp.data(message.encode())
+        code, answer = smtp.data(message.replace("\n", "\r\n").encode())
     require(code == 250, f"{code} {answer}")
     require(any("SMTPUTF8" in line for line in spoken(proxy, "MAIL")), spoken(proxy, "MAIL"))
     wait_until("both copies", lambda: len(delivered(site, identity)) == 2, 20, 0.2)
@@ -417,7 +417,7 @@ def crowd(site):
 
 
 def full_mailbox(site):
-    """Postfix' own bounce of a mail that was decrypted must not send its text back."""
+    """The MTA's own bounce of a mail that was decrypted must not send its text back."""
     who = f"full@{INSIDE}"
     site.mailbox.fault("RCPT", 1, b"552 5.2.2 mailbox full\r\n")
     message, identity = text([who], body="the secret words\n")
@@ -496,7 +496,7 @@ def main():
         from harness import free_port
         site.first_pass = free_port()
         site.mailbox = Listener(postfix.reinject)  # where mail for one address is delivered
-        postfix.extra_main = f"transport_maps = inline:{{ {{ full@{INSIDE} = smtp:[127.0.0.1]:{site.mailbox.port} }} }}\n"
+        postfix.refuse_mailbox(f"full@{INSIDE}", site.mailbox.port)
         postfix.extra_master = (
             f"127.0.0.1:{site.first_pass} inet n - n - - smtpd\n  -o smtpd_milters=\n  -o receive_override_options=\n"
             f"  -o virtual_alias_maps=inline:{{{{team@{INSIDE}={NAMED[2]},{INTERNAL[1]}}}}}\n"
@@ -513,12 +513,18 @@ def main():
             tap.case(name, case, site)
         for name, case in [("RET, ENVID, NOTIFY and ORCPT go along", parameters), ("SMTPUTF8", smtputf8),
                            ("no parameters are made up", no_parameters_of_none)]:
+            if case is smtputf8 and site.mta == "sendmail":
+                tap.skip(name, "Debian's Sendmail is built without it")
+                continue
             tap.case(name, case, site, proxy)
         for name, case in [("on_refuse = message", refuse_message), ("on_refuse = recipient", refuse_recipient),
                            ("on_refuse = recipient, and nobody to tell or to serve", refuse_all_of_them), ("the null sender", null_sender),
                            ("observe beside active", observed), ("a redirect", redirected), ("a full mailbox", full_mailbox),
                            ("an alias expanded before us", expanded_before), ("an alias expanded behind us", doctor_names_it),
                            ("100 messages at once, 20 smtpd processes", crowd)]:
+            if case in (expanded_before, doctor_names_it) and site.mta == "sendmail":
+                tap.skip(name, "it is about Postfix's maps")
+                continue
             tap.case(name, case, site)
         proxy.stop()
         site.mailbox.stop()
