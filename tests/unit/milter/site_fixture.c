@@ -229,14 +229,15 @@ site_forget_preferences(struct site *site)
 struct issuing {
 	struct site *site;
 	struct cert *cert;
-	struct key *key; /* NULL: not held */
+	struct key *key;    /* NULL: not held */
+	const char *origin; /* NULL: imported */
 };
 
 static gboolean
 tx_issue(struct tx *tx, gpointer data, GError **error)
 {
 	struct issuing *issuing = data;
-	struct import_options options = { .name = "test" };
+	struct import_options options = { .name = "test", .origin = (char *)issuing->origin };
 	gboolean is_new;
 
 	if (!import_cert(tx, issuing->cert, &options, &is_new, error))
@@ -245,34 +246,61 @@ tx_issue(struct tx *tx, gpointer data, GError **error)
 						     "imported", 0, &is_new, error);
 }
 
-struct cert *
-site_issue(struct site *site, const char *address, enum key_kind kind, enum site_key held)
+static struct cert *
+issue_over(struct site *site, const char *address, const struct key *key)
 {
 	static const char *const purposes[] = { "emailProtection", NULL };
 	const char *const emails[] = { address, NULL };
 	g_autoptr(GError) error = NULL;
-	struct key *key = key_generate(kind, kind == KEY_KIND_EC ? 256 : 2048, &error);
 	gint64 now = clock_now(site->clock);
 	struct issue_spec spec = {
 		.names = { .common_name = address, .emails = emails },
 		.not_before = now - 86400 + (gint64)site->serial++,
 		.not_after = now + YEAR,
 		.path_length = -1,
-		.key_usage =
-		    KEY_USAGE_DIGITAL_SIGNATURE |
-		    (kind == KEY_KIND_EC ? KEY_USAGE_KEY_AGREEMENT : KEY_USAGE_KEY_ENCIPHERMENT),
+		.key_usage = KEY_USAGE_DIGITAL_SIGNATURE |
+			     (key_kind(key) == KEY_KIND_EC ? KEY_USAGE_KEY_AGREEMENT
+							   : KEY_USAGE_KEY_ENCIPHERMENT),
 		.extended_usages = purposes,
+		.spki = key_spki(key),
 	};
+	struct cert *cert = issue_cert(&spec, site->ca, site->ca_key, &error);
+
+	g_assert_no_error(error);
+	return cert;
+}
+
+struct cert *
+site_issue(struct site *site, const char *address, enum key_kind kind, enum site_key held)
+{
+	g_autoptr(GError) error = NULL;
+	struct key *key = key_generate(kind, kind == KEY_KIND_EC ? 256 : 2048, &error);
 	struct issuing issuing = { .site = site };
 
 	g_assert_no_error(error);
-	spec.spki = key_spki(key);
-	issuing.cert = issue_cert(&spec, site->ca, site->ca_key, &error);
-	g_assert_no_error(error);
+	issuing.cert = issue_over(site, address, key);
 	issuing.key = held == SITE_KEY_HELD ? key : NULL;
 	transact(site, tx_issue, &issuing);
 	key_unref(key);
 	return issuing.cert;
+}
+
+struct cert *
+site_issue_twins(struct site *site, const char *address, const char *other,
+		 const char *origin_of_other, struct cert **other_cert)
+{
+	g_autoptr(GError) error = NULL;
+	struct key *key = key_generate(KEY_KIND_RSA, 2048, &error);
+	struct issuing first = { .site = site, .key = key };
+	struct issuing second = { .site = site, .origin = origin_of_other };
+
+	g_assert_no_error(error);
+	first.cert = issue_over(site, address, key);
+	second.cert = *other_cert = issue_over(site, other, key);
+	transact(site, tx_issue, &first);
+	transact(site, tx_issue, &second);
+	key_unref(key);
+	return first.cert;
 }
 
 static gboolean
@@ -281,18 +309,31 @@ tx_select(struct tx *tx, gpointer data, GError **error)
 	return selections_add(tx, data, error);
 }
 
+static void
+select_with(struct site *site, const char *scope, struct selection_row row)
+{
+	row.scope = scope_of(scope);
+	transact(site, tx_select, &row);
+	scope_free(row.scope);
+}
+
 void
 site_select(struct site *site, const char *scope, const char *kind, const struct cert *cert)
 {
-	struct selection_row row = {
-		.scope = scope_of(scope),
-		.thumbprint = (char *)cert_thumbprint(cert),
-	};
+	struct selection_row row = { .thumbprint = (char *)cert_thumbprint(cert) };
 
 	while (strcmp(selection_kind_name(row.kind), kind) != 0)
 		row.kind = (enum selection_kind)(row.kind + 1);
-	transact(site, tx_select, &row);
-	scope_free(row.scope);
+	select_with(site, scope, row);
+}
+
+void
+site_select_decrypting(struct site *site, const char *scope, const struct cert *cert)
+{
+	select_with(site, scope,
+		    (struct selection_row){ .kind = SELECTION_ENCRYPT,
+					    .thumbprint = (char *)cert_thumbprint(cert),
+					    .decrypt = TRUE });
 }
 
 void

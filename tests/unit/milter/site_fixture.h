@@ -29,6 +29,12 @@ enum site_key { SITE_KEY_HELD, SITE_KEY_ELSEWHERE };
 /* A certificate of the site's CA for the address; a reference of the caller's. */
 struct cert *site_issue(struct site *site, const char *address, enum key_kind kind,
 			enum site_key held);
+/* A held one for the address, and one over the same public key for another, as it came by itself
+ * ("harvest") or was imported ("import"). References of the caller's. */
+struct cert *site_issue_twins(struct site *site, const char *address, const char *other,
+			      const char *origin_of_other, struct cert **other_cert);
+/* For encryption, and its key opens mail of the scope. */
+void site_select_decrypting(struct site *site, const char *scope, const struct cert *cert);
 void site_select(struct site *site, const char *scope, const char *kind, const struct cert *cert);
 /* The sealed bytes of one key over those of another, as somebody with the database could. */
 void site_copy_key(struct site *site, const struct cert *from, const struct cert *to);
