@@ -45,13 +45,14 @@ append_quoted(GString *out, const char *name, const char *text)
 	g_string_append_c(out, '"');
 }
 
-/* A comment may not hold what opens, ends or escapes one. */
+/* A comment may not hold what opens, ends or escapes one, nor what a careless reader, who does not
+ * know comments, takes for another result. */
 static void
 append_comment(GString *out, const char *text)
 {
 	g_autofree char *plain = foreign(text);
 
-	g_string_append_printf(out, " (%s)", g_strdelimit(plain, "()\\", '\''));
+	g_string_append_printf(out, " (%s)", g_strdelimit(plain, "()\\;=\"", '\''));
 }
 
 static gboolean
@@ -221,12 +222,13 @@ append_signer_properties(GString *out, const struct results_request *request)
 	const struct reading_signer *signer = results_signer(request->reading);
 	const char *part;
 	g_autofree char *address = NULL;
+	g_autofree char *issuer = NULL;
 
 	if (signer == NULL)
 		return;
 	part = part_of(request, signer);
 	if (signer->emails->len > 0) {
-		address = foreign(signer->emails->pdata[0]);
+		address = g_strdelimit(foreign(signer->emails->pdata[0]), ";", '?');
 		if (strspn(address, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				    "@.-_+") == strlen(address))
 			g_string_append_printf(out, " body.smime-identifier=%s", address);
@@ -238,7 +240,8 @@ append_signer_properties(GString *out, const struct results_request *request)
 	g_string_append_printf(out, " body.smime-serial=%s%s",
 			       strlen(cert_serial_hex(signer->cert)) % 2 != 0 ? "0" : "",
 			       cert_serial_hex(signer->cert));
-	append_quoted(out, "body.smime-issuer", cert_issuer(signer->cert));
+	issuer = g_strdelimit(g_strdup(cert_issuer(signer->cert)), ";", '?');
+	append_quoted(out, "body.smime-issuer", issuer);
 }
 
 static void
