@@ -19,7 +19,7 @@ libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/service.c %D%/service.h \
 	%D%/explain.c %D%/explain.h
 
 libmail_a_SOURCES += %D%/copy_key.c %D%/copy_key.h %D%/delivery.c %D%/delivery.h %D%/marker.c %D%/marker.h %D%/notice.c %D%/notice.h \
-	%D%/parcel.c %D%/parcel.h %D%/split.c %D%/split.h %D%/split_memory.c %D%/split_memory.h \
+	%D%/parcel.c %D%/parcel.h %D%/split.c %D%/split.h %D%/split_journey.c %D%/split_journey.h %D%/split_memory.c %D%/split_memory.h \
 	%D%/split_report.c %D%/split_report.h
 
 sbin_PROGRAMS += postseal-milter

@@ -6,54 +6,20 @@
  */
 #include "milter/split.h"
 
-#include <string.h>
-
-#include "milter/copy_key.h"
-#include "milter/delivery.h"
 #include "milter/envelope.h"
 #include "milter/gateway.h"
 #include "milter/message/edits.h"
 #include "milter/message/headers.h"
 #include "milter/message/spool.h"
-#include "milter/mime/compose.h"
-#include "milter/mta.h"
 #include "milter/notice.h"
 #include "milter/policy/origin.h"
 #include "milter/policy/reply.h"
 #include "milter/policy/ruling.h"
 #include "milter/session.h"
-#include "milter/split_memory.h"
+#include "milter/split_journey.h"
 #include "milter/split_report.h"
-#include "store/base/clock.h"
 #include "store/base/error.h"
-#include "store/base/secret.h"
 #include "store/config/settings.h"
-#include "store/ledger.h"
-
-/* A try holds its copies a little longer than it may last. */
-#define LEASE_EXTRA_SECONDS 15
-
-struct split {
-	struct gateway *gateway;
-	struct split_memory *memory;
-};
-
-/* One message on its way. keys: of each recipient, then of the notice. */
-struct journey {
-	struct split *split;
-	const struct split_request *request;
-	const struct settings *settings;
-	struct split_report *report;
-	struct ledger_copy *keys;
-	guint count; /* of recipients */
-	guint8 holder[LEDGER_HOLDER_BYTES];
-	gboolean *claimed;   /* of each key: by us, and not completed */
-	gboolean *uncertain; /* it may have been sent */
-	gboolean gone;       /* something has gone out, now or in an earlier try */
-	char *host;
-	GPtrArray *parcels;
-	struct delivery *delivery;
-};
 
 struct split *
 split_new(struct gateway *gateway)
@@ -84,145 +50,6 @@ split_settings_check(const struct settings *settings, GError **error)
 	}
 	return origin_networks_check("reinject_networks",
 				     (const char *const *)settings->reinject_networks, error);
-}
-
-/* ---- a journey ------------------------------------------------------------------------------ */
-
-static void
-journey_clear(struct journey *journey)
-{
-	delivery_close(journey->delivery);
-	g_clear_pointer(&journey->parcels, g_ptr_array_unref);
-	g_free(journey->keys);
-	g_free(journey->claimed);
-	g_free(journey->uncertain);
-	g_free(journey->host);
-}
-
-static const char *
-queue_id_of(const struct split_request *request)
-{
-	const char *id = request->message->envelope->queue_id;
-
-	if (*id == '\0' && request->mta != NULL)
-		id = request->mta->ops->macro(request->mta, "i");
-	return id != NULL ? id : "";
-}
-
-static gboolean
-journey_begin(struct journey *journey, struct split *split, const struct split_request *request,
-	      GError **error)
-{
-	CLEANUP(secret) struct secret *holder = secret_new_random(LEDGER_HOLDER_BYTES, error);
-	const char *name =
-	    request->mta != NULL ? request->mta->ops->macro(request->mta, "j") : NULL;
-
-	memset(journey, 0, sizeof *journey);
-	journey->split = split;
-	journey->request = request;
-	journey->settings = gateway_settings(split->gateway);
-	journey->host = compose_host(name != NULL ? name : g_get_host_name());
-	journey->count = request->message->envelope->recipients->len;
-	journey->claimed = g_new0(gboolean, journey->count + 1);
-	journey->uncertain = g_new0(gboolean, journey->count + 1);
-	journey->parcels = g_ptr_array_new_with_free_func((GDestroyNotify)parcel_free);
-	if (holder == NULL)
-		return FALSE;
-	memcpy(journey->holder, secret_bytes(holder), sizeof journey->holder);
-	journey->keys =
-	    copy_keys_make(split->gateway->keyring, request->message, queue_id_of(request), error);
-	return journey->keys != NULL;
-}
-
-static gboolean
-journey_connect(struct journey *journey, GError **error)
-{
-	const struct delivery_options options = {
-		.settings = journey->settings,
-		.keyring = journey->split->gateway->keyring,
-		.envelope = journey->request->message->envelope,
-		.host = journey->host,
-		.mta = journey->request->mta,
-		.now = clock_now(journey->split->gateway->clock),
-	};
-
-	journey->delivery = delivery_open(&options, error);
-	return journey->delivery != NULL;
-}
-
-/* Claims the keys of these indices; states go back into journey->keys. */
-static gboolean
-claim(struct journey *journey, const GArray *indices, GError **error)
-{
-	g_autofree struct ledger_copy *copies = g_new0(struct ledger_copy, indices->len);
-
-	for (guint i = 0; i < indices->len; i++)
-		copies[i] = journey->keys[g_array_index(indices, guint, i)];
-	if (indices->len > 0 &&
-	    !ledger_claim(journey->split->gateway->db, copies, indices->len, journey->holder,
-			  journey->settings->reinject_timeout + LEASE_EXTRA_SECONDS, error))
-		return FALSE;
-	for (guint i = 0; i < indices->len; i++) {
-		guint index = g_array_index(indices, guint, i);
-
-		if (split_memory_has(journey->split->memory, &copies[i]))
-			copies[i].state = LEDGER_COMPLETED;
-		journey->claimed[index] =
-		    copies[i].state == LEDGER_NEW || copies[i].state == LEDGER_REPEATED;
-		journey->keys[index].state = copies[i].state;
-	}
-	return TRUE;
-}
-
-/* Gives up what was claimed and did not go out. Should that fail the lease ends by itself. */
-static void
-release(struct journey *journey)
-{
-	g_autoptr(GArray) unsent = g_array_new(FALSE, FALSE, sizeof(struct ledger_copy));
-	g_autoptr(GArray) open = g_array_new(FALSE, FALSE, sizeof(struct ledger_copy));
-	struct db *db = journey->split->gateway->db;
-
-	for (guint i = 0; i <= journey->count; i++) {
-		const struct ledger_copy *key = &journey->keys[i];
-
-		if (journey->claimed[i])
-			g_array_append_val(
-			    key->state == LEDGER_NEW && !journey->uncertain[i] ? unsent : open,
-			    *key);
-	}
-	if (unsent->len > 0)
-		(void)!ledger_release(db, (struct ledger_copy *)(gpointer)unsent->data, unsent->len,
-				      journey->holder, TRUE, NULL);
-	if (open->len > 0)
-		(void)!ledger_release(db, (struct ledger_copy *)(gpointer)open->data, open->len,
-				      journey->holder, FALSE, NULL);
-}
-
-/* The server has them; what it calls them is in its answer. */
-static gboolean
-complete(struct journey *journey, const GArray *indices, const struct smtp_reply *answer,
-	 GError **error)
-{
-	g_autofree struct ledger_copy *copies = g_new0(struct ledger_copy, indices->len);
-	g_autofree char *queue_id = split_report_queue_id(answer);
-	g_autoptr(GError) why = NULL;
-
-	for (guint i = 0; i < indices->len; i++) {
-		guint index = g_array_index(indices, guint, i);
-
-		copies[i] = journey->keys[index];
-		journey->claimed[index] = FALSE;
-		journey->uncertain[index] = TRUE;
-	}
-	journey->gone = TRUE;
-	split_memory_touch(journey->split->memory);
-	split_report_note(journey->report, queue_id);
-	if (ledger_complete(journey->split->gateway->db, copies, indices->len, queue_id, &why))
-		return TRUE;
-	split_memory_add(journey->split->memory, copies, indices->len, queue_id);
-	journey->report->reason = REASON_DEFERRED_STORE;
-	g_propagate_prefixed_error(error, g_steal_pointer(&why), "copy %s went out: ", queue_id);
-	return FALSE;
 }
 
 /* ---- copies --------------------------------------------------------------------------------- */
@@ -284,29 +111,6 @@ sort_states(struct journey *journey, const GArray *targets)
 	return TRUE;
 }
 
-/* All others of the envelope: had one of them his copy before? */
-static gboolean
-look_for_served(struct journey *journey, const gboolean *is_target, GArray *served, GError **error)
-{
-	g_autofree struct ledger_copy *copies = g_new0(struct ledger_copy, journey->count);
-	g_autoptr(GArray) indices = g_array_new(FALSE, FALSE, sizeof(guint));
-
-	for (guint i = 0; i < journey->count; i++) {
-		if (is_target != NULL && is_target[i])
-			continue;
-		copies[indices->len] = journey->keys[i];
-		g_array_append_val(indices, i);
-	}
-	if (indices->len > 0 &&
-	    !ledger_look(journey->split->gateway->db, copies, indices->len, error))
-		return FALSE;
-	for (guint i = 0; i < indices->len; i++)
-		if (copies[i].state == LEDGER_COMPLETED ||
-		    split_memory_has(journey->split->memory, &copies[i]))
-			g_array_append_val(served, g_array_index(indices, guint, i));
-	return TRUE;
-}
-
 static gboolean
 claim_copies(struct journey *journey, GError **error)
 {
@@ -324,8 +128,8 @@ claim_copies(struct journey *journey, GError **error)
 		}
 	}
 	journey->report->reason = REASON_DEFERRED_STORE;
-	return claim(journey, targets, error) && sort_states(journey, targets) &&
-	       look_for_served(journey, is_target, journey->report->served, error);
+	return journey_claim(journey, targets, error) && sort_states(journey, targets) &&
+	       journey_look(journey, is_target, journey->report->served, error);
 }
 
 static gboolean
@@ -459,7 +263,7 @@ take_result(struct journey *journey, const struct parcel *parcel, guint first, g
 			return stop_defer(journey, REASON_DEFERRED_LISTENER, text);
 		}
 	}
-	return taken->len == 0 || complete(journey, taken, &result->message, error);
+	return taken->len == 0 || journey_complete(journey, taken, &result->message, error);
 }
 
 static gboolean
@@ -529,7 +333,7 @@ split_send(struct split *split, const struct split_request *request, struct spli
 	journey.report = report;
 	good = good && walk_copies(&journey, &why);
 	if (journey.keys != NULL)
-		release(&journey);
+		journey_release(&journey);
 	journey_clear(&journey);
 	if (good)
 		report->outcome = SPLIT_DONE;
@@ -563,7 +367,7 @@ split_served(struct split *split, const struct split_request *request, GArray *s
 	if (!any)
 		return TRUE;
 	good = journey_begin(&journey, split, request, error) &&
-	       look_for_served(&journey, NULL, served, error);
+	       journey_look(&journey, NULL, served, error);
 	journey_clear(&journey);
 	return good;
 }
@@ -592,7 +396,7 @@ send_notice(struct journey *journey, const struct notice *notice, GError **error
 	gboolean good;
 
 	g_array_append_val(indices, journey->count);
-	if (!claim(journey, indices, error))
+	if (!journey_claim(journey, indices, error))
 		return FALSE;
 	if (journey->keys[journey->count].state == LEDGER_COMPLETED)
 		return TRUE;
@@ -608,7 +412,7 @@ send_notice(struct journey *journey, const struct notice *notice, GError **error
 	good = delivery_send(journey->delivery, parcel, 0, 1, TRUE, &result, error);
 	journey->uncertain[journey->count] = result.sent;
 	if (result.message.code / 100 == 2) {
-		good = complete(journey, indices, &result.message, error);
+		good = journey_complete(journey, indices, &result.message, error);
 	} else if (good) {
 		g_autofree char *text = smtp_reply_text(
 		    result.message.code != 0 ? &result.message : &result.recipients[0]);
@@ -638,7 +442,7 @@ split_notify(struct split *split, const struct split_request *request, const str
 	journey.report = &report;
 	good = good && send_notice(&journey, notice, error);
 	if (journey.keys != NULL)
-		release(&journey);
+		journey_release(&journey);
 	journey_clear(&journey);
 	split_report_clear(&report);
 	return good;

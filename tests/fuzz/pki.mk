@@ -32,3 +32,7 @@ FUZZ_TARGETS += tests/fuzz/fuzz_url
 tests_fuzz_fuzz_url_SOURCES = %D%/fuzz_url.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_url_LDADD = $(PKI_LIBS)
 tests_fuzz_fuzz_url_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_smtp_reply
+tests_fuzz_fuzz_smtp_reply_SOURCES = %D%/fuzz_smtp_reply.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_smtp_reply_LDADD = $(PKI_LIBS)
+tests_fuzz_fuzz_smtp_reply_LDFLAGS = $(FUZZ_LINK)
