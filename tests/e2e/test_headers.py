@@ -11,7 +11,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from harness import INSIDE, OUTSIDER, PARTNER, Site, Tap, require  # noqa: E402
+from harness import DATA, INSIDE, OUTSIDER, PARTNER, Site, Tap, require  # noqa: E402
+from mta import Mta, new_body, new_field  # noqa: E402
 import peers  # noqa: E402
 import samples  # noqa: E402
 
@@ -411,6 +412,78 @@ def tags(world):
     require(got.endswith("Dinner plans") and got.startswith("[") and "[...]" not in got, got)
 
 
+# -- messages of others, from before RFC 9788 -----------------------------------------------------
+
+OTHERS = os.path.join(DATA, "protected-headers")
+
+
+def smime_rows():
+    """Name and path of each S/MIME message in the folder's manifest."""
+    with open(os.path.join(OTHERS, "MANIFEST.tsv")) as f:
+        lines = [line.rstrip("\n").split("\t") for line in f]
+    place = {name: i for i, name in enumerate(lines[0])}
+    return [(os.path.basename(row[0]), os.path.join(OTHERS, row[0]), row[place["expected"]]) for row in lines[1:]
+            if row[place["cms_type"]]]
+
+
+def others_from_files(world, path, expected):
+    secret = os.path.join(world.site.folder, "bob.password")
+    with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        f.write("bob\n")
+    how = (["decrypt", path, "--key", os.path.join(OTHERS, "autocrypt-draft", "bob.p12"), "--password-file", secret,
+            "--output", os.path.join(world.site.folder, os.urandom(4).hex())] if "decrypts" in expected else ["verify", path])
+    done = world.site.cli("message", *how, "--roots", os.path.join(OTHERS, "autocrypt-draft", "sample-ca.pem"), "--json", check=False)
+    require(done.stdout.startswith("{"), done.stderr)
+    answer = json.loads(done.stdout)
+    signed = "unsigned" not in expected
+    require(answer["verdict"] == ("valid" if signed else "unsigned"), f"{answer['verdict']}: {answer['reason']}")
+    if "/pkcs7/" in path:  # fields inside, and no word that they count
+        require(answer["protected_header"] is None, answer["protected_header"])
+        return
+    found = {f["name"]: f for f in answer["protected_header"]["fields"]}
+    require(answer["protected_header"]["scheme"] == "protected-headers", answer["protected_header"]["scheme"])
+    require("contract" in found["Subject"]["value"], found["Subject"])
+    require(found["Subject"]["same_outside"] != ("decrypts" in expected), found["Subject"])
+
+
+def others_from_outside(world, path, expected):
+    """The same by the filter, as Bob's gateway sees it; what is said in the manifest of the legacy part holds, too."""
+    with open(path, "rb") as f:
+        header, body = peers.split_header(peers.crlf(f.read()))
+    fields = [(n, " " + v.strip().replace("\r\n", "\n")) for n, v in
+              re.findall(r"(?m)^([^\s:]+):((?:[^\r\n]|\r\n[ \t])*)", header.decode())]
+    mta = Mta(world.site.milter_address, client=OUTSIDER)
+    code, edits = mta.message("<alice@smime.example>", ["<bob@smime.example>"], fields, body)
+    mta.close()
+    require(code == "250", code)
+    require(new_field(edits, "X-Postseal-Verdict").strip() == ("valid" if "unsigned" not in expected else "unsigned"),
+            new_field(edits, "X-Postseal-Verdict"))
+    if "decrypts" not in expected:
+        require(new_field(edits, "Subject") is None, "the Subject was changed")
+        return
+    require(new_field(edits, "Subject").strip() == "BarCorp contract signed, let's go!", new_field(edits, "Subject"))
+    require(b"correct-horse" in new_body(edits), "not opened")
+    require(b"Subject:" not in new_body(edits), "the part for old programs is still there")
+
+
+def others(world, tap):
+    if not os.path.exists(os.path.join(OTHERS, "MANIFEST.tsv")):
+        tap.skip("messages of others", "no " + OTHERS)
+        return
+    site = world.site
+    site.cli("root", "import", os.path.join(OTHERS, "autocrypt-draft", "sample-ca.pem"))
+    secret = os.path.join(site.folder, "etc", "bob.password")
+    with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        f.write("bob\n")
+    site.cli("cert", "import", os.path.join(OTHERS, "autocrypt-draft", "bob.p12"), "--password-file", secret)
+    bob = "bob@smime.example"
+    site.prefer(bob, locality="internal", legacy_algorithms="on", keep_signature="remove", unauthenticated_html="deliver")
+    time.sleep(CHANGE_SECONDS)
+    for name, path, expected in smime_rows():
+        tap.case(f"{name}, as a file", others_from_files, world, path, expected)
+        tap.case(f"{name}, by the filter", others_from_outside, world, path, expected)
+
+
 def main():
     tap = Tap()
     with Site() as site:
@@ -442,6 +515,7 @@ def main():
         tap.case("back through the gateway: a kept signature", kept_signature, world)
         tap.case("back through the gateway: tags", tags, world)
         tap.case("back through the gateway: forged", forged_inside, world)
+        others(world, tap)
     tap.done()
 
 
