@@ -137,6 +137,7 @@ static const struct statement audit_message_find_statement = {
 	" AND ($1::text IS NULL OR queue_id = $1) AND ($2::text IS NULL OR message_id = $2)"
 	" AND ($3::text IS NULL OR sender = $3 OR author = $3)"
 	" AND ($4::text IS NULL OR recipients @> ARRAY[$4::text])"
+	" AND ($8::text IS NULL OR reason = $8)"
 	" ORDER BY at DESC, id DESC LIMIT $7",
 };
 
@@ -177,6 +178,7 @@ audit_message_find(struct db *db, const struct audit_message_filter *filter, GEr
 	params_time(params, filter->from != 0 ? filter->from : CLOCK_NEVER);
 	params_time(params, filter->until != 0 ? filter->until : CLOCK_NEVER);
 	params_int(params, filter->limit > 0 ? filter->limit : LIST_LIMIT);
+	params_text(params, filter->reason);
 	CLEANUP(rows)
 	struct rows *rows = db_query(db, &audit_message_find_statement, params, error);
 	if (rows == NULL)

@@ -244,6 +244,7 @@ doctor_check_mta(struct doctor *doctor)
 			   .scheme = g_str_has_prefix(socket, "inet") ? "inet" : "unix" };
 
 	doctor_probe_copies(doctor);
+	doctor_check_deferred(doctor);
 	if (program == NULL && !g_file_test("/usr/sbin/postconf", G_FILE_TEST_IS_EXECUTABLE)) {
 		doctor_add(
 		    doctor, FINDING_NOTE, CHECK, NULL,

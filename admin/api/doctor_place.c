@@ -4,11 +4,17 @@
 #include <string.h>
 
 #include "admin/api/listener_probe.h"
+#include "milter/gateway.h"
+#include "store/audit.h"
+#include "store/base/clock.h"
+#include "store/base/reason.h"
 #include "store/config/settings.h"
 
 #define CHECK "copies"
 #define PLACE "place"
 #define PROCESSES_MIN 5
+#define DAY_SECONDS 86400
+#define DEFERRED_MAX 100
 #define REMEDY_LISTENER "take the last listener of contrib/postfix/master.cf"
 #define REMEDY_PLACE "put Postseal where addresses are final: contrib/postfix/master.cf"
 
@@ -208,6 +214,40 @@ doctor_probe_copies(struct doctor *doctor)
 				   wanted[i]);
 	}
 	doctor_add(doctor, FINDING_OK, CHECK, NULL, "%s answers: %s", address, can);
+}
+
+void
+doctor_check_deferred(struct doctor *doctor)
+{
+	static const struct {
+		enum reason reason;
+		const char *remedy;
+		const char *what;
+	} rows[] = {
+		{ REASON_DEFERRED_COPIES, "raise bcc_copies_max, or write to a list",
+		  "had more hidden recipients than bcc_copies_max" },
+		{ REASON_DEFERRED_DIFFERENT, REMEDY_LISTENER " and set reinject_address",
+		  "needed different copies, and there was no listener for them" },
+		{ REASON_DEFERRED_LISTENER, "look at the listener for copies in the mail log",
+		  "needed different copies, and the listener did not take them" },
+	};
+
+	if (doctor->gateway == NULL || !doctor->database_answers)
+		return;
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		const struct audit_message_filter filter = {
+			.reason = reason_name(rows[i].reason),
+			.from = clock_now(doctor->gateway->clock) - DAY_SECONDS,
+			.limit = DEFERRED_MAX,
+		};
+		g_autoptr(GPtrArray) found = audit_message_find(doctor->gateway->db, &filter, NULL);
+
+		if (found != NULL && found->len > 0)
+			doctor_add(doctor, FINDING_WARNING, CHECK, rows[i].remedy,
+				   "within a day %s%u messages were answered with 451: they %s",
+				   found->len == DEFERRED_MAX ? "more than " : "", found->len,
+				   rows[i].what);
+	}
 }
 
 /* --- addresses that change behind the filter --- */

@@ -16,6 +16,8 @@ void doctor_check_copies(struct doctor *doctor, const struct postconf *postconf,
 			 const char *filter);
 /* The listener itself, whatever the MTA: does it answer, and what can it do? */
 void doctor_probe_copies(struct doctor *doctor);
+/* Messages of the last day that waited because copies could not be made. */
+void doctor_check_deferred(struct doctor *doctor);
 void doctor_check_maps(struct doctor *doctor, const struct postconf *postconf, const char *filter);
 
 #endif

@@ -221,6 +221,32 @@ def dots_and_long_body(site):
     require(found[INTERNAL[0]].split(b"\n\n", 1)[1] == body.encode(), "the text is not as it came")
 
 
+def odd_addresses(site):
+    """They are taken out of the envelope byte for byte, so nobody has a second copy from it."""
+    odd = [f'"odd name"@{OTHER}', f"Big.Case@{OTHER}", f"user+tag@{OTHER}", f"percent%40x@{OTHER}", f"a/b=c@{OTHER}"]
+    written = [odd[0], f"Big.Case@OTHER.Example"] + odd[2:]
+    message, identity = text([NAMED[0]])
+    code, answer = site.send(ALICE, [NAMED[0]] + written, message)
+    require(code == 250, f"{code} {answer}")
+    wait_until("all of them", lambda: len(received(site, identity)) >= 6, 20, 0.2)
+    wait_until("the queue is empty", lambda: not site.postfix.queue_list(), 20, 0.2)
+    mails = received(site, identity)
+    require(len(mails) == 6, f"{len(mails)} mails for 6 recipients")
+    require(sum(is_encrypted(data) for data in mails) == 1, "the encrypted copy went to others, too")
+
+
+def received(site, identity):
+    """All messages with this Message-ID, whoever has them."""
+    mails = []
+    for domain in (INSIDE, PARTNER, OTHER, STRICT):
+        for path in site.postfix.mailbox_files(domain):
+            with open(path, "rb") as f:
+                data = f.read()
+            if identity.encode() in header_of(data):
+                mails.append(data)
+    return mails
+
+
 def spoken(proxy, verb):
     return [line for line in proxy.commands if line.upper().startswith(verb)]
 
@@ -509,7 +535,7 @@ def main():
         for name, case in [("submission with a login", by_login), ("the sendmail command", by_sendmail), ("its Bcc field", without_bcc_field),
                            ("a message sent twice on purpose is delivered twice", twice_on_purpose),
                            ("the same recipient twice", same_recipient_twice), ("8-bit text", eight_bit),
-                           ("dots and a long body", dots_and_long_body)]:
+                           ("dots and a long body", dots_and_long_body), ("odd addresses", odd_addresses)]:
             tap.case(name, case, site)
         for name, case in [("RET, ENVID, NOTIFY and ORCPT go along", parameters), ("SMTPUTF8", smtputf8),
                            ("no parameters are made up", no_parameters_of_none)]:

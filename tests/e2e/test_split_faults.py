@@ -179,6 +179,46 @@ def listener_gone(site, proxy):
     require(not twice, f"{most} copies for {twice}")
 
 
+def deferred_halfway(site, proxy):
+    """Carol has her copy, and the message was answered with 451. Gives it and its identity."""
+    proxy.forget()
+    proxy.fault("END", 2, NO)
+    message, identity = text([BOB, CAROL])
+    code, answers = submit(site, message, 1)
+    require(code // 100 == 4 and not proxy.faults, answers)
+    wait_until("Carol has it", lambda: set(delivered(site, identity)) == {CAROL}, 20, 0.2)
+    return message, identity
+
+
+def others_alone(site, proxy):
+    """The client comes back for those alone who have it already: there is nothing left to do."""
+    message, identity = deferred_halfway(site, proxy)
+    code, answer = site.send(ALICE, [CAROL], message)
+    require(code == 250, f"{code} {answer}")
+    code, answer = site.send(ALICE, [BOB, DAVE, EVE], message)
+    require(code == 250, f"{code} {answer}")
+    twice, most = counted(site, identity, 0)
+    require(not twice, f"{most} copies for {twice}")
+
+
+def grouped_anew(site, proxy):
+    """When it comes back one copy does for all of them: whoever has his is taken out of its envelope."""
+    message, identity = deferred_halfway(site, proxy)
+    for who in (BOB, DAVE, EVE):
+        site.prefer(who, mode="observe")
+    time.sleep(1.2)
+    try:
+        code, answers = submit(site, message)
+        require(code == 250, answers[-1])
+        wait_until("every recipient has it", lambda: set(delivered(site, identity)) == set(EVERYBODY), 30, 0.2)
+        wait_until("the queue is empty", lambda: not site.postfix.queue_list(), 30, 0.2)
+        require(all(len(mails) == 1 for mails in delivered(site, identity).values()), "a second copy")
+    finally:
+        for who in (BOB, DAVE, EVE):
+            site.cli("user", "unset", who, "mode")
+        time.sleep(1.2)
+
+
 def too_large(site, proxy):
     """What leaves is larger than what came: nothing of it may have left when the server would not take it."""
     proxy.forget()
@@ -233,6 +273,8 @@ def main():
             tap.case(name, fault, site, proxy, *how)
         tap.case("5xx when somebody has his copy", fault_5xx_late, site, proxy)
         tap.case("the listener is away", listener_gone, site, proxy)
+        tap.case("the client comes back for those who have it", others_alone, site, proxy)
+        tap.case("one copy does for all when it comes back", grouped_anew, site, proxy)
         tap.case("larger than the server takes", too_large, site, proxy)
         tap.case("the refused are told of once", refused_beside, site, proxy)
         kills(site, proxy, tap)
