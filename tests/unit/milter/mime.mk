@@ -5,6 +5,7 @@ check_PROGRAMS += \
 	tests/unit/milter/test_detect \
 	tests/unit/milter/test_file_message \
 	tests/unit/milter/test_reading \
+	tests/unit/milter/test_reading_limits \
 	tests/unit/milter/test_defuse \
 	tests/unit/milter/test_gadget \
 	tests/unit/milter/test_headers \
@@ -26,6 +27,9 @@ tests_unit_milter_test_file_message_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_reading_SOURCES = %D%/test_reading.c %D%/reading_fixture.c \
 	%D%/reading_fixture.h
 tests_unit_milter_test_reading_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_reading_limits_SOURCES = %D%/test_reading_limits.c \
+	%D%/reading_fixture.c %D%/reading_fixture.h
+tests_unit_milter_test_reading_limits_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_gadget_SOURCES = %D%/test_gadget.c %D%/reading_fixture.c \
 	%D%/reading_fixture.h
 tests_unit_milter_test_gadget_LDADD = $(MAIL_LIBS)

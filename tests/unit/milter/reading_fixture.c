@@ -204,6 +204,37 @@ mail_object(struct people *people, struct spool *message)
 	return g_byte_array_new_take(bytes, length);
 }
 
+static struct spool *
+wrapped(struct people *people, struct spool *message, char layer)
+{
+	switch (layer) {
+	case 's':
+		return mail_signed(people, &people->alice, message, FALSE);
+	case 'o':
+		return mail_signed(people, &people->alice, message, TRUE);
+	case 'e':
+		return mail_encrypted(people, &people->bob, message, "aes-256-cbc");
+	case 'g':
+		return mail_encrypted(people, &people->bob, message, "aes-128-gcm");
+	default:
+		return mail_compressed(people, message);
+	}
+}
+
+struct spool *
+mail_nested(struct people *people, const char *text, const char *layers)
+{
+	struct spool *message = mail_of(people, text);
+
+	for (; *layers != '\0'; layers++) {
+		struct spool *outer = wrapped(people, message, *layers);
+
+		spool_unref(message);
+		message = outer;
+	}
+	return message;
+}
+
 char *
 spool_text(struct spool *spool)
 {

@@ -11,6 +11,7 @@
 #include "milter/reading.h"
 
 #define FIXTURE_NOW G_GINT64_CONSTANT(1800000000)
+#define TEXT "Content-Type: text/plain\r\n\r\nhello, bob\r\n"
 #define FROM_ALICE "From: Alice <alice@example.com>\r\nTo: bob@example.com\r\nSubject: s\r\n"
 
 struct person {
@@ -33,6 +34,9 @@ struct spool *mail_signed(struct people *people, struct person *by, struct spool
 struct spool *mail_encrypted(struct people *people, struct person *to, struct spool *message,
 			     const char *cipher);
 struct spool *mail_compressed(struct people *people, struct spool *message);
+/* By layers, the innermost first, by Alice and for Bob: s signed clear, o opaque, e CBC, g GCM, z
+ * compressed. */
+struct spool *mail_nested(struct people *people, const char *text, const char *layers);
 /* A message around a CMS object. type NULL: application/pkcs7-mime. */
 struct spool *mail_of_object(struct people *people, GBytes *object, const char *type);
 /* The object of such a message. */
