@@ -52,6 +52,7 @@ reason_of_failure(const GError *error)
 		return REASON_DEFERRED_SPOOL_FULL;
 	case PS_ERROR_TEMPORARY:
 	case PS_ERROR_INVALID:
+	case PS_ERROR_USAGE:
 	case PS_ERROR_DENIED:
 	case PS_ERROR_NOT_FOUND:
 	case PS_ERROR_BUG:
@@ -361,20 +362,6 @@ learn(const struct walk *walk)
 		harvesting_inbound(harvest, gateway, walk->ruling, walk->structure);
 }
 
-/* Nobody's preferences asked for a reading. */
-static void
-read_announcement(const struct walk *walk)
-{
-	CLEANUP(reading) struct reading *reading = NULL;
-
-	if (walk->structure->facts.arrived != ARRIVED_SIGNED ||
-	    walk->ruling->gathered->facts.origin != ORIGIN_UNTRUSTED)
-		return;
-	reading = foreign_reading(walk->process->gateway, walk->structure->tree, NULL);
-	if (reading != NULL)
-		learning_reading(walk->process->learning, reading);
-}
-
 /* What it tells about its author's programs, and whose answers will carry what was decrypted. */
 static void
 remember(const struct walk *walk)
@@ -388,8 +375,6 @@ remember(const struct walk *walk)
 		if (ruling->gathered->facts.origin != ORIGIN_REINJECTED)
 			learning_reading(learning, opening->reading);
 	}
-	if (ruling != NULL && ruling->gathered->openings->len == 0)
-		read_announcement(walk);
 	for (guint i = 0; ruling != NULL && i < ruling->count; i++) {
 		const struct gathered_recipient *recipient = ruling->gathered->recipients->pdata[i];
 

@@ -63,8 +63,11 @@ call_address(const struct call *call, const char *name, GError **error)
 	const char *text = call_text(call, name);
 
 	if (text == NULL)
-		return fail(error, PS_ERROR_INVALID, "%s is missing", name);
-	return mailaddr_parse(text, error);
+		return fail(error, PS_ERROR_USAGE, "%s is missing", name);
+	struct mailaddr *address = mailaddr_parse(text, error);
+	if (address == NULL)
+		error_to_usage(error);
+	return address;
 }
 
 /* One file or several, under the same name. */

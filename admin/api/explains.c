@@ -95,18 +95,18 @@ question_check(struct call *call, const struct explain_question *question, GErro
 	static const char *const described[] = { "from", "subject", "content-type" };
 
 	if (question->recipients[0] == NULL)
-		return fail_false(error, PS_ERROR_INVALID, "--to is missing: to whom would it go?");
+		return fail_false(error, PS_ERROR_USAGE, "--to is missing: to whom would it go?");
 	for (guint i = 0; question->message != NULL && i < G_N_ELEMENTS(described); i++) {
 		if (call_text(call, described[i]) != NULL)
-			return fail_false(error, PS_ERROR_INVALID,
+			return fail_false(error, PS_ERROR_USAGE,
 					  "--%s and --message: the message says it already",
 					  described[i]);
 	}
 	if (question->client_address != NULL && !g_hostname_is_ip_address(question->client_address))
-		return fail_false(error, PS_ERROR_INVALID, "--client: '%s' is no IP address",
+		return fail_false(error, PS_ERROR_USAGE, "--client: '%s' is no IP address",
 				  question->client_address);
 	if (question->message == NULL && question->from == NULL && question->sender == NULL)
-		return fail_false(error, PS_ERROR_INVALID,
+		return fail_false(error, PS_ERROR_USAGE,
 				  "--from or --sender is missing: who would send it?");
 	return TRUE;
 }

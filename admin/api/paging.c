@@ -21,7 +21,7 @@ page_limit_of(const struct call *call, struct page *page, GError **error)
 {
 	memset(page, 0, sizeof *page);
 	if (call_int(call, "limit", ROWS) < 1)
-		return fail_false(error, PS_ERROR_INVALID, "--limit: at least 1");
+		return fail_false(error, PS_ERROR_USAGE, "--limit: at least 1");
 	page->limit = page_limit(call);
 	return TRUE;
 }
@@ -35,7 +35,7 @@ page_of(const struct call *call, struct page *page, GError **error)
 		return FALSE;
 	if (after != NULL &&
 	    !g_ascii_string_to_signed(after, 10, 0, G_MAXINT64, &page->after, NULL))
-		return fail_false(error, PS_ERROR_INVALID, "--after: not a cursor of this list");
+		return fail_false(error, PS_ERROR_USAGE, "--after: not a cursor of this list");
 	return TRUE;
 }
 

@@ -166,8 +166,10 @@ setting_of(struct call *call, struct setting *setting, GError **error)
 	setting->scope = scope_of_noun(call, error);
 	if (setting->scope == NULL ||
 	    !preference_find(call_text(call, "preference"), &setting->preference, error) ||
-	    !scope_is_allowed(setting->preference, setting->scope, error))
+	    !scope_is_allowed(setting->preference, setting->scope, error)) {
+		error_to_usage(error);
 		return FALSE;
+	}
 	if (preference_type(setting->preference) == PREF_SECRET)
 		return fail_false(error, PS_ERROR_INVALID, "%s is set by the gateway itself",
 				  preference_name(setting->preference));
@@ -183,7 +185,9 @@ preference_set_value(struct call *call, GError **error)
 	if (setting_of(call, &setting, error))
 		setting.value =
 		    preference_normalise(setting.preference, call_text(call, "value"), error);
-	if (setting.value != NULL)
+	if (setting.value == NULL)
+		error_to_usage(error);
+	else
 		answer = change_run(call, set_value, &setting, error);
 	scope_free(setting.scope);
 	g_free(setting.value);

@@ -13,6 +13,7 @@
 #include "pki/crypto/bundle.h"
 #include "pki/enroll.h"
 #include "store/base/error.h"
+#include "store/base/mailaddr.h"
 #include "store/db/tx.h"
 #include "store/requests.h"
 #include "store/scopes.h"
@@ -202,7 +203,8 @@ request_create(struct call *call, GError **error)
 		.crl_url = crl_url == NULL || strcmp(crl_url, "yes") == 0,
 		.requester = call->actor,
 	};
-	json_t *made = change_run(call, create, &order, error);
+	CLEANUP(mailaddr) struct mailaddr *address = call_address(call, "email", error);
+	json_t *made = address != NULL ? change_run(call, create, &order, error) : NULL;
 	json_t *answer;
 
 	if (made == NULL)

@@ -68,8 +68,10 @@ show_address(struct call *call, const char *text, json_t *items, GError **error)
 	};
 	CLEANUP(mailaddr) struct mailaddr *address = mailaddr_parse(text, error);
 
-	if (address == NULL)
+	if (address == NULL) {
+		error_to_usage(error);
 		return FALSE;
+	}
 	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
 		CLEANUP(selection)
 		struct selection *selection =

@@ -22,6 +22,15 @@ cert_name_is_thumbprint(const char *text)
 	return length >= THUMBPRINT_MIN_DIGITS && length <= THUMBPRINT_DIGITS;
 }
 
+/* Part of a thumbprint, though too little of it. */
+static gboolean
+is_hex(const char *text)
+{
+	g_autofree char *digits = hex_from_spelling(text);
+
+	return digits != NULL;
+}
+
 static char *
 thumbprint_of_file(const char *path, GError **error)
 {
@@ -45,7 +54,12 @@ resolve_all(GPtrArray *texts, GError **error)
 		char *text = g_ptr_array_index(texts, i);
 		char *found;
 
-		if (cert_name_is_thumbprint(text) || !g_file_test(text, G_FILE_TEST_IS_REGULAR))
+		if (cert_name_is_thumbprint(text))
+			continue;
+		if (!g_file_test(text, G_FILE_TEST_EXISTS) && !is_hex(text))
+			return fail_false(error, PS_ERROR_NOT_FOUND,
+					  "'%s' is no thumbprint, and there is no such file", text);
+		if (!g_file_test(text, G_FILE_TEST_IS_REGULAR))
 			continue;
 		found = thumbprint_of_file(text, error);
 		if (found == NULL)

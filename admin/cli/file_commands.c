@@ -205,6 +205,19 @@ file_command_revocation(const struct command_line *line)
 	return strcmp(text, "off") == 0 ? CHAIN_REVOCATION_OFF : CHAIN_REVOCATION_IF_AVAILABLE;
 }
 
+/* "2.16.840.1.101.3.2.1.48.1": digits with single dots between them. */
+static gboolean
+check_policies(const char *const *policies, GError **error)
+{
+	for (; *policies != NULL; policies++)
+		if (!g_regex_match_simple("^[0-2](\\.(0|[1-9][0-9]*))+$", *policies,
+					  G_REGEX_DOLLAR_ENDONLY, 0))
+			return fail_false(error, PS_ERROR_USAGE,
+					  "--policy: '%s' is no object identifier, as 2.5.29.32.0",
+					  *policies);
+	return TRUE;
+}
+
 static json_t *
 verify_cert(const struct command_line *line, int *exit_status, GError **error)
 {
@@ -228,10 +241,12 @@ verify_cert(const struct command_line *line, int *exit_status, GError **error)
 			     .inhibit_any_policy = command_line_flag(line, "inhibit-any-policy") },
 	};
 
-	if (!file_command_time(line, &verify.options.at, error))
+	if (!file_command_time(line, &verify.options.at, error) || !check_policies(policies, error))
 		return NULL;
-	if (email != NULL && (address = mailaddr_parse(email, error)) == NULL)
+	if (email != NULL && (address = mailaddr_parse(email, error)) == NULL) {
+		error_to_usage(error);
 		return NULL;
+	}
 	verify.options.email = address;
 	CLEANUP(chain_report)
 	struct chain_report *report = file_verify_run(&verify, file_command_broken, NULL, error);

@@ -10,11 +10,9 @@ struct error_meaning {
 };
 
 static const struct error_meaning meanings[] = {
-	[PS_ERROR_TEMPORARY] = { "temporary", 503, 1 },
-	[PS_ERROR_INVALID] = { "invalid", 400, 1 },
-	[PS_ERROR_DENIED] = { "denied", 403, 4 },
-	[PS_ERROR_NOT_FOUND] = { "not-found", 404, 5 },
-	[PS_ERROR_BUG] = { "bug", 500, 1 },
+	[PS_ERROR_TEMPORARY] = { "temporary", 503, 1 }, [PS_ERROR_INVALID] = { "invalid", 400, 1 },
+	[PS_ERROR_USAGE] = { "usage", 400, 2 },         [PS_ERROR_DENIED] = { "denied", 403, 4 },
+	[PS_ERROR_NOT_FOUND] = { "not-found", 404, 5 }, [PS_ERROR_BUG] = { "bug", 500, 1 },
 	[PS_ERROR_FULL] = { "full", 507, 1 },
 };
 
@@ -61,6 +59,13 @@ meaning_of(const GError *error)
 	    (gsize)error->code >= G_N_ELEMENTS(meanings))
 		return &meanings[PS_ERROR_BUG];
 	return &meanings[error->code];
+}
+
+void
+error_to_usage(GError **error)
+{
+	if (error != NULL && g_error_matches(*error, PS_ERROR, PS_ERROR_INVALID))
+		(*error)->code = PS_ERROR_USAGE;
 }
 
 unsigned int

@@ -16,6 +16,7 @@
 enum ps_error {
 	PS_ERROR_TEMPORARY, /* may work later: database away, disk full */
 	PS_ERROR_INVALID,   /* the input is wrong and stays wrong */
+	PS_ERROR_USAGE,     /* the same of an argument that somebody wrote on a command line */
 	PS_ERROR_DENIED,    /* not permitted */
 	PS_ERROR_NOT_FOUND, /* the named thing does not exist */
 	PS_ERROR_BUG,       /* cannot happen */
@@ -28,6 +29,9 @@ GQuark ps_error_quark(void);
 void *fail(GError **error, enum ps_error code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 gboolean fail_false(GError **error, enum ps_error code, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
+
+/* What is INVALID in an argument is USAGE of the command. */
+void error_to_usage(GError **error);
 
 /* What an error means outside; the reply to a mail server is its reason's (reason.h). Foreign
  * domains count as BUG. */
