@@ -66,21 +66,11 @@ is_markup(const struct part *part)
 	       name_is_markup(part);
 }
 
-/* Charsets in which every ASCII octet outside of a longer sequence is that character. */
 static gboolean
-charset_holds_ascii(const struct part *part)
+is_encoded(const struct part *part)
 {
-	static const char *const begins[] = { "us-ascii", "utf-8",       "utf8",        "iso-8859-",
-					      "iso8859-", "iso_8859-",   "windows-125", "cp125",
-					      "koi8-",    "gb2312",      "gbk",         "gb18030",
-					      "big5",     "shift_jis",   "euc-",        "ks_c_5601",
-					      "tis-620",  "windows-874", "ascii",       "latin1" };
-	const char *charset = part_parameter(part, "charset");
-
-	for (gsize i = 0; charset != NULL && i < G_N_ELEMENTS(begins); i++)
-		if (g_ascii_strncasecmp(charset, begins[i], strlen(begins[i])) == 0)
-			return TRUE;
-	return charset == NULL;
+	return strcmp(part->encoding, "base64") == 0 ||
+	       strcmp(part->encoding, "quoted-printable") == 0;
 }
 
 /* --- writing --- */
@@ -136,12 +126,12 @@ defuse_leaf(struct defuse *defuse, const struct part *part, GError **error)
 {
 	g_autoptr(GByteArray) bytes = g_byte_array_new();
 	struct bytes_sink sink = { { bytes_write }, bytes };
-	gboolean encoded = strcmp(part->encoding, "base64") == 0 ||
-			   strcmp(part->encoding, "quoted-printable") == 0;
+	gboolean encoded = is_encoded(part);
+	const char *charset = part_parameter(part, "charset");
 	gboolean changed = FALSE;
 	const char *doubt;
 
-	if (!charset_holds_ascii(part))
+	if (charset != NULL && !defuse_text_charset(charset))
 		return fail_false(error, PS_ERROR_INVALID, "HTML in a charset of its own");
 	if (!leaf_write(defuse->tree, part, &sink.sink, error))
 		return FALSE;
@@ -163,6 +153,8 @@ defuse_part(struct defuse *defuse, const struct part *part, GError **error)
 {
 	if (part_is(part, "message/external-body"))
 		return fail_false(error, PS_ERROR_INVALID, "a part that lies elsewhere");
+	if ((part_is(part, "message/*") || part_is(part, "multipart/*")) && is_encoded(part))
+		return fail_false(error, PS_ERROR_INVALID, "a %s that is encoded", part->type);
 	if (part->kind == PART_LEAF && is_markup(part))
 		return defuse_leaf(defuse, part, error);
 	for (guint i = 0; part->children != NULL && i < part->children->len; i++)

@@ -7,6 +7,7 @@
 
 #define BLANKS " \t\r\n\f"
 #define CSS_DIGITS_MAX 6
+#define CHARSET_MAX_BYTES 40
 
 struct text {
 	char *bytes;
@@ -33,7 +34,15 @@ static const struct word attributes[] = {
 /* Elements that fetch by an attribute which links have too. */
 static const char *const elements[] = { "link", "base", "image", "use", "feimage" };
 
-static const char *const css_words[] = { "url", "image-set", "image", "src", "cross-fade" };
+static const char *const css_words[] = { "url", "image-set",  "image",
+					 "src", "cross-fade", "alphaimageloader" };
+
+static const char *const charsets[] = {
+	"us-ascii", "ascii",     "utf-8",     "utf8",        "iso-8859-",
+	"iso8859-", "iso_8859-", "latin1",    "windows-125", "windows-874",
+	"cp125",    "koi8-",     "tis-620",   "gb2312",      "gbk",
+	"gb18030",  "big5",      "shift_jis", "euc-",        "ks_c_5601",
+};
 
 /* --- looking --- */
 
@@ -362,6 +371,37 @@ hides_something(const struct text *text)
 
 /* --- the whole --- */
 
+gboolean
+defuse_text_charset(const char *charset)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(charsets); i++)
+		if (g_ascii_strncasecmp(charset, charsets[i], strlen(charsets[i])) == 0)
+			return TRUE;
+	return FALSE;
+}
+
+/* A charset that the text itself names, which some programs believe more than its header. */
+static gboolean
+names_odd_charset(const struct text *text, gsize i)
+{
+	char name[CHARSET_MAX_BYTES + 1];
+	gsize value = value_of(text, i, "charset"), length = 0;
+
+	if (word_at(text, i, "+ADw-")) /* "<" in UTF-7 */
+		return TRUE;
+	if (value == 0)
+		return FALSE;
+	value = skip_blanks(text, value);
+	if (at(text, value) == '"' || at(text, value) == '\'')
+		value = skip_blanks(text, value + 1);
+	while (length < CHARSET_MAX_BYTES && is_name(at(text, value + length))) {
+		name[length] = at(text, value + length);
+		length++;
+	}
+	name[length] = '\0';
+	return length > 0 && !defuse_text_charset(name);
+}
+
 static const char *
 find_doubt(const struct text *text)
 {
@@ -372,6 +412,10 @@ find_doubt(const struct text *text)
 			return "HTML with control characters";
 		if (c == '<' && (word_at(text, i, "<!entity") || word_at(text, i, "<?xml-style")))
 			return "a document that builds itself from elsewhere";
+		if (c == '<' && text->hrefs && word_at(text, i, "<!doctype"))
+			return "a document that builds itself from elsewhere";
+		if ((c == 'c' || c == 'C' || c == '+') && names_odd_charset(text, i))
+			return "HTML in a charset of its own";
 	}
 	if (text->length >= 2 && ((guint8)text->bytes[0] == 0xff || (guint8)text->bytes[0] == 0xfe))
 		return "HTML in UTF-16";

@@ -11,7 +11,9 @@
 
 #include <glib.h>
 
-/* Text in a charset that holds ASCII as it is. xml: each href is one that is fetched. NULL: done;
+/* Does the charset hold every ASCII octet outside of a longer sequence as that character? */
+gboolean defuse_text_charset(const char *charset);
+/* Text in such a charset. xml: each href is one that is fetched. NULL: done;
  * else why it cannot be told, a static text. */
 const char *defuse_text(char *text, gsize length, gboolean xml, gboolean *changed);
 
