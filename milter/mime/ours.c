@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "milter/mime/subject.h"
+
 #define COMMENTS_MAX 16
 
 struct reader {
@@ -92,16 +94,20 @@ method_is_smime(struct reader *reader, gboolean *valid)
 	return *valid && g_ascii_strcasecmp(method, "smime") == 0;
 }
 
-/* To the next ';' that stands in no quoted string and no comment. FALSE: something is not closed.
- */
+/* To the next ';' that stands in no quoted string and no comment. FALSE: something is not closed,
+ * or stands where some would read another result. */
 static gboolean
 skip_to_next_result(struct reader *reader)
 {
 	while (reader->at < reader->end && *reader->at != ';') {
-		if (*reader->at == '"') {
+		if (*reader->at == '"' || is_token(*reader->at) || (*reader->at & 0x80) != 0) {
+			gboolean quoted = *reader->at == '"';
 			g_autofree char *value = read_value(reader);
 
 			if (value == NULL)
+				return FALSE;
+			if (!quoted && g_ascii_strcasecmp(value, "smime") == 0 &&
+			    skip_cfws(reader) && reader->at < reader->end && *reader->at == '=')
 				return FALSE;
 		} else if (*reader->at == '(') {
 			if (!skip_cfws(reader))
@@ -113,9 +119,21 @@ skip_to_next_result(struct reader *reader)
 	return TRUE;
 }
 
-static gboolean
-id_is_ours(const char *id, const char *const *ids)
+/* As a program shows or compares it that maps look-alikes of one letter to each other. */
+static char *
+id_normal(const char *id)
 {
+	g_autofree char *valid = g_utf8_make_valid(id, -1);
+	g_autofree char *normal = subject_normalise(valid);
+
+	return g_utf8_casefold(normal, -1);
+}
+
+static gboolean
+id_is_ours(const char *written, const char *const *ids)
+{
+	g_autofree char *id = id_normal(written);
+
 	for (; ids != NULL && *ids != NULL; ids++) {
 		gsize length = strlen(*ids);
 
@@ -147,6 +165,20 @@ text_squeezed(const char *text)
 	return g_string_free(out, FALSE);
 }
 
+/* Is there a name of somebody in front that a reader would see? */
+static gboolean
+begins_with_id(const char *value, gsize length)
+{
+	struct reader reader = { value, value + length };
+	g_autofree char *id = NULL;
+
+	if (!skip_cfws(&reader))
+		return TRUE; /* nobody reads on behind a comment without end */
+	id = read_value(&reader);
+	return id != NULL && skip_cfws(&reader) && reader.at < reader.end && *reader.at != '=' &&
+	       *reader.at != '/';
+}
+
 /* Does a field that cannot be parsed look, to a careless reader, like one of ours? */
 static gboolean
 begins_like_ours(const char *value, gsize length, const char *const *ids)
@@ -158,6 +190,10 @@ begins_like_ours(const char *value, gsize length, const char *const *ids)
 		if (text[i] == '\0')
 			text[i] = ' ';
 	squeezed = text_squeezed(text);
+	/* without an id, or behind something that is none */
+	if ((strstr(squeezed, "smime=") != NULL || g_str_has_prefix(squeezed, "smime/")) &&
+	    !begins_with_id(value, length))
+		return TRUE;
 	for (; ids != NULL && *ids != NULL; ids++) {
 		g_autofree char *id = g_ascii_strdown(*ids, -1);
 
@@ -200,6 +236,17 @@ ours_is_smime_result(const char *raw_value, gsize length, const char *const *ids
 	return FALSE;
 }
 
+/* Also with blanks in front of the colon, which the old syntax allows. */
+static gboolean
+is_results_field(const char *name)
+{
+	static const char wanted[] = "Authentication-Results";
+	gsize length = sizeof wanted - 1;
+
+	return g_ascii_strncasecmp(name, wanted, length) == 0 &&
+	       strspn(name + length, " \t") == strlen(name + length);
+}
+
 guint
 ours_remove(const struct headers *headers, const char *const *ids, struct edits *edits)
 {
@@ -209,7 +256,7 @@ ours_remove(const struct headers *headers, const char *const *ids, struct edits 
 		const struct header *field = headers_at(headers, i);
 		gboolean ours = header_has_prefix(field, OURS_FIELD_PREFIX);
 
-		if (!ours && header_is(field, "Authentication-Results"))
+		if (!ours && is_results_field(field->name))
 			ours = ours_is_smime_result(field->value, field->length, ids);
 		if (!ours)
 			continue;
