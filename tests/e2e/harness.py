@@ -133,7 +133,7 @@ class Postfix:
     """A Postfix of its own: configuration, queue and mailboxes in one folder, no system file touched.
 
     What tests may use of an MTA is what sendmail.Sendmail has, too: its ports, filters_around, listener_behind,
-    refuse_mailbox, reinject_milters, add_login, connect, submit, queue_list, flush, mailbox_files, logged, start and stop."""
+    refuse_mailbox, release, reinject_milters, add_login, connect, submit, queue_list, flush, mailbox_files, logged, start and stop."""
 
     name = "postfix"
 
@@ -145,6 +145,7 @@ class Postfix:
         self.log = os.path.join(folder, "postfix.log")
         self.mx, self.submission, self.after_filter, self.reinject = (free_port() for _ in range(4))
         self.extra_main, self.extra_master = "", ""
+        self.elsewhere = ""  # lines of transport_maps
         self.processes = "-"  # of the listener for strangers and clients
         self.reinject_milters = ""  # filters of the listener for copies
 
@@ -160,6 +161,9 @@ class Postfix:
         os.chown(self.mail, uid.pw_uid, uid.pw_gid)
         mailboxes = "".join(f"@{d} {d}/\n" for d in (INSIDE, PARTNER, "other.example", "strict.example"))
         self.write("mailboxes", mailboxes)
+        if self.elsewhere:
+            self.write("elsewhere", self.elsewhere)
+            self.extra_main = self.extra_main.replace(self._elsewhere(), "") + self._elsewhere()
         self.write("main.cf", MAIN_CF.format(
             f=self.folder, host=self.hostname, uid=uid.pw_uid, gid=uid.pw_gid, milter=self.milter,
             domains=f"{INSIDE} {PARTNER} other.example strict.example") + self.extra_main)
@@ -207,6 +211,9 @@ class Postfix:
     def flush(self):
         subprocess.run(["postqueue", "-c", self.conf, "-f"], check=True)
 
+    def _elsewhere(self):
+        return f"transport_maps = texthash:{self.conf}/elsewhere\n"
+
     def filters_around(self, before, behind):
         """Before start(): ports of the filters that see mail before ours, and behind it."""
         chain = ", ".join([f"inet:127.0.0.1:{port}" for port in before] + [f"{{ {self.milter}, default_action=tempfail }}"]
@@ -214,8 +221,16 @@ class Postfix:
         self.extra_main += f"smtpd_milters = {chain}\nnon_smtpd_milters = {chain}\n"
 
     def refuse_mailbox(self, address, port):
-        """Before start(): mail for it goes to a server of the test's, which refuses it when it is delivered."""
-        self.extra_main += f"transport_maps = inline:{{ {{ {address} = smtp:[127.0.0.1]:{port} }} }}\n"
+        """Mail for it goes to a server of the test's, which refuses it when it is delivered."""
+        self.elsewhere += f"{address} smtp:[127.0.0.1]:{port}\n"
+        if os.path.exists(os.path.join(self.conf, "main.cf")):
+            self.configure()
+            self.command("reload")
+
+    def release(self, queue_id):
+        """Lets go what was quarantined."""
+        subprocess.run(["postsuper", "-c", self.conf, "-H", queue_id], check=True, capture_output=True)
+        self.flush()
 
     def listener_behind(self, filter_port):
         """The port of a new listener with this one filter."""

@@ -265,7 +265,7 @@ class Sendmail:
 
     def refuse_mailbox(self, address, _port):
         """Mail for it is refused when it is delivered; no server of the test's is needed for that."""
-        self.mailboxes.refusals[address] = "552 5.2.2 mailbox full"
+        self.mailboxes.refusals[address] = "552 5.2.2 the mailbox is full"
 
     def write(self, name, text):
         with open(os.path.join(self.conf, name), "w") as f:
@@ -360,6 +360,12 @@ class Sendmail:
                 found.append({"queue_name": "hold" if name[0] == "h" else "deferred", "queue_id": name[2:],
                               "recipients": [{"address": a} for a in recipients]})
         return found
+
+    def release(self, queue_id):
+        """Lets go what was quarantined."""
+        cf = os.path.join(self.conf, "sendmail.cf")
+        subprocess.run(self.run("-C", cf, "-qQ", "-Q", f"-qI{queue_id}"), check=True, capture_output=True)
+        self.flush()
 
     def flush(self):
         subprocess.run(self.run("-q", "-C", os.path.join(self.conf, "sendmail.cf")), check=True, capture_output=True)

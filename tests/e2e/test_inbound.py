@@ -307,8 +307,7 @@ class Tests:
         """One message lies in the hold queue; it is let go and looked at."""
         hold = wait_until("the hold queue", lambda: [m for m in self.site.postfix.queue_list() if m["queue_name"] == "hold"])
         require(len(hold) == 1, f"{len(hold)} messages are held")
-        check(["postsuper", "-c", self.site.postfix.conf, "-H", hold[0]["queue_id"]])
-        self.site.postfix.flush()
+        self.site.postfix.release(hold[0]["queue_id"])
         look(self.site.wait_mail(to))
 
     def undecryptable(self):
@@ -414,11 +413,7 @@ class Tests:
         full = f"full@{INSIDE}"
         self.site.issue(full, "Full")
         with FullMailbox() as mailbox:
-            with open(os.path.join(self.site.postfix.conf, "full"), "w") as f:
-                f.write(f"{full} smtp:[127.0.0.1]:{mailbox.port}\n")
-            check(["postconf", "-c", self.site.postfix.conf, "-e",
-                   f"transport_maps=texthash:{self.site.postfix.conf}/full"])
-            self.site.postfix.command("reload")
+            self.site.postfix.refuse_mailbox(full, mailbox.port)
             message = self.mails.wrap(self.encrypted(full), to=full)
             require(self.answer(message, full)[0] == 250, "not taken")
             got = self.site.wait_mail(BOB)
