@@ -63,6 +63,7 @@ def main():
             make_key(folder, domain)
         before, behind = OpenDKIM(folder, "v"), OpenDKIM(folder, "s", INSIDE)
         site.postfix.filters_around([before.port], [behind.port])
+        site.postfix.reinject_milters = f"inet:127.0.0.1:{behind.port}"
         try:
             for filter_ in (before, behind):
                 filter_.start()
@@ -73,6 +74,7 @@ def main():
             tap.case("the DKIM signature made behind us verifies on a signed message", outbound, site, folder, before)
             site.prefer(PARTNER, encrypt_mode="force")
             tap.case("the DKIM signature made behind us verifies on an encrypted message", outbound, site, folder, before)
+            tap.case("so does that of each copy of a message whose recipients need different ones", copies, site, folder, before)
             tap.case("the result of the verification before us stays in the header", inbound, site, folder)
         finally:
             for filter_ in (before, behind):
@@ -85,6 +87,19 @@ def outbound(site, folder, before):
     require(b"pkcs7" in got, "neither signed nor encrypted")
     shown = dkim_result(folder, before.conf, got)
     require("dkim=pass" in shown, shown[-1500:])
+
+
+def copies(site, folder, before):
+    """One stays, the others come in through the listener for copies, where the signer stands, too."""
+    recipients = [BOB, "dave@other.example", f"hidden@{PARTNER}"]
+    site.issue(recipients[2])
+    code, text = site.send(ALICE, recipients, f"From: {ALICE}\nTo: {BOB}, {recipients[1]}\nSubject: order\n\nbody\n")
+    require(code == 250, f"{code} {text}")
+    for who in recipients:
+        got = site.wait_mail(who)
+        shown = dkim_result(folder, before.conf, got)
+        require("dkim=pass" in shown, f"{who}: {shown[-1500:]}")
+        require(got.split(b"\n\n", 1)[0].lower().count(b"dkim-signature:") == 1, f"{who}: not one DKIM signature")
 
 
 def inbound(site, folder):

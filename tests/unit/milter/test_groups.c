@@ -286,6 +286,75 @@ test_observed(void)
 	}
 }
 
+static guint
+harm_of(const struct plan *plan)
+{
+	return plan->encrypt ? 0 : plan->outcome == OUTCOME_CUT ? 1 : 2;
+}
+
+/* Whatever the plans: who is served is in exactly one copy, whose plan is his; the others are the
+ * refused; nobody's copy in place does more harm than another's. */
+static void
+check_partition(const struct groups *groups, const struct plan *plans, guint count)
+{
+	guint seen[RECIPIENTS_MAX] = { 0 };
+	const struct group *place = groups->copies->pdata[groups->in_place];
+
+	for (guint i = 0; i < groups->copies->len; i++) {
+		const struct group *group = g_ptr_array_index(groups->copies, i);
+
+		g_assert_cmpuint(group->members->len, >, 0);
+		g_assert_true(!group->plan.alone || group->members->len == 1);
+		g_assert_cmpuint(harm_of(&place->plan), <=, harm_of(&group->plan));
+		for (guint n = 0; n < group->members->len; n++) {
+			guint at = g_array_index(group->members, guint, n);
+
+			seen[at]++;
+			g_assert_true(plan_same_copy(&group->plan, &plans[at]) ||
+				      (group->plan.alone && group->members->len == 1));
+		}
+	}
+	for (guint i = 0; i < groups->refused->len; i++) {
+		guint at = g_array_index(groups->refused, guint, i);
+
+		seen[at]++;
+		g_assert_cmpint(plans[at].outcome, ==, OUTCOME_REFUSE);
+	}
+	for (guint i = 0; i < count; i++)
+		g_assert_cmpuint(seen[i], ==, 1);
+}
+
+static void
+test_any_plans(void)
+{
+	static const char letters[] = "pioOshegcavRZD", bounces[] = "bBCS";
+	static const struct groups_rules *const rules[] = { &nothing_goes, &injects, &tells };
+	g_autoptr(GRand) random = g_rand_new_with_seed(53);
+
+	for (guint round = 0; round < 50000; round++) {
+		struct plan plans[RECIPIENTS_MAX];
+		char text[RECIPIENTS_MAX + 1] = "";
+		gboolean bounce = g_rand_boolean(random);
+		guint count = (guint)g_rand_int_range(random, 1, RECIPIENTS_MAX + 1);
+		const struct groups_rules *rule = rules[g_rand_int_range(random, 0, 3)];
+
+		for (guint i = 0; i < count; i++)
+			text[i] = bounce ? bounces[g_rand_int_range(random, 0, 4)]
+					 : letters[g_rand_int_range(random, 0, 14)];
+		CLEANUP(groups) struct groups *groups = groups_of(text, rule, plans);
+		if (bounce)
+			g_assert_cmpint(groups->outcome, <, OUTCOME_DEFER);
+		if (strpbrk(text, "RZ") != NULL && !rule->notify)
+			g_assert_cmpint(groups->outcome, ==, OUTCOME_REFUSE);
+		if (strchr(text, 'D') != NULL)
+			g_assert_cmpint(groups->outcome, >=, OUTCOME_DEFER);
+		if (groups->outcome < OUTCOME_DEFER && (!bounce || rule->inject))
+			check_partition(groups, plans, count);
+		if (groups->outcome < OUTCOME_DEFER && !rule->inject)
+			g_assert_cmpuint(groups->copies->len, ==, 1);
+	}
+}
+
 static void
 test_bounce_is_left_whole(void)
 {
@@ -397,6 +466,7 @@ main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/groups/table", test_groups);
 	g_test_add_func("/groups/copies", test_copies);
+	g_test_add_func("/groups/any-plans", test_any_plans);
 	g_test_add_func("/groups/same-address", test_same_address);
 	g_test_add_func("/groups/observed", test_observed);
 	g_test_add_func("/groups/bounce-is-left-whole", test_bounce_is_left_whole);
