@@ -359,8 +359,10 @@ conclude(struct reading_walk *walk)
 	input.undecryptable = walk->undecryptable;
 	input.partial = walk->partial;
 	input.is_signed = covering || findings->len > 0;
-	input.single_author = reading->author != NULL && !walk->author_differs;
-	input.author_doubt = walk->author_doubt;
+	input.single_author = reading->author != NULL;
+	input.author_doubt = walk->author_differs && reading->author != NULL
+				 ? "From inside the signature is not the From outside"
+				 : walk->author_doubt;
 	input.date = walk->date;
 	input.date_doubt = walk->date_doubt;
 	input.signers = (const struct signer_finding *)(void *)findings->data;

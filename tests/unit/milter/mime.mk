@@ -11,6 +11,7 @@ check_PROGRAMS += \
 	tests/unit/milter/test_headers \
 	tests/unit/milter/test_protect \
 	tests/unit/milter/test_protected \
+	tests/unit/milter/test_reading_headers \
 	tests/unit/milter/test_returned \
 	tests/unit/milter/test_scan \
 	tests/unit/milter/test_shown \
@@ -30,6 +31,9 @@ tests_unit_milter_test_reading_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_reading_limits_SOURCES = %D%/test_reading_limits.c \
 	%D%/reading_fixture.c %D%/reading_fixture.h
 tests_unit_milter_test_reading_limits_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_reading_headers_SOURCES = %D%/test_reading_headers.c %D%/reading_fixture.c \
+	%D%/reading_fixture.h
+tests_unit_milter_test_reading_headers_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_gadget_SOURCES = %D%/test_gadget.c %D%/reading_fixture.c \
 	%D%/reading_fixture.h
 tests_unit_milter_test_gadget_LDADD = $(MAIL_LIBS)
