@@ -72,6 +72,7 @@ answer_reply(struct walk *walk, enum reason reason, const struct reply *reply)
 		.reply = code,
 		.size_in = walk->size_in,
 		.injected = walk->apart != NULL ? walk->apart->report.injected : 0,
+		.queue_ids = walk->apart != NULL ? walk->apart->report.queue_ids : NULL,
 		.skipped = walk->apart != NULL ? walk->apart->report.skipped : 0,
 		.detail = walk->detail,
 	};
@@ -106,6 +107,7 @@ answer_accept(struct walk *walk)
 		.ruling = walk->ruling,
 		.copies = walk->copies,
 		.injected = walk->apart != NULL ? walk->apart->report.injected : 0,
+		.queue_ids = walk->apart != NULL ? walk->apart->report.queue_ids : NULL,
 		.skipped = walk->apart != NULL ? walk->apart->report.skipped : 0,
 		.refused = walk->apart != NULL ? walk->apart->refused : 0,
 		.reason = walk->reason,

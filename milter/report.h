@@ -27,6 +27,7 @@ struct report_entry {
 	const struct ruling *ruling; /* NULL: it did not come that far */
 	const GPtrArray *copies;     /* of struct copy *; NULL: none was made */
 	guint injected;              /* recipients whose copy went out through the listener */
+	const char *queue_ids;       /* of these copies at the mail server, or NULL */
 	guint skipped;               /* who had theirs in an earlier try */
 	guint refused;               /* taken out, and their sender told */
 	enum reason reason;

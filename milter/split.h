@@ -63,10 +63,11 @@ struct split_report {
 	/* of guint: recipients outside of these copies who had theirs in an earlier try of the
 	 * message: they must be taken out of the envelope. */
 	GArray *served;
-	guint injected; /* recipients whose copy went out now */
-	guint skipped;  /* whose copy had gone out in an earlier try */
-	guint repeated; /* injected though an earlier try may have done so: RFC 1047's window */
-	char *detail;   /* for the log; or NULL */
+	guint injected;  /* recipients whose copy went out now */
+	guint skipped;   /* whose copy had gone out in an earlier try */
+	guint repeated;  /* injected though an earlier try may have done so: RFC 1047's window */
+	char *queue_ids; /* the server's names of what went out, a blank between; or NULL */
+	char *detail;    /* why it was not done, for the log; or NULL */
 };
 
 /* reinject_address and reinject_networks; INVALID names the setting. */

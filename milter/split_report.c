@@ -32,6 +32,7 @@ split_report_clear(struct split_report *report)
 	g_clear_pointer(&report->refused, g_array_unref);
 	g_clear_pointer(&report->served, g_array_unref);
 	g_clear_pointer(&report->detail, g_free);
+	g_clear_pointer(&report->queue_ids, g_free);
 	report->reply = NULL;
 }
 
@@ -50,12 +51,12 @@ split_report_detail(struct split_report *report, const char *detail)
 void
 split_report_note(struct split_report *report, const char *queue_id)
 {
-	char *before = report->detail;
+	char *before = report->queue_ids;
 
 	if (before != NULL && strlen(before) > DETAIL_MAX_BYTES)
 		return;
-	report->detail = before != NULL ? g_strdup_printf("%s %s", before, queue_id)
-					: g_strdup_printf("copies %s", queue_id);
+	report->queue_ids =
+	    before != NULL ? g_strdup_printf("%s %s", before, queue_id) : g_strdup(queue_id);
 	g_free(before);
 }
 

@@ -136,7 +136,8 @@ test_good(void)
 	g_assert_cmpint(try_once(split, &plan, &report), ==, SPLIT_DONE);
 	g_assert_cmpuint(report.injected, ==, 4);
 	g_assert_cmpuint(report.skipped + report.repeated, ==, 0);
-	g_assert_cmpstr(report.detail, ==, "copies Q1 Q2 Q3");
+	g_assert_cmpstr(report.queue_ids, ==, "Q1 Q2 Q3");
+	g_assert_null(report.detail);
 	split_report_clear(&report);
 	assert_copies(&bench, once);
 	g_assert_cmpuint(smtp_server_count(bench.server, SMTP_AT_CONNECT), ==, 1);
