@@ -207,6 +207,54 @@ check_selection(struct doctor *doctor, const struct selection_row *row)
 		verdict_unref(verdict);
 }
 
+enum key_kinds { KINDS_RSA = 1, KINDS_EC = 2, KINDS_BOTH = 3 };
+
+/* Scope key -> kinds of its additional certificates. */
+static GHashTable *
+kinds_by_scope(struct doctor *doctor, const GPtrArray *rows)
+{
+	GHashTable *kinds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+	for (guint i = 0; i < rows->len; i++) {
+		const struct selection_row *row = g_ptr_array_index(rows, i);
+		char *key = scope_key(row->scope);
+		guint known = GPOINTER_TO_UINT(g_hash_table_lookup(kinds, key));
+		CLEANUP(cert)
+		struct cert *cert = cert_text_find(doctor->call, row->thumbprint, NULL);
+
+		if (cert != NULL)
+			known |= cert_key_kind(cert) == KEY_KIND_EC ? KINDS_EC : KINDS_RSA;
+		g_hash_table_replace(kinds, key, GUINT_TO_POINTER(known));
+	}
+	return kinds;
+}
+
+/* RSA and EC do not share one message: a scope needs an additional certificate of each kind, its
+ * own or that of all. */
+static void
+check_kinds(struct doctor *doctor, const GPtrArray *rows)
+{
+	g_autoptr(GHashTable) kinds = kinds_by_scope(doctor, rows);
+	g_autoptr(GHashTable) told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	guint everybody = GPOINTER_TO_UINT(g_hash_table_lookup(kinds, "g"));
+
+	for (guint i = 0; i < rows->len; i++) {
+		const struct selection_row *row = g_ptr_array_index(rows, i);
+		g_autofree char *scope = scope_text(row->scope);
+		g_autofree char *key = scope_key(row->scope);
+		guint found = GPOINTER_TO_UINT(g_hash_table_lookup(kinds, key)) | everybody;
+
+		if (found == 0 || found == KINDS_BOTH ||
+		    !g_hash_table_add(told, g_steal_pointer(&key)))
+			continue;
+		doctor_add(doctor, FINDING_WARNING, "additional certificate",
+			   "choose one of the other kind, too, with 'postseal select'",
+			   "for %s all are %s: what is encrypted to %s certificates lacks one",
+			   scope, found == KINDS_RSA ? "RSA" : "EC",
+			   found == KINDS_RSA ? "EC" : "RSA");
+	}
+}
+
 /* Additional certificates of single users too: mail of theirs lacks them without a word. */
 static void
 check_additional(struct doctor *doctor)
@@ -220,6 +268,8 @@ check_additional(struct doctor *doctor)
 		if (row->scope->kind == SCOPE_USER)
 			check_selection(doctor, row);
 	}
+	if (rows != NULL)
+		check_kinds(doctor, rows);
 }
 
 /* Choices of global scope and of domains: those of single users are too many to look at. */

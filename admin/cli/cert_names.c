@@ -58,7 +58,7 @@ resolve_all(GPtrArray *texts, GError **error)
 			continue;
 		if (!g_file_test(text, G_FILE_TEST_EXISTS) && !is_hex(text))
 			return fail_false(error, PS_ERROR_NOT_FOUND,
-					  "'%s' is no thumbprint, and there is no such file", text);
+					  "'%s' is neither a file nor a thumbprint", text);
 		if (!g_file_test(text, G_FILE_TEST_IS_REGULAR))
 			continue;
 		found = thumbprint_of_file(text, error);
