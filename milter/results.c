@@ -216,6 +216,20 @@ part_of(const struct results_request *request, const struct reading_signer *sign
 
 /* ---- Authentication-Results ----------------------------------------------------------------- */
 
+/* Of several addresses the one that From names: another would speak of somebody else. */
+static const char *
+address_of(const struct reading *reading, const struct reading_signer *signer)
+{
+	for (guint i = 0; reading->author != NULL && i < signer->emails->len; i++) {
+		CLEANUP(mailaddr)
+		struct mailaddr *address = mailaddr_parse(signer->emails->pdata[i], NULL);
+
+		if (address != NULL && mailaddr_equal(address, reading->author))
+			return signer->emails->pdata[i];
+	}
+	return signer->emails->pdata[0];
+}
+
 static void
 append_signer_properties(GString *out, const struct results_request *request)
 {
@@ -228,7 +242,7 @@ append_signer_properties(GString *out, const struct results_request *request)
 		return;
 	part = part_of(request, signer);
 	if (signer->emails->len > 0) {
-		address = g_strdelimit(foreign(signer->emails->pdata[0]), ";", '?');
+		address = g_strdelimit(foreign(address_of(request->reading, signer)), ";", '?');
 		if (strspn(address, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				    "@.-_+") == strlen(address))
 			g_string_append_printf(out, " body.smime-identifier=%s", address);
@@ -282,7 +296,8 @@ add_word(struct edits *edits, const char *name, const char *word)
 }
 
 static void
-add_signer(struct edits *edits, const struct reading_signer *signer, guint number)
+add_signer(struct edits *edits, const struct reading *reading, const struct reading_signer *signer,
+	   guint number)
 {
 	g_autofree char *name = g_strdup_printf(OURS_FIELD_PREFIX "Signer-%u", number);
 	g_autoptr(GString) out = g_string_new(NULL);
@@ -294,7 +309,7 @@ add_signer(struct edits *edits, const struct reading_signer *signer, guint numbe
 			       signer->covers ? "all" : "part");
 	if (signer->emails->len > 0) {
 		g_string_append_c(out, ';');
-		append_quoted(out, "address", signer->emails->pdata[0]);
+		append_quoted(out, "address", address_of(reading, signer));
 	}
 	if (signer->subject != NULL && *signer->subject != '\0') {
 		g_string_append_c(out, ';');
@@ -357,7 +372,7 @@ results_add(const struct results_request *request, struct edits *edits)
 	enum mail_verdict verdict = reading != NULL ? reading->verdict : MAIL_UNDECRYPTABLE;
 
 	for (guint i = reading != NULL ? MIN(reading->signers->len, ROWS_MAX) : 0; i > 0; i--)
-		add_signer(edits, reading->signers->pdata[i - 1], i);
+		add_signer(edits, reading, reading->signers->pdata[i - 1], i);
 	for (guint i = reading != NULL ? MIN(reading->layers->len, ROWS_MAX) : 0; i > 0; i--)
 		add_layer(edits, reading->layers->pdata[i - 1], i);
 	if (reading != NULL)

@@ -58,6 +58,10 @@ def arriving(tap, cast, rows):
         site.cli("global", "set", "harvest", "off")
         for kind, name, message, right in rows:
             arrival = through_the_filter(tap, site, kind, name, message, right)
+            if kind == "honest" and name == "several addresses":
+                told = arrival.added("Authentication-Results")[0] + arrival.added("X-Postseal-Signer-1")[0]
+                tap.ok("smime-identifier=alice@good.example" in told and "eve@evil.example" not in told,
+                       "filter: of several addresses the one that From names is told", told)
             if name == "forged results":
                 tap.ok(len(arrival.removed("Authentication-Results")) == 1 and len(arrival.removed("X-Postseal-Verdict")) == 1,
                        "filter: forged results are taken out", arrival.edits)
