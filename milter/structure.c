@@ -7,6 +7,7 @@
 
 #include "milter/mime/detect.h"
 #include "milter/mime/leaf.h"
+#include "pki/crypto/base64.h"
 #include "pki/crypto/cms_inspect.h"
 
 static enum arrived
@@ -32,14 +33,13 @@ is_base64_alone(const struct mime_tree *tree, gboolean *alone, GError **error)
 
 	*alone = TRUE;
 	while ((length = spool_reader_next(reader, &bytes, error)) > 0) {
-		for (gssize i = 0; *alone && i < length; i++) {
-			guint8 c = bytes[i];
-
-			if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
-				continue;
-			*alone =
-			    c == '=' || (!ended && (g_ascii_isalnum(c) || c == '+' || c == '/'));
-			ended |= c == '=';
+		for (gsize i = 0; *alone && i < (gsize)length; i++) {
+			if (!ended)
+				i += base64_span(bytes + i, (gsize)length - i);
+			if (i == (gsize)length)
+				break;
+			*alone = strchr("= \t\r\n", bytes[i]) != NULL && bytes[i] != '\0';
+			ended |= bytes[i] == '=';
 		}
 	}
 	return length == 0;

@@ -22,6 +22,7 @@ enum rule {
 	RULE_EIGHT_BIT_TEXT,   /* no control characters either; the charset is looked at beside */
 	RULE_EIGHT_BIT,        /* no NUL */
 };
+#define N_RULES 5
 
 struct check {
 	const struct mime_tree *tree;
@@ -54,11 +55,29 @@ octet_fits(enum rule rule, guint8 c)
 	return FALSE;
 }
 
+/* By octet: a bit for each rule that it fits. */
+static const guint8 *
+octet_rules(void)
+{
+	static guint8 rules[256];
+	static gsize ready;
+
+	if (g_once_init_enter(&ready)) {
+		for (guint octet = 0; octet < 256; octet++)
+			for (int rule = 0; rule < N_RULES; rule++)
+				if (octet_fits((enum rule)rule, (guint8)octet))
+					rules[octet] |= (guint8)(1 << rule);
+		g_once_init_leave(&ready, 1);
+	}
+	return rules;
+}
+
 /* FALSE: something is wrong, or could not be read. */
 static gboolean
 check_octets(struct check *check, guint64 start, guint64 end, enum rule rule, const char *wrong)
 {
 	CLEANUP(spool_reader) struct spool_reader *reader = NULL;
+	const guint8 *rules = octet_rules();
 	const guint8 *bytes;
 	gssize length;
 
@@ -67,7 +86,7 @@ check_octets(struct check *check, guint64 start, guint64 end, enum rule rule, co
 	reader = spool_reader_new(check->tree->spool, start, end);
 	while ((length = spool_reader_next(reader, &bytes, check->error)) > 0) {
 		for (gssize i = 0; i < length; i++) {
-			if (octet_fits(rule, bytes[i]))
+			if ((rules[bytes[i]] & (1 << rule)) != 0)
 				continue;
 			check->wrong = wrong;
 			return FALSE;

@@ -17,6 +17,9 @@ static guint16 pairs[4096];
 #define BAD 0x80000000u
 static guint32 places[4][256];
 
+/* The alphabet and white space. */
+static gboolean spanned[256];
+
 static void
 tables_fill(void)
 {
@@ -25,6 +28,10 @@ tables_fill(void)
 	for (guint place = 0; place < 4; place++)
 		for (guint i = 0; i < 256; i++)
 			places[place][i] = BAD;
+	for (const char *blank = " \t\r\n"; *blank != '\0'; blank++)
+		spanned[(guchar)*blank] = TRUE;
+	for (guint32 value = 0; value < 64; value++)
+		spanned[(guchar)alphabet[value]] = TRUE;
 	for (guint32 value = 0; value < 64; value++)
 		for (guint place = 0; place < 4; place++)
 			places[place][(guchar)alphabet[value]] = value << (18 - 6 * place);
@@ -259,4 +266,15 @@ base64_decoder_init(struct base64_decoder *decoder, struct source *in)
 	memset(decoder, 0, G_STRUCT_OFFSET(struct base64_decoder, piece));
 	decoder->source.next = decoder_next;
 	decoder->in = in;
+}
+
+gsize
+base64_span(const guint8 *bytes, gsize length)
+{
+	gsize i;
+
+	tables_init();
+	for (i = 0; i < length && spanned[bytes[i]]; i++)
+		;
+	return i;
 }

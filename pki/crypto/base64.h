@@ -43,6 +43,9 @@ struct base64_decoder {
 	guint8 piece[BASE64_PIECE_BYTES];
 };
 
+/* How many of these bytes, from the first on, are of the alphabet (without padding) or white space.
+ */
+gsize base64_span(const guint8 *bytes, gsize length);
 void base64_decoder_init(struct base64_decoder *decoder, struct source *in);
 
 #endif
