@@ -244,7 +244,7 @@ class Clock:
     """How long ordinary messages take, by size and way; measured when asked for, the quickest of some."""
 
     def __init__(self):
-        self.known = {}
+        self.known, self.worst = {}, {}
 
     def usual(self, mta, way, sender, recipient, size):
         size = max(2048, 1 << size.bit_length())
@@ -258,11 +258,13 @@ class Clock:
 
 def too_slow(mta, clock, way, sender, recipient, data, seconds):
     """Measured again where it looks slow: other programs run on this machine, too."""
-    limit = max(TIMES * clock.usual(mta, way, sender, recipient, len(data)), FLOOR_SECONDS)
+    usual = clock.usual(mta, way, sender, recipient, len(data))
+    limit = max(TIMES * usual, FLOOR_SECONDS)
     for _ in range(5):
-        if seconds <= limit:
-            return None
+        if seconds <= 2 * usual:
+            break
         seconds = min(seconds, scripted(mta, sender, recipient, data)[2])
+    clock.worst[way] = max(clock.worst.get(way, 0), seconds / usual)
     return None if seconds <= limit else f"{seconds * 1000:.1f} ms, at most {limit * 1000:.1f} ms"
 
 
@@ -479,6 +481,7 @@ def main():
         scripted_protected(tap, site, messages, clock, "encrypted", BOB, "enveloped-data")
         encrypted(tap, site, senders, delivered, messages, programs[0], reader)
         tap.ok(site.filter.running(), "the filter runs as before")
+        print("# the slowest, in times of an ordinary message: " + ", ".join(f"{way} {times:.1f}" for way, times in clock.worst.items()))
         senders.close()
     tap.done()
 
