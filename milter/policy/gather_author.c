@@ -145,6 +145,7 @@ gather_request(struct gathering *g)
 		m->signer = ABLE_UNKNOWN;
 		return;
 	}
-	if (asked == CLOCK_NEVER || now - asked < g->settings->auto_request_wait_max)
+	if (g->settings->auto_request_wait_max > 0 &&
+	    (asked == CLOCK_NEVER || now - asked < g->settings->auto_request_wait_max))
 		m->request = REQUEST_AWAITED;
 }

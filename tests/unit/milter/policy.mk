@@ -41,3 +41,7 @@ tests_unit_milter_test_failures_SOURCES = %D%/test_failures.c
 tests_unit_milter_test_failures_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_results_SOURCES = %D%/test_results.c
 tests_unit_milter_test_results_LDADD = $(MAIL_LIBS)
+check_PROGRAMS += tests/unit/milter/test_gather_author
+tests_unit_milter_test_gather_author_SOURCES = %D%/test_gather_author.c %D%/site_fixture.c \
+	%D%/site_fixture.h %D%/reasons_seen.h
+tests_unit_milter_test_gather_author_LDADD = $(TEST_LIBS) $(MAIL_LIBS)
