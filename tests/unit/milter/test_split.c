@@ -629,9 +629,10 @@ test_served(void)
 	g_assert_cmpuint(g_array_index(served, guint, 0), ==, 1);
 	g_assert_cmpuint(g_array_index(served, guint, 1), ==, 2);
 	/* Or only eve gets one of her own, and the others are in place. */
-	g_ptr_array_remove_index(plan.request.copies, 1);
-	edits_free(((struct split_copy *)plan.request.copies->pdata[0])->edits);
-	g_ptr_array_remove_index(plan.request.copies, 0);
+	for (guint i = 0; i < 2; i++) {
+		edits_free(((struct split_copy *)plan.request.copies->pdata[0])->edits);
+		g_ptr_array_remove_index(plan.request.copies, 0);
+	}
 	smtp_server_script(bench.server, NULL);
 	g_assert_true(split_send(split, &plan.request, &report, NULL));
 	g_assert_cmpint(report.outcome, ==, SPLIT_DONE);
