@@ -12,3 +12,4 @@ EXTRA_DIST += %D%/test_headers.py
 EXTRA_DIST += %D%/mtas %D%/test_torture.py
 EXTRA_DIST += %D%/test_outbound.py
 EXTRA_DIST += %D%/test_inbound.py
+EXTRA_DIST += %D%/test_preferences.py
