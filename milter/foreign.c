@@ -3,17 +3,24 @@
  */
 #include "milter/foreign.h"
 
-#include "milter/believing.h"
 #include "milter/gateway.h"
+#include "milter/policy/inbound_trust.h"
 #include "pki/crypto/cert.h"
 #include "pki/trust.h"
+#include "store/preferences.h"
 
 struct reading *
 foreign_reading(struct gateway *gateway, const struct mime_tree *tree, GError **error)
 {
-	struct believing believing = { .gateway = gateway };
-	const struct reading_options options = believing_options(&believing, NULL);
+	CLEANUP(preference_set)
+	struct preference_set *set = preferences_resolve(gateway->preferences, NULL, error);
+	struct inbound_trust trust = { .gateway = gateway };
+	struct reading_options options;
 
+	if (set == NULL)
+		return NULL;
+	trust.mode = trust_mode_of(set, TRUST_VERIFY);
+	options = inbound_trust_options(&trust, NULL);
 	return reading_message(tree->root->headers, tree->spool, tree->root->body_start,
 			       tree->root->end, &options, error);
 }
@@ -47,7 +54,7 @@ foreign_certs(struct gateway *gateway, const struct reading *reading)
 
 	if (reading->verdict != MAIL_VALID)
 		return NULL;
-	hints = believing_hints(gateway, reading->certs);
+	hints = inbound_trust_hints(gateway, reading->certs);
 	for (guint i = 0; i < hints->len && found->len < FOREIGN_CERTS_MAX; i++) {
 		struct cert *cert = hints->pdata[i];
 

@@ -16,7 +16,7 @@ struct reading;
 
 #define FOREIGN_CERTS_MAX 5
 
-/* NULL with *error where the spool could not be read. */
+/* By the preferences of all. NULL with *error where the spool or the store could not be read. */
 struct reading *foreign_reading(struct gateway *gateway, const struct mime_tree *tree,
 				GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* ABLE_UNKNOWN where trust or the spool could not be asked. */

@@ -158,20 +158,6 @@ is_parameter(const char *word, const char *name)
 	return g_ascii_strncasecmp(word, name, strlen(name)) == 0;
 }
 
-char *
-inbound_sender_parameters(const char *parameters_or_null)
-{
-	g_auto(GStrv) words =
-	    g_strsplit(parameters_or_null != NULL ? parameters_or_null : "", " ", -1);
-	GString *out = g_string_new(NULL);
-
-	for (guint i = 0; words[i] != NULL; i++)
-		if (*words[i] != '\0' && !is_parameter(words[i], "RET="))
-			g_string_append_printf(out, "%s ", words[i]);
-	g_string_append(out, "RET=HDRS");
-	return g_string_free(out, FALSE);
-}
-
 /* An MTA takes these of a changed sender; the others it knows from the MAIL command, and warns of
  * them here (Postfix's cleanup, milter_chgfrom of Sendmail). */
 static char *

@@ -37,7 +37,5 @@ gboolean inbound_carry_out(const struct inbound_request *request, struct edits *
 /* For the copy in place, after its edits were sent. FALSE: the MTA did not take it. */
 gboolean inbound_hand_over(const struct plan *plan, const struct envelope *envelope,
 			   struct mta *mta) G_GNUC_WARN_UNUSED_RESULT;
-/* Parameters of MAIL FROM as they came, but with RET=HDRS. Owned by the caller. */
-char *inbound_sender_parameters(const char *parameters_or_null);
 
 #endif

@@ -6,7 +6,7 @@ libmail_a_SOURCES += %D%/envelope.c %D%/envelope.h %D%/mta.h %D%/session.c %D%/s
 	%D%/process.c %D%/process.h %D%/copies.c %D%/copies.h \
 	%D%/in_place.c %D%/in_place.h %D%/apart.c %D%/apart.h %D%/outbound.c %D%/outbound.h %D%/report.c %D%/report.h \
 	%D%/status.c %D%/status.h %D%/structure.c %D%/structure.h %D%/notify.c %D%/notify.h \
-	%D%/believing.c %D%/believing.h %D%/foreign.c %D%/foreign.h \
+	%D%/foreign.c %D%/foreign.h \
 	%D%/harvesting.c %D%/harvesting.h
 libmail_a_SOURCES += %D%/inbound.c %D%/inbound.h %D%/results.c %D%/results.h %D%/failures.c \
 	%D%/failures.h

@@ -53,8 +53,8 @@ struct reader {
 
 /* One reading under way. */
 struct run {
+	struct inbound_trust trust; /* first: its callbacks get the run */
 	struct gathering *g;
-	struct inbound_trust trust;
 	GPtrArray *together; /* of struct reader *: the first speaks for all */
 };
 
@@ -218,19 +218,6 @@ give_keys(gpointer data, const struct cms_info *info, GError **error)
 
 /* ---- one reading ---------------------------------------------------------------------------- */
 
-static gboolean
-judge(gpointer data, const struct cms_verify_report *object, const struct cms_signer_report *signer,
-      struct signer_judgement *out, GError **error)
-{
-	return inbound_trust_judge(&((struct run *)data)->trust, object, signer, out, error);
-}
-
-static struct cert *
-find_signer(gpointer data, const struct cms_signer_id *id, GError **error)
-{
-	return inbound_trust_find(&((struct run *)data)->trust, id, error);
-}
-
 /* NULL: nobody speaks for the domain. */
 static const char *
 domain_signer(const struct gathered *found)
@@ -247,17 +234,11 @@ static struct reading *
 read_once(struct run *run, gint64 cpu_max_ms, GError **error)
 {
 	const struct message_source *source = run->g->source;
-	const struct reading_options options = {
-		.area = source->area,
-		.judge = judge,
-		.find = find_signer,
-		.keys = give_keys,
-		.data = run,
-		.legacy = run->trust.legacy,
-		.domain_signer = domain_signer(run->g->found),
-		.cpu_max_ms = cpu_max_ms,
-	};
+	struct reading_options options = inbound_trust_options(&run->trust, source->area);
 
+	options.keys = give_keys;
+	options.domain_signer = domain_signer(run->g->found);
+	options.cpu_max_ms = cpu_max_ms;
 	/* It is read alone; what it gives keeps references of its own. */
 	return reading_message((struct headers *)source->headers, source->body, 0,
 			       spool_size(source->body), &options, error);
@@ -508,8 +489,8 @@ read_for(struct gathering *g, const GPtrArray *readers, guint first, gint64 cpu_
 {
 	const struct reader *reader = readers->pdata[first];
 	g_autoptr(GPtrArray) together = g_ptr_array_new();
-	struct run run = { .g = g,
-			   .trust = { g->gateway, reader->mode, reader->legacy },
+	struct run run = { .trust = { g->gateway, reader->mode, reader->legacy },
+			   .g = g,
 			   .together = together };
 	g_autoptr(GError) why = NULL;
 	struct reading *reading;

@@ -4,6 +4,7 @@
 #include "milter/policy/inbound_trust.h"
 
 #include "milter/gateway.h"
+#include "pki/cert_cache.h"
 #include "pki/crypto/cert.h"
 #include "pki/named_certs.h"
 #include "store/base/error.h"
@@ -54,13 +55,13 @@ inbound_trust_mode(const struct preference_set *recipient,
 	};
 }
 
-static GPtrArray *
-hints_of(const struct cms_verify_report *object)
+GPtrArray *
+inbound_trust_hints(struct gateway *gateway, const GPtrArray *ders)
 {
 	GPtrArray *hints = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
 
-	for (guint i = 0; i < object->certs->len; i++) {
-		struct cert *cert = cert_parse(object->certs->pdata[i], NULL);
+	for (guint i = 0; i < ders->len; i++) {
+		struct cert *cert = cert_cache_parse(gateway->brought, ders->pdata[i], NULL);
 
 		if (cert != NULL)
 			g_ptr_array_add(hints, cert);
@@ -86,18 +87,17 @@ ask(const struct inbound_trust *trust, const struct cms_verify_report *object, s
 	if (verdict == NULL || verdict->state != VERDICT_INVALID ||
 	    (!verdict->incomplete && verdict->fault != CHAIN_FAULT_PATH && !trust->legacy))
 		return g_steal_pointer(&verdict);
-	question.hints = hints = hints_of(object);
+	question.hints = hints = inbound_trust_hints(trust->gateway, object->certs);
 	if (trust->legacy)
 		return trust_ask(asked, cert, &question, error);
 	return trust_judge_hinted(asked, cert, TRUST_VERIFY, trust->mode, hints, error);
 }
 
-gboolean
-inbound_trust_judge(const struct inbound_trust *trust, const struct cms_verify_report *object,
-		    const struct cms_signer_report *signer, struct signer_judgement *out,
-		    GError **error)
+static gboolean
+judge(gpointer data, const struct cms_verify_report *object, const struct cms_signer_report *signer,
+      struct signer_judgement *out, GError **error)
 {
-	CLEANUP(verdict) struct verdict *verdict = ask(trust, object, signer->cert, error);
+	CLEANUP(verdict) struct verdict *verdict = ask(data, object, signer->cert, error);
 
 	if (verdict == NULL)
 		return FALSE;
@@ -118,11 +118,34 @@ inbound_trust_judge(const struct inbound_trust *trust, const struct cms_verify_r
 	return TRUE;
 }
 
-struct cert *
-inbound_trust_find(const struct inbound_trust *trust, const struct cms_signer_id *id,
-		   GError **error)
+/* One that the message did not bring. */
+static struct cert *
+find(gpointer data, const struct cms_signer_id *id, GError **error)
 {
+	const struct inbound_trust *trust = data;
 	g_autoptr(GPtrArray) found = named_certs(trust->gateway->db, id, error);
 
 	return found != NULL && found->len > 0 ? cert_ref(found->pdata[0]) : NULL;
+}
+
+/* What many messages bring is parsed once. */
+static struct cert *
+parse(gpointer data, GBytes *der, GError **error)
+{
+	const struct inbound_trust *trust = data;
+
+	return cert_cache_parse(trust->gateway->brought, der, error);
+}
+
+struct reading_options
+inbound_trust_options(struct inbound_trust *trust, struct spool_area *area)
+{
+	return (struct reading_options){
+		.area = area,
+		.judge = judge,
+		.find = find,
+		.parse = parse,
+		.data = trust,
+		.legacy = trust->legacy,
+	};
 }

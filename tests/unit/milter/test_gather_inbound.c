@@ -9,6 +9,7 @@
 #include "milter/file_message.h"
 #include "milter/message/edits.h"
 #include "milter/inbound.h"
+#include "milter/mta.h"
 #include "milter/reading.h"
 #include "milter/structure.h"
 #include "store/base/error.h"
@@ -328,22 +329,46 @@ test_carried_out(void)
 	asked_clear(&asked);
 }
 
+struct sender_mta {
+	struct mta mta;
+	char *changed; /* argument and parameters */
+};
+
+static gboolean
+note_sender(struct mta *mta, const char *argument, const char *parameters)
+{
+	struct sender_mta *noted = (struct sender_mta *)mta;
+
+	g_assert_null(noted->changed);
+	noted->changed = g_strdup_printf("%s %s", argument, parameters);
+	return TRUE;
+}
+
+/* The bounce of what was decrypted is its header alone. */
 static void
 test_parameters(void)
 {
+	static const struct mta_ops ops = { .change_sender = note_sender };
+	static const struct plan plan = { .headers_only = TRUE };
 	static const struct {
-		const char *given, *expected;
+		const char *sender, *given, *expected;
 	} rows[] = {
-		{ NULL, "RET=HDRS" },
-		{ "SIZE=500 BODY=8BITMIME", "SIZE=500 BODY=8BITMIME RET=HDRS" },
-		{ "RET=FULL ENVID=abc", "ENVID=abc RET=HDRS" },
-		{ "ret=full", "RET=HDRS" },
+		{ "<a@partner.example>", NULL, "<a@partner.example> RET=HDRS" },
+		{ "a@partner.example", "SIZE=500 BODY=8BITMIME", "<a@partner.example> RET=HDRS" },
+		{ "<a@partner.example>", "RET=FULL ENVID=abc",
+		  "<a@partner.example> RET=HDRS ENVID=abc" },
+		{ "<a@partner.example>", "ret=full", "<a@partner.example> RET=HDRS" },
+		{ "<>", "RET=FULL", NULL },
 	};
 
 	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
-		g_autofree char *found = inbound_sender_parameters(rows[i].given);
+		struct sender_mta noted = { { &ops }, NULL };
+		CLEANUP(envelope) struct envelope *envelope = envelope_new();
 
-		g_assert_cmpstr(found, ==, rows[i].expected);
+		envelope_set_sender(envelope, rows[i].sender, rows[i].given);
+		g_assert_true(inbound_hand_over(&plan, envelope, &noted.mta));
+		g_assert_cmpstr(noted.changed, ==, rows[i].expected);
+		g_free(noted.changed);
 	}
 }
 
