@@ -43,132 +43,124 @@ heard(void)
 
 #define LETTER(author, more) "From: " author "\nTo: bob@partner.example" more
 
+static const struct {
+	const char *name;
+	const char *mode;
+	const char *wait; /* auto_request_wait */
+	const char *patience;
+	struct site_mail mail;
+	enum reason reason;
+	gboolean requested;
+} request_rows[] = {
+	{ "try: unsigned, asked for",
+	  "if-possible",
+	  "off",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "new@corp.example",
+	    .headers = LETTER("new@corp.example", "") },
+	  REASON_PLAIN_NO_SIGNER,
+	  TRUE },
+	{ "must: refused, asked for",
+	  "required",
+	  "off",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "new@corp.example",
+	    .headers = LETTER("new@corp.example", "") },
+	  REASON_REFUSED_NO_SIGNER,
+	  TRUE },
+	{ "must, wait: deferred",
+	  "required",
+	  "on",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "new@corp.example",
+	    .headers = LETTER("new@corp.example", "") },
+	  REASON_DEFERRED_REQUEST,
+	  TRUE },
+	{ "try, wait: deferred",
+	  "if-possible",
+	  "on",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "new@corp.example",
+	    .headers = LETTER("new@corp.example", "") },
+	  REASON_DEFERRED_REQUEST,
+	  TRUE },
+	{ "must, no patience: refused",
+	  "required",
+	  "on",
+	  "0s",
+	  { .sender = "asked@corp.example",
+	    .login = "asked@corp.example",
+	    .headers = LETTER("asked@corp.example", "") },
+	  REASON_REFUSED_NO_SIGNER,
+	  TRUE },
+	{ "never: not asked for",
+	  "never",
+	  "on",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "new@corp.example",
+	    .headers = LETTER("new@corp.example", "") },
+	  REASON_PLAIN_NOT_WANTED,
+	  FALSE },
+	{ "who has one: signed", "required", "on", "15m", { 0 }, REASON_DONE_SIGNED, FALSE },
+	{ "a program's: refused, not asked for",
+	  "required",
+	  "on",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "new@corp.example",
+	    .headers = LETTER("new@corp.example", "\nAuto-Submitted: auto-replied") },
+	  REASON_REFUSED_NO_SIGNER,
+	  FALSE },
+	{ "Auto-Submitted: no, with a comment",
+	  "required",
+	  "on",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "new@corp.example",
+	    .headers = LETTER("new@corp.example", "\nAuto-Submitted: No (a person)") },
+	  REASON_DEFERRED_REQUEST,
+	  TRUE },
+	{ "nobody's: not asked for",
+	  "required",
+	  "on",
+	  "15m",
+	  { .sender = "", .login = "new@corp.example", .headers = LETTER("new@corp.example", "") },
+	  REASON_LEAVE_NULL_SENDER,
+	  FALSE },
+	{ "another's login: not asked for",
+	  "if-possible",
+	  "on",
+	  "15m",
+	  { .sender = "new@corp.example",
+	    .login = "alice@corp.example",
+	    .headers = LETTER("new@corp.example", "") },
+	  REASON_PLAIN_AUTHOR,
+	  FALSE },
+};
+
 static void
 test_requests(void)
 {
-	static const struct {
-		const char *name;
-		const char *mode;
-		const char *wait; /* auto_request_wait */
-		const char *patience;
-		struct site_mail mail;
-		enum reason reason;
-		gboolean requested;
-	} rows[] = {
-		{ "try: unsigned, asked for",
-		  "if-possible",
-		  "off",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "") },
-		  REASON_PLAIN_NO_SIGNER,
-		  TRUE },
-		{ "must: refused, asked for",
-		  "required",
-		  "off",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "") },
-		  REASON_REFUSED_NO_SIGNER,
-		  TRUE },
-		{ "must, wait: deferred",
-		  "required",
-		  "on",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "") },
-		  REASON_DEFERRED_REQUEST,
-		  TRUE },
-		{ "try, wait: deferred",
-		  "if-possible",
-		  "on",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "") },
-		  REASON_DEFERRED_REQUEST,
-		  TRUE },
-		{ "must, no patience: refused",
-		  "required",
-		  "on",
-		  "0s",
-		  { .sender = "asked@corp.example",
-		    .login = "asked@corp.example",
-		    .headers = LETTER("asked@corp.example", "") },
-		  REASON_REFUSED_NO_SIGNER,
-		  TRUE },
-		{ "never: not asked for",
-		  "never",
-		  "on",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "") },
-		  REASON_PLAIN_NOT_WANTED,
-		  FALSE },
-		{ "who has one: signed",
-		  "required",
-		  "on",
-		  "15m",
-		  { 0 },
-		  REASON_DONE_SIGNED,
-		  FALSE },
-		{ "a program's: refused, not asked for",
-		  "required",
-		  "on",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "\nAuto-Submitted: auto-replied") },
-		  REASON_REFUSED_NO_SIGNER,
-		  FALSE },
-		{ "Auto-Submitted: no, with a comment",
-		  "required",
-		  "on",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "\nAuto-Submitted: No (a person)") },
-		  REASON_DEFERRED_REQUEST,
-		  TRUE },
-		{ "nobody's: not asked for",
-		  "required",
-		  "on",
-		  "15m",
-		  { .sender = "",
-		    .login = "new@corp.example",
-		    .headers = LETTER("new@corp.example", "") },
-		  REASON_LEAVE_NULL_SENDER,
-		  FALSE },
-		{ "another's login: not asked for",
-		  "if-possible",
-		  "on",
-		  "15m",
-		  { .sender = "new@corp.example",
-		    .login = "alice@corp.example",
-		    .headers = LETTER("new@corp.example", "") },
-		  REASON_PLAIN_AUTHOR,
-		  FALSE },
-	};
-
 	if (site_skip(site))
 		return;
 	g_assert_true(auto_requests_ask(site_gateway(site)->db, "asked@corp.example", NULL));
-	for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+	for (guint i = 0; i < G_N_ELEMENTS(request_rows); i++) {
 		CLEANUP(ruling) struct ruling *ruling = NULL;
 
-		g_test_message("%s", rows[i].name);
-		site_prefer(site, "corp.example", "sign_mode", rows[i].mode);
+		g_test_message("%s", request_rows[i].name);
+		site_prefer(site, "corp.example", "sign_mode", request_rows[i].mode);
 		site_prefer(site, "corp.example", "auto_request", "builtin");
-		site_prefer(site, "corp.example", "auto_request_wait", rows[i].wait);
-		site_set(site, "auto_request_wait_max", rows[i].patience);
-		ruling = rule(&rows[i].mail);
+		site_prefer(site, "corp.example", "auto_request_wait", request_rows[i].wait);
+		site_set(site, "auto_request_wait_max", request_rows[i].patience);
+		ruling = rule(&request_rows[i].mail);
 		g_assert_cmpstr(reason_name(ruling->groups->reason), ==,
-				reason_name(rows[i].reason));
-		g_assert_cmpint(ruling->plans[0].request, ==, rows[i].requested);
+				reason_name(request_rows[i].reason));
+		g_assert_cmpint(ruling->plans[0].request, ==, request_rows[i].requested);
 	}
 	site_set(site, "auto_request_wait_max", "15m");
 	site_forget_preferences(site);
