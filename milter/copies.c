@@ -1,6 +1,7 @@
 /* copies - see copies.h. */
 #include "milter/copies.h"
 
+#include "milter/envelope.h"
 #include "milter/gateway.h"
 #include "milter/inbound.h"
 #include "milter/marker.h"
@@ -12,6 +13,8 @@
 #include "milter/structure.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/log.h"
+#include "store/config/settings.h"
 
 #define PROGRESS_US (20 * G_USEC_PER_SEC)
 
@@ -85,17 +88,52 @@ carry_out(const struct copies_request *request, struct copy *copy, GError **erro
 	return fail_false(error, PS_ERROR_BUG, "a copy for recipients who get none");
 }
 
-static gboolean
-copy_make(const struct copies_request *request, struct copy *copy, GError **error)
+/* Without what is ours. */
+static void
+copy_begin(const struct copies_request *request, struct copy *copy)
 {
 	struct headers *headers = request->message->headers;
 
+	edits_free(copy->edits);
+	copy->edits = edits_new();
 	edits_delete_all(copy->edits, headers, MARKER_FIELD);
 	if (!copy->group->observed)
 		ruling_clean_header(request->gateway, request->ruling, headers, copy->edits);
+}
+
+static guint64
+copy_size(const struct copies_request *request, const struct copy *copy)
+{
+	return edits_message_size(copy->edits, request->message->headers, request->message->body);
+}
+
+/*
+ * What came in by itself is not refused because it grew: that answer would tell a stranger what was
+ * found inside. It stays as it came.
+ */
+static void
+keep_within_size(const struct copies_request *request, struct copy *copy)
+{
+	gint64 size_max_bytes = gateway_settings(request->gateway)->message_size_max;
+
+	if (copy->group->plan.outcome != OUTCOME_READ || size_max_bytes == 0 ||
+	    copy->size <= (guint64)size_max_bytes)
+		return;
+	log_warning("what was read is larger than message_size_max: delivered as it came",
+		    "queue_id", request->message->envelope->queue_id);
+	copy_begin(request, copy);
+	copy->size = copy_size(request, copy);
+	copy->made = FALSE;
+}
+
+static gboolean
+copy_make(const struct copies_request *request, struct copy *copy, GError **error)
+{
+	copy_begin(request, copy);
 	if (!carry_out(request, copy, error))
 		return FALSE;
-	copy->size = edits_message_size(copy->edits, headers, request->message->body);
+	copy->size = copy_size(request, copy);
+	keep_within_size(request, copy);
 	return TRUE;
 }
 
@@ -125,7 +163,6 @@ copies_make(const struct copies_request *request, GError **error)
 		struct copy *copy = g_new0(struct copy, 1);
 
 		copy->group = g_ptr_array_index(groups, i);
-		copy->edits = edits_new();
 		g_ptr_array_add(copies, copy);
 		if (!copy_make(request, copy, error) ||
 		    !still_at_work(request->mta, &last_us, error))

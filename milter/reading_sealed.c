@@ -3,6 +3,8 @@
  */
 #include "milter/reading_walk.h"
 
+#include "pki/crypto/algorithms.h"
+#include "pki/crypto/cert.h"
 #include "pki/crypto/cms_inspect.h"
 #include "store/base/error.h"
 
@@ -30,19 +32,40 @@ stay_closed(struct reading_walk *walk, enum reading_closed closed, const char *w
 	return TRUE;
 }
 
+/* What preference legacy_algorithms is about, of keys: they are not used. Returns how many. */
+static guint
+drop_weak_keys(const struct reading_walk *walk, GArray *keys)
+{
+	guint dropped = 0;
+
+	for (guint i = keys->len; !walk->options->legacy && i > 0; i--) {
+		const struct cert *cert = g_array_index(keys, struct cms_decrypt_key, i - 1).cert;
+
+		if (cert == NULL || key_strength_allowed(cert_key_kind(cert), cert_key_bits(cert)))
+			continue;
+		g_array_remove_index(keys, i - 1);
+		dropped++;
+	}
+	return dropped;
+}
+
 /* NULL: there are none (closed), or they could not be asked for. */
 static GArray *
 keys_for(struct reading_walk *walk, const struct cms_info *info)
 {
 	GArray *keys = NULL;
 	GError *error = NULL;
+	guint weak;
 
 	if (walk->options->keys != NULL && walk->options->area != NULL)
 		keys = walk->options->keys(walk->options->data, info, &error);
+	weak = keys != NULL ? drop_weak_keys(walk, keys) : 0;
 	if (keys != NULL && (keys->len > 0 || walk->options->password != NULL))
 		return keys;
 	g_clear_pointer(&keys, g_array_unref);
-	if (error == NULL || g_error_matches(error, PS_ERROR, PS_ERROR_NOT_FOUND)) {
+	if (weak > 0) {
+		stay_closed(walk, READING_UNSUPPORTED, "the key that opens it is a legacy one");
+	} else if (error == NULL || g_error_matches(error, PS_ERROR, PS_ERROR_NOT_FOUND)) {
 		stay_closed(walk, READING_NO_KEY,
 			    error != NULL ? error->message : "no key is given that could open it");
 	} else {

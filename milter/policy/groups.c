@@ -158,7 +158,7 @@ too_many_alone(const struct groups *groups, const struct groups_rules *rules)
 static gboolean
 groups_hindered(const struct groups *groups, const struct groups_rules *rules, enum reason *reason)
 {
-	if (groups->copies->len < 2)
+	if (groups->copies->len < 2 && (rules->inject || !rules->unlike))
 		return FALSE;
 	*reason = rules->inject ? REASON_DEFERRED_COPIES : REASON_DEFERRED_DIFFERENT;
 	return !rules->inject || too_many_alone(groups, rules);

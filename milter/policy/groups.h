@@ -40,6 +40,9 @@ struct groups_rules {
 	gboolean inject; /* copies can be injected into the mail server */
 	gboolean notify; /* the refused can be taken out, their sender will be told */
 	guint alone_max; /* copies for one recipient alone (bcc_copies_max) */
+	/* A key is tried for somebody, and what it opens may take a copy for himself: where copies
+	 * cannot be made the answer is the one for several, whatever was found inside. */
+	gboolean unlike;
 	/* Of each recipient the first with the same address: they share a copy, since the mail
 	 * server takes both out of the envelope together. NULL: all differ. */
 	const guint *first;

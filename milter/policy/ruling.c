@@ -12,6 +12,7 @@
 #include "pki/crypto/cert.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
+#include "store/base/mailaddr.h"
 #include "store/config/settings.h"
 
 static const struct gathered_recipient *
@@ -88,6 +89,14 @@ ruling_reply(const struct ruling *ruling)
 			  ruling->gathered->facts.origin);
 }
 
+/* Where local_part_case is exact, Bob and bob are two people. */
+static char *
+address_text(const struct gathered_recipient *recipient)
+{
+	return recipient->address != NULL ? g_strdup(mailaddr_key(recipient->address))
+					  : g_ascii_strdown(recipient->written, -1);
+}
+
 /* Of each recipient the first with the same address. */
 static guint *
 first_of_same(const struct ruling *ruling)
@@ -96,7 +105,7 @@ first_of_same(const struct ruling *ruling)
 	guint *first = g_new0(guint, ruling->count);
 
 	for (guint i = 0; i < ruling->count; i++) {
-		char *key = g_ascii_strdown(recipient_at(ruling, i)->written, -1);
+		char *key = address_text(recipient_at(ruling, i));
 		gpointer known;
 
 		first[i] = i;
@@ -110,6 +119,57 @@ first_of_same(const struct ruling *ruling)
 	return first;
 }
 
+static gboolean
+tagged_alike(const struct preference_set *a, const struct preference_set *b)
+{
+	static const enum preference texts[] = {
+		PREF_TAG_DECRYPTED,
+		PREF_TAG_SIGNED,
+		PREF_TAG_SIGNED_BY,
+		PREF_TAG_INVALID,
+	};
+	gboolean on = preference_on(a, PREF_TAG_SUBJECT);
+
+	if (on != preference_on(b, PREF_TAG_SUBJECT))
+		return FALSE;
+	for (gsize i = 0; on && i < G_N_ELEMENTS(texts); i++)
+		if (g_strcmp0(preference_text(a, texts[i]), preference_text(b, texts[i])) != 0)
+			return FALSE;
+	return TRUE;
+}
+
+/* Will they get the same, whatever a key brings to light? */
+static gboolean
+opened_alike(const struct ruling *ruling, guint i, guint j)
+{
+	const struct recipient_facts *a = &recipient_at(ruling, i)->facts;
+	const struct recipient_facts *b = &recipient_at(ruling, j)->facts;
+
+	return ruling->plans[i].direction == ruling->plans[j].direction &&
+	       ruling->plans[i].observed == ruling->plans[j].observed &&
+	       a->key_named == b->key_named && a->keep_signature == b->keep_signature &&
+	       a->on_invalid_signature == b->on_invalid_signature &&
+	       a->on_undecryptable == b->on_undecryptable &&
+	       a->unauthenticated_html == b->unauthenticated_html &&
+	       a->require_signed == b->require_signed &&
+	       tagged_alike(recipient_at(ruling, i)->preferences,
+			    recipient_at(ruling, j)->preferences);
+}
+
+static gboolean
+is_unlike(const struct ruling *ruling)
+{
+	guint first = 0;
+
+	while (first < ruling->count &&
+	       (!recipient_at(ruling, first)->facts.key_named || ruling->plans[first].observed))
+		first++;
+	for (guint i = 0; first < ruling->count && i < ruling->count; i++)
+		if (!opened_alike(ruling, first, i))
+			return TRUE;
+	return FALSE;
+}
+
 static struct groups *
 ruling_groups(struct gateway *gateway, const struct ruling *ruling)
 {
@@ -121,6 +181,7 @@ ruling_groups(struct gateway *gateway, const struct ruling *ruling)
 		.inject = inject,
 		.notify = inject && found->on_refuse == ON_REFUSE_RECIPIENT && found->sender_told,
 		.alone_max = (guint)settings->bcc_copies_max,
+		.unlike = is_unlike(ruling),
 		.first = first,
 	};
 

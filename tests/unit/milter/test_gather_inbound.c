@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "milter/copies.h"
 #include "milter/envelope.h"
 #include "milter/failures.h"
 #include "milter/file_message.h"
@@ -11,6 +12,7 @@
 #include "milter/inbound.h"
 #include "milter/mta.h"
 #include "milter/reading.h"
+#include "milter/session.h"
 #include "milter/structure.h"
 #include "store/base/error.h"
 #include "tests/unit/milter/site_fixture.h"
@@ -287,6 +289,116 @@ test_unknown(void)
 	asked_clear(&asked);
 }
 
+/* What the sender is told of a message that opens, and of the same one damaged. */
+static void
+check_answer(struct spool *message, const char *recipients, const char *code)
+{
+	CLEANUP(spool) struct spool *bad = broken(message);
+	struct spool *const both[] = { message, bad };
+
+	for (guint i = 0; i < G_N_ELEMENTS(both); i++) {
+		g_autoptr(GError) error = NULL;
+		struct asked asked = rule(both[i], recipients, NULL, &error);
+
+		g_assert_no_error(error);
+		g_test_message("%s %u", recipients, i);
+		g_assert_cmpstr(asked.ruling->reply != NULL ? asked.ruling->reply->code : "250", ==,
+				code);
+		asked_clear(&asked);
+	}
+}
+
+/* Without a listener copies cannot be made: needing them must not tell what was inside. */
+static void
+test_no_oracle(void)
+{
+	CLEANUP(cert)
+	struct cert *olga = site_issue(site, "olga@corp.example", KEY_KIND_RSA, SITE_KEY_HELD);
+	CLEANUP(cert)
+	struct cert *pia = site_issue(site, "pia@corp.example", KEY_KIND_RSA, SITE_KEY_HELD);
+	struct cert *const to[] = { olga, pia, NULL };
+	CLEANUP(spool) struct spool *message = encrypted_to(to);
+
+	start();
+	check_answer(message, "olga@corp.example", "250");
+	check_answer(message, "olga@corp.example pia@corp.example", "250");
+	check_answer(message, "quentin@corp.example rosa@corp.example", "250");
+	check_answer(message, "quentin@corp.example olga@corp.example", "451");
+	check_answer(message, "olga@corp.example stranger@partner.example", "451");
+	site_prefer(site, "pia@corp.example", "tag_subject", "on");
+	check_answer(message, "olga@corp.example pia@corp.example", "451");
+	site_set(site, "reinject_address", "127.0.0.1:1");
+	check_answer(message, "quentin@corp.example olga@corp.example", "250");
+	site_set(site, "reinject_address", "");
+}
+
+/* One person's copy is not the other's, whose name differs in its case alone. */
+static void
+test_exact_case(void)
+{
+	CLEANUP(cert) struct cert *sam = NULL;
+	CLEANUP(spool) struct spool *message = NULL;
+	struct asked asked;
+
+	mailaddr_set_case(MAILADDR_EXACT_LOCAL);
+	sam = site_issue(site, "Sam@corp.example", KEY_KIND_RSA, SITE_KEY_HELD);
+	message = encrypted_to((struct cert *const[]){ sam, NULL });
+	start();
+	site_set(site, "reinject_address", "127.0.0.1:1");
+	asked = rule(message, "Sam@corp.example sam@corp.example SAM@CORP.example Sam@CORP.example",
+		     NULL, NULL);
+	mailaddr_set_case(MAILADDR_FOLD_LOCAL);
+	site_set(site, "reinject_address", "");
+	g_assert_cmpuint(asked.ruling->groups->copies->len, ==, 2);
+	{
+		struct group *of_sam = asked.ruling->groups->copies->pdata[0];
+
+		g_assert_cmpuint(of_sam->members->len, ==, 2);
+		g_assert_cmpuint(g_array_index(of_sam->members, guint, 1), ==, 3);
+	}
+	asked_clear(&asked);
+}
+
+/* What is found inside is no reason to refuse for its size what the mail server has taken. */
+static void
+test_grown(void)
+{
+	CLEANUP(cert)
+	struct cert *tina = site_issue(site, "tina@corp.example", KEY_KIND_RSA, SITE_KEY_HELD);
+	struct cert *const to[] = { tina, NULL };
+	CLEANUP(spool) struct spool *message = encrypted_to(to);
+	CLEANUP(spool) struct spool *bad = broken(message);
+	struct spool *const both[] = { message, bad };
+	g_autofree char *limit = g_strdup_printf("%" G_GUINT64_FORMAT, spool_size(message));
+
+	start();
+	for (guint i = 0; i < G_N_ELEMENTS(both); i++) {
+		struct asked asked = rule(both[i], "tina@corp.example", NULL, NULL);
+		const struct session_message whole = { .envelope = asked.envelope,
+						       .headers = asked.headers,
+						       .body = asked.body };
+		struct copies_request request = { .gateway = site_gateway(site),
+						  .message = &whole,
+						  .ruling = asked.ruling,
+						  .structure = asked.structure,
+						  .area = area };
+		g_autoptr(GPtrArray) free_size = copies_make(&request, NULL);
+		g_autoptr(GPtrArray) limited = NULL;
+		const struct copy *copy;
+
+		site_set(site, "message_size_max", limit);
+		limited = copies_make(&request, NULL);
+		site_set(site, "message_size_max", "100M");
+		g_assert_true(((struct copy *)free_size->pdata[0])->made);
+		copy = limited->pdata[0];
+		/* damaged: the results alone would make it too large */
+		g_assert_true(copy->made == (i == 0));
+		g_assert_null(copies_too_large(limited, (gint64)spool_size(message)));
+		g_assert_cmpuint(copy->size, <=, spool_size(message));
+		asked_clear(&asked);
+	}
+}
+
 /* What is delivered, field by field. */
 static void
 test_carried_out(void)
@@ -410,6 +522,9 @@ main(int argc, char **argv)
 		g_test_add_func("/gather/inbound/many-keys", test_many_keys);
 		g_test_add_func("/gather/inbound/failures", test_failures);
 		g_test_add_func("/gather/inbound/unknown", test_unknown);
+		g_test_add_func("/gather/inbound/no-oracle", test_no_oracle);
+		g_test_add_func("/gather/inbound/exact-case", test_exact_case);
+		g_test_add_func("/gather/inbound/grown", test_grown);
 		g_test_add_func("/gather/inbound/carried-out", test_carried_out);
 		g_test_add_func("/gather/inbound/store-away", test_store_away);
 	}

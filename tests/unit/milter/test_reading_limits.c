@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "pki/crypto/tlv.h"
+#include "pki/crypto/cert.h"
+#include "pki/crypto/key.h"
 #include "reading_fixture.h"
+#include "store/base/secret.h"
 
 static struct people *people;
 
@@ -177,6 +180,77 @@ test_cpu_inside(void)
 	}
 }
 
+/* RSA with 1024 bits, which we neither make nor encrypt to any more. */
+static const char weak_key[] =
+    "MIICeAIBADANBgkqhkiG9w0BAQEFAASCAmIwggJeAgEAAoGBAMJq4WmDFGqb0Z6jVw/Qt9XBXdc6pclpPpDl"
+    "raZcW1PW5q0oxhUZSiX321IrFldiwowYCpSAlJIU2uFtix6k/2hnfV798T0bA+zOXI4jcbcSM6FfnwmlMV/A"
+    "CI9tj0hiwcm7Z6dENF4Y/H9JeE+XirvR4q2H5Kt6PGUQF5bfzzMHAgMBAAECgYEAvyqLFM2v8JfgiSVBQSrQ"
+    "6J0nIa/oPmB/Bcjhc7hSkOC5l8CE7VAdqbHKdUQqxqg0db5aAOVhsTZSduDYr7w76fzH8BM0o7bYCCbToh56"
+    "CjoNzeJTdcslEIH7Ba9RGq/S3Uwcn5P4haJs+Bn9ERAf+kNDkF5x/9y0e1Dv5FIjhOECQQDp4UWURBlhAeP2"
+    "4TD9ApHLqA7DNcQ9CemQOoL96+FvMDchnaRvCJdVcPVrYnuXKQZRNrsqRKMJ710RfJuWHM1XAkEA1M4jmBTq"
+    "speRc/Tf8ssZ5cio9uT0UrnzHR2T8ercmuKxdc8xTlwKmsaMwHb2bXEoMP5PBfGfHRW+fcnHMdiJ0QJABFNC"
+    "MifAQGcEjEBF46f0gkutWjbYVjiktSIf4gpGtQOzQU/lBpimE9Ju93lux7DeiQn2FCYIzdo7YmNnjTMjKQJB"
+    "AJIWST0X7t5XSpTt3+dPIiIqlEOZfVhlKs4sBeonLvZs9SJI8DI44VbLQsjFYfpTmiG4EwujiXVv/etgX4yK"
+    "eGECQQCIg/2OEdJtGvS7PZZcFtt4ANURIQ/xkJ/ALvNAnVroWKt3vYPnEBkamlm1CJPOqlVUuEopuK/lu3I5"
+    "9fuxU9IX";
+static const char weak_certificate[] =
+    "MIICEjCCAXugAwIBAgIUcr6T/5xTLHOgigz1awIGw0Tf1rkwDQYJKoZIhvcNAQELBQAwDDEKMAgGA1UEAwwB"
+    "YjAgFw0yNjExMjIwMzEyNTlaGA8yMTI2MTAyOTAzMTI1OVowDDEKMAgGA1UEAwwBYjCBnzANBgkqhkiG9w0B"
+    "AQEFAAOBjQAwgYkCgYEAwmrhaYMUapvRnqNXD9C31cFd1zqlyWk+kOWtplxbU9bmrSjGFRlKJffbUisWV2LC"
+    "jBgKlICUkhTa4W2LHqT/aGd9Xv3xPRsD7M5cjiNxtxIzoV+fCaUxX8AIj22PSGLBybtnp0Q0Xhj8f0l4T5eK"
+    "u9HirYfkq3o8ZRAXlt/PMwcCAwEAAaNvMG0wHQYDVR0OBBYEFOEGPPPwGwq/wOaXMm0ovFi1ZiK0MB8GA1Ud"
+    "IwQYMBaAFOEGPPPwGwq/wOaXMm0ovFi1ZiK0MA8GA1UdEwEB/wQFMAMBAf8wGgYDVR0RBBMwEYEPYm9iQGV4"
+    "YW1wbGUuY29tMA0GCSqGSIb3DQEBCwUAA4GBAHoY9SD7MmgZ+coh1so4SapHd15pq9KWh+LKH19Bn1hwasE+"
+    "pEONbv2QLV+hJPj2v1bIMCZYxgjSsHT56OzwiBd52mEy+hnBFKVyq1fOjmydJdispf5K1iJXxaJvjQp99Zrf"
+    "75U4RVGFnmgEqRz/V99dtXzCiG+rz6kIWDRYMR2c";
+/* AES-128 in CBC to it. */
+static const char to_weak_key[] =
+    "MIIBNQYJKoZIhvcNAQcDoIIBJjCCASICAQAxgb4wgbsCAQAwJDAMMQowCAYDVQQDDAFiAhRyvpP/nFMsc6CK"
+    "DPVrAgbDRN/WuTANBgkqhkiG9w0BAQEFAASBgAMdm2ivgciIBwX7IkfVL8Cchkbatee+whIGcw/1z3mxVhNH"
+    "E7fJjNLl73Qqvey9xlSOMma6/G1V/eHDpwbynpPKnorbyIDdpxITLHw+Df7saYf+h3fmSUo4gk+fwTCZOaKR"
+    "KuV0fTExsQ0qPvlwCGJF//7bpMfXuu24m7cCTPWFMFwGCSqGSIb3DQEHATAdBglghkgBZQMEAQIEEHz0xjVq"
+    "xtgp9LTzffeegZCAMMv4dKkcI4mf5Dhgm7a+WntWan2Ycx0k7Zbtreb3lKlQQbOWcWHyCTlCdVNr2e7dag==";
+
+static GBytes *
+decoded(const char *text)
+{
+	gsize length;
+	guchar *bytes = g_base64_decode(text, &length);
+
+	return g_bytes_new_take(bytes, length);
+}
+
+/* A key that only legacy_algorithms allows is not used, which is known before. */
+static void
+test_weak_key(void)
+{
+	g_autoptr(GBytes) key = decoded(weak_key);
+	g_autoptr(GBytes) der = decoded(weak_certificate);
+	g_autoptr(GBytes) object = decoded(to_weak_key);
+	CLEANUP(secret)
+	struct secret *secret = secret_new(g_bytes_get_data(key, NULL), g_bytes_get_size(key));
+	CLEANUP(spool) struct spool *message = mail_of_object(people, object, NULL);
+	CLEANUP(reading) struct reading *closed = NULL;
+	CLEANUP(reading) struct reading *opened = NULL;
+	struct people weak = *people;
+	struct reading_options options = people_options(&weak);
+
+	weak.bob.key = key_parse_pkcs8(secret, NULL);
+	weak.bob.cert = cert_parse(der, NULL);
+	g_assert_nonnull(weak.bob.key);
+	g_assert_nonnull(weak.bob.cert);
+	closed = people_read_with(&weak, message, &options);
+	g_assert_cmpint(closed->closed, ==, READING_UNSUPPORTED);
+	g_assert_cmpint(closed->verdict, ==, MAIL_UNDECRYPTABLE);
+	g_assert_null(closed->opened);
+	options.legacy = TRUE;
+	opened = people_read_with(&weak, message, &options);
+	g_assert_cmpint(opened->closed, ==, READING_OPEN);
+	g_assert_nonnull(opened->opened);
+	key_unref(weak.bob.key);
+	cert_unref(weak.bob.cert);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -190,6 +264,7 @@ main(int argc, char **argv)
 	g_test_add_func("/reading/limit/signers", test_signers);
 	g_test_add_func("/reading/limit/signature checks", test_checks);
 	g_test_add_func("/reading/limit/compressed", test_compressed);
+	g_test_add_func("/reading/limits/a key of old", test_weak_key);
 	status = g_test_run();
 	people_free(people);
 	return status;
