@@ -14,6 +14,7 @@
 
 #include "pki/crypto/cert.h"
 #include "pki/crypto/chain.h"
+#include "pki/trust_mode.h"
 #include "pki/verdict.h"
 #include "store/base/cleanup.h"
 #include "store/base/clock.h"
@@ -23,21 +24,7 @@ struct cache_limits;
 struct cache_stats;
 struct changelog;
 struct preference_cache;
-struct preference_set;
 struct trust;
-
-enum trust_purpose {
-	TRUST_ENCRYPT, /* encrypt to it */
-	TRUST_SIGN,    /* sign with it */
-	TRUST_VERIFY,  /* believe a signature made with it */
-	TRUST_ANY,     /* shown in a list: path and dates, no usage */
-};
-
-/* Preferences revocation_* and ocsp_* for one purpose. */
-struct trust_mode {
-	enum chain_revocation revocation;
-	enum chain_status_use ocsp;
-};
 
 /* changelog may be NULL (tests): nothing is remembered then. Arguments live longer. */
 struct trust *trust_new(struct db *db, struct changelog *changelog, struct clock *clock,
@@ -82,8 +69,6 @@ struct trust_question { /* everything that path validation can be asked; never r
 struct verdict *trust_ask(struct trust *trust, struct cert *cert,
 			  const struct trust_question *question,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The mode that a set of preferences asks for; NULL: the defaults. */
-struct trust_mode trust_mode_of(const struct preference_set *set, enum trust_purpose purpose);
 void trust_stats(struct trust *trust, struct cache_stats *stats);
 
 DEFINE_CLEANUP(trust, trust_free)

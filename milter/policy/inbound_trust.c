@@ -8,51 +8,16 @@
 #include "pki/crypto/cert.h"
 #include "pki/named_certs.h"
 #include "store/base/error.h"
-#include "store/preferences.h"
-
-static enum preference_value
-stricter(const struct preference_set *a, const struct preference_set *b, enum preference preference)
-{
-	enum preference_value value = preference_choice(a, preference);
-
-	return b != NULL ? preference_stricter(value, preference_choice(b, preference)) : value;
-}
-
-static enum chain_revocation
-revocation_of(enum preference_value value)
-{
-	switch ((int)value) {
-	case VALUE_REVOCATION_VERIFY_OFF:
-		return CHAIN_REVOCATION_OFF;
-	case VALUE_REVOCATION_VERIFY_IF_AVAILABLE:
-		return CHAIN_REVOCATION_IF_AVAILABLE;
-	default:
-		return CHAIN_REVOCATION_REQUIRED;
-	}
-}
-
-static enum chain_status_use
-ocsp_of(enum preference_value value)
-{
-	switch ((int)value) {
-	case VALUE_OCSP_VERIFY_OFF:
-		return CHAIN_STATUS_OFF;
-	case VALUE_OCSP_VERIFY_WHEN_NO_CRL:
-		return CHAIN_STATUS_WHEN_NO_CRL;
-	default:
-		return CHAIN_STATUS_PREFER;
-	}
-}
 
 struct trust_mode
 inbound_trust_mode(const struct preference_set *recipient,
 		   const struct preference_set *author_or_null)
 {
-	return (struct trust_mode){
-		.revocation =
-		    revocation_of(stricter(recipient, author_or_null, PREF_REVOCATION_VERIFY)),
-		.ocsp = ocsp_of(stricter(recipient, author_or_null, PREF_OCSP_VERIFY)),
-	};
+	struct trust_mode mode = trust_mode_of(recipient, TRUST_VERIFY);
+
+	return author_or_null != NULL
+		   ? trust_mode_stricter(mode, trust_mode_of(author_or_null, TRUST_VERIFY))
+		   : mode;
 }
 
 GPtrArray *
