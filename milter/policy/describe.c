@@ -1,6 +1,8 @@
 /* describe - see describe.h. */
 #include "milter/policy/describe.h"
 
+#include "pki/crypto/cert.h"
+
 static void
 append_escaped(GString *out, char c)
 {
@@ -78,6 +80,19 @@ describe_int_member(GString *out, const char *name, gint64 value)
 {
 	describe_member(out, name);
 	g_string_append_printf(out, "%" G_GINT64_FORMAT, value);
+}
+
+void
+describe_certificates_member(GString *out, const char *name, const GPtrArray *certificates)
+{
+	describe_member(out, name);
+	g_string_append_c(out, '[');
+	for (guint i = 0; certificates != NULL && i < certificates->len; i++) {
+		if (i > 0)
+			g_string_append(out, ", ");
+		describe_text(out, cert_thumbprint(g_ptr_array_index(certificates, i)));
+	}
+	g_string_append_c(out, ']');
 }
 
 const char *

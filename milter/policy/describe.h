@@ -18,6 +18,8 @@ void describe_member(GString *out, const char *name);
 void describe_text_member(GString *out, const char *name, const char *value);
 void describe_bool_member(GString *out, const char *name, gboolean value);
 void describe_int_member(GString *out, const char *name, gint64 value);
+/* Thumbprints of an array of struct cert *; NULL gives []. */
+void describe_certificates_member(GString *out, const char *name, const GPtrArray *certificates);
 
 void plan_describe(const struct plan *plan, GString *out);
 void groups_describe(const struct groups *groups, GString *out);

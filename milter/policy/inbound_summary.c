@@ -7,7 +7,6 @@
 #include "milter/policy/gather.h"
 #include "milter/reading.h"
 #include "milter/results.h"
-#include "pki/crypto/cert.h"
 
 static const char *
 state_name(enum inbound_state state)
@@ -55,19 +54,6 @@ inbound_summary_clear(struct inbound_summary *summary)
 	g_free(summary->layers);
 }
 
-static void
-describe_keys(const GPtrArray *keys, GString *out)
-{
-	describe_member(out, "keys");
-	g_string_append_c(out, '[');
-	for (guint i = 0; keys != NULL && i < keys->len; i++) {
-		if (i > 0)
-			g_string_append(out, ", ");
-		describe_text(out, cert_thumbprint(g_ptr_array_index(keys, i)));
-	}
-	g_string_append_c(out, ']');
-}
-
 void
 inbound_summary_describe(const struct gathered *found, guint recipient, GString *out)
 {
@@ -87,7 +73,7 @@ inbound_summary_describe(const struct gathered *found, guint recipient, GString 
 	describe_bool_member(out, "decrypted", his->facts.inbound == INBOUND_OPENED);
 	describe_text_member(out, "integrity", summary.integrity);
 	describe_int_member(out, "opening", his->facts.opening);
-	describe_keys(his->keys, out);
+	describe_certificates_member(out, "keys", his->keys);
 	g_string_append_c(out, '}');
 	inbound_summary_clear(&summary);
 }

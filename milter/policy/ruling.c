@@ -278,19 +278,6 @@ ruling_clean_header(struct gateway *gateway, const struct ruling *ruling,
 /* ---- as JSON -------------------------------------------------------------------------------- */
 
 static void
-describe_certificates(GString *out, const char *name, const GPtrArray *certificates)
-{
-	describe_member(out, name);
-	g_string_append_c(out, '[');
-	for (guint i = 0; certificates != NULL && i < certificates->len; i++) {
-		if (i > 0)
-			g_string_append(out, ", ");
-		describe_text(out, cert_thumbprint(g_ptr_array_index(certificates, i)));
-	}
-	g_string_append_c(out, ']');
-}
-
-static void
 describe_copies(const struct ruling *ruling, GString *out)
 {
 	g_string_append_c(out, '[');
@@ -300,8 +287,8 @@ describe_copies(const struct ruling *ruling, GString *out)
 		g_string_append(out, i > 0 ? ", {" : "{");
 		describe_text_member(out, "signer",
 				     group->signer != NULL ? cert_thumbprint(group->signer) : NULL);
-		describe_certificates(out, "chain", group->signer_chain);
-		describe_certificates(out, "certificates", group->certificates);
+		describe_certificates_member(out, "chain", group->signer_chain);
+		describe_certificates_member(out, "certificates", group->certificates);
 		g_string_append_c(out, '}');
 	}
 	g_string_append_c(out, ']');
