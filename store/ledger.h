@@ -6,7 +6,8 @@
  * master key, the newest first). It is claimed before it is sent and completed with the queue id
  * after the server's 250; both are on disk when the call returns. Who has claimed holds it for
  * `lease` seconds, so that two tries of one message do not send the same copy at once.
- * The filter writes through SQL functions of its own, which keep the limits.
+ * The filter writes through SQL functions of its own, which keep the limits; a copy is known for 7
+ * days after its last change.
  * Threads: any. Errors: those of the database; DENIED and TEMPORARY for one that is read-only.
  */
 #ifndef STORE_LEDGER_H
@@ -19,7 +20,6 @@
 #define LEDGER_NONCE_BYTES 16
 #define LEDGER_COPIES_MAX 1000 /* of one call */
 #define LEDGER_GENERATIONS_MAX 4
-#define LEDGER_KEEP_DAYS 7
 
 struct db;
 struct tx;
