@@ -200,5 +200,3 @@ walk_other(struct reading_walk *walk, const struct cms_info *info)
 	walk_add_layer(walk, type, cms_type_name(info->type))->algorithm = g_strdup(info->cipher);
 	return TRUE;
 }
-
-/* --- the walk --- */

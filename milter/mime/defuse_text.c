@@ -246,7 +246,7 @@ plain_clear(struct plain *plain)
 static void
 plain_add(struct plain *plain, gunichar c, gboolean hidden)
 {
-	plain->hidden[plain->text.length] = hidden;
+	plain->hidden[plain->text.length] = hidden ? 1 : 0;
 	plain->text.bytes[plain->text.length++] = c != 0 && c < 0x80 ? (char)c : '?';
 }
 
