@@ -10,6 +10,7 @@
 #include "milter/envelope.h"
 #include "milter/gateway.h"
 #include "milter/message/headers.h"
+#include "milter/policy/describe.h"
 #include "milter/policy/inbound_summary.h"
 #include "milter/policy/ruling.h"
 #include "milter/session.h"
@@ -289,6 +290,44 @@ write_line(const struct report *report, const struct report_entry *entry, const 
 	inbound_summary_clear(&found);
 }
 
+/* Which copies were injected: the mail server's names of them. */
+static void
+describe_queued(const char *queue_ids, GString *out)
+{
+	g_auto(GStrv) names = g_strsplit(queue_ids, " ", -1);
+
+	describe_member(out, "queued");
+	g_string_append_c(out, '[');
+	for (guint i = 0; names[i] != NULL; i++) {
+		if (i > 0)
+			g_string_append(out, ", ");
+		describe_text(out, names[i]);
+	}
+	g_string_append_c(out, ']');
+}
+
+/* What trace shows and explain would say; with the ruling it names addresses in full. */
+static char *
+row_detail(const struct report_entry *entry, const char *mode)
+{
+	gboolean is_full = entry->ruling != NULL && strcmp(mode, "full") == 0;
+	GString *text;
+
+	if (!is_full && entry->queue_ids == NULL)
+		return NULL;
+	text = g_string_new(NULL);
+	if (is_full)
+		ruling_describe(entry->ruling, text);
+	else
+		g_string_append(text, "{}");
+	if (entry->queue_ids != NULL) {
+		g_string_truncate(text, text->len - 1); /* its closing brace comes last */
+		describe_queued(entry->queue_ids, text);
+		g_string_append_c(text, '}');
+	}
+	return g_string_free(text, FALSE);
+}
+
 /* ---- the row -------------------------------------------------------------------------------- */
 
 static void
@@ -320,13 +359,7 @@ write_row(const struct report *report, const struct report_entry *entry, const c
 		row->outcomes[i] =
 		    g_strdup(reason_name(decided ? ruling->plans[i].reason : entry->reason));
 	}
-	/* What trace shows and explain would say; it names addresses in full. */
-	if (ruling != NULL && strcmp(mode, "full") == 0) {
-		GString *text = g_string_new(NULL);
-
-		ruling_describe(ruling, text);
-		row->detail = g_string_free(text, FALSE);
-	}
+	row->detail = row_detail(entry, mode);
 	row->size = (gint64)entry->size_in;
 	row->duration_us = duration_us;
 	audit_writer_put(report->writer, row);

@@ -138,6 +138,8 @@ static const struct statement audit_message_find_statement = {
 	" AND ($3::text IS NULL OR sender = $3 OR author = $3)"
 	" AND ($4::text IS NULL OR recipients @> ARRAY[$4::text])"
 	" AND ($8::text IS NULL OR reason = $8)"
+	" AND ($9::text IS NULL OR (cardinality(recipients) > 1"
+	" AND detail @> jsonb_build_object('queued', jsonb_build_array($9::text))))"
 	" ORDER BY at DESC, id DESC LIMIT $7",
 };
 
@@ -179,6 +181,7 @@ audit_message_find(struct db *db, const struct audit_message_filter *filter, GEr
 	params_time(params, filter->until != 0 ? filter->until : CLOCK_NEVER);
 	params_int(params, filter->limit > 0 ? filter->limit : LIST_LIMIT);
 	params_text(params, filter->reason);
+	params_text(params, filter->copy_id);
 	CLEANUP(rows)
 	struct rows *rows = db_query(db, &audit_message_find_statement, params, error);
 	if (rows == NULL)

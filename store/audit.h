@@ -68,6 +68,7 @@ void audit_writer_stop(struct audit_writer *writer); /* writes what it can withi
 /* What trace looks for; NULL members do not filter. Newest first, limit 0: 100. */
 struct audit_message_filter {
 	const char *queue_id, *message_id, *sender, *recipient, *reason;
+	const char *copy_id; /* queue id of an injected copy: no index, so give times, too */
 	gint64 from, until; /* 0: open */
 	gint limit;
 };

@@ -9,12 +9,15 @@
 
 #include "milter/gateway.h"
 #include "store/audit.h"
+#include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/db/tx.h"
 #include "store/jobs.h"
 
 #define TRACE_ROWS 100
 #define TRACE_ROWS_MAX 10000
+#define RESULTS_SHOWN_MAX 10 /* recipients with another outcome */
+#define COPY_DAYS 7          /* as far back a copy is looked for */
 
 json_t *
 audit_list(struct call *call, GError **error)
@@ -49,6 +52,30 @@ audit_list(struct call *call, GError **error)
 
 /* --- trace --- */
 
+/* The outcome of the message, and those of recipients for whom it was another. */
+static json_t *
+results_of(const struct audit_message *message)
+{
+	json_t *list = json_array();
+	guint others = 0;
+
+	json_array_append_new(list, answer_text(message->reason));
+	for (guint i = 0; message->recipients[i] != NULL && message->outcomes[i] != NULL; i++) {
+		if (strcmp(message->outcomes[i], message->reason) == 0 ||
+		    ++others > RESULTS_SHOWN_MAX)
+			continue;
+		g_autofree char *text =
+		    g_strdup_printf("%s: %s", message->recipients[i], message->outcomes[i]);
+		json_array_append_new(list, answer_text(text));
+	}
+	if (others > RESULTS_SHOWN_MAX) {
+		g_autofree char *text = g_strdup_printf("%u more", others - RESULTS_SHOWN_MAX);
+
+		json_array_append_new(list, answer_text(text));
+	}
+	return list;
+}
+
 static json_t *
 message_object(const struct audit_message *message)
 {
@@ -68,6 +95,8 @@ message_object(const struct audit_message *message)
 	json_object_set_new(object, "outcomes",
 			    answer_texts((const char *const *)message->outcomes));
 	json_object_set_new(object, "reason", answer_text(message->reason));
+	json_object_set_new(object, "results", results_of(message));
+	json_object_set(object, "copies", json_object_get(detail, "queued"));
 	json_object_set_new(object, "reply", answer_text(message->reply));
 	json_object_set_new(object, "size", json_integer(message->size));
 	json_object_set_new(object, "duration_us", json_integer(message->duration_us));
@@ -86,6 +115,17 @@ address_key(const char *text)
 		return NULL;
 	address = mailaddr_parse(text, NULL);
 	return g_strdup(address != NULL ? mailaddr_key(address) : text);
+}
+
+/* A copy has no row of its own: the message that it was made of names it. */
+static GPtrArray *
+find_by_copy(struct call *call, struct audit_message_filter filter, GError **error)
+{
+	filter.copy_id = filter.queue_id;
+	filter.queue_id = NULL;
+	if (filter.from == 0)
+		filter.from = clock_now(call->gateway->clock) - COPY_DAYS * 24 * 3600;
+	return audit_message_find(call->gateway->db, &filter, error);
 }
 
 json_t *
@@ -110,6 +150,10 @@ trace_find(struct call *call, GError **error)
 			    "say what to look for: --queue-id, --message-id, --sender, "
 			    "--recipient, --since or --until");
 	g_autoptr(GPtrArray) rows = audit_message_find(call->gateway->db, &filter, error);
+	if (rows != NULL && rows->len == 0 && filter.queue_id != NULL) {
+		g_ptr_array_unref(rows);
+		rows = find_by_copy(call, filter, error);
+	}
 	if (rows == NULL)
 		return NULL;
 	items = json_array();

@@ -35,6 +35,11 @@ static const char *const inbound_alone[] = {
 	NULL,
 };
 
+/* And these about mail that comes in. */
+static const char *const inbound_deciding[] = {
+	"decrypt", "on_undecryptable", "on_invalid_signature", "unauthenticated_html", NULL,
+};
+
 static const char *
 text_of(const json_t *object, const char *name)
 {
@@ -208,7 +213,10 @@ matters(const char *name, const char *scope, enum passage passage)
 {
 	if (passage == PASSAGE_OUT && g_strv_contains(inbound_alone, name))
 		return FALSE;
-	return strcmp(scope, "default") != 0 || g_strv_contains(deciding, name);
+	if (strcmp(scope, "default") != 0)
+		return TRUE;
+	return g_strv_contains(deciding, name) ||
+	       (passage == PASSAGE_IN && g_strv_contains(inbound_deciding, name));
 }
 
 static enum passage
@@ -304,6 +312,31 @@ add_decision(json_t *items, const char *address, const char *what, const char *d
 						       "about", what, "decided_by", decision));
 }
 
+/* What was found in a message that came in, and by which keys it was tried. */
+static void
+add_found(json_t *items, const char *address, const json_t *recipient)
+{
+	const json_t *inbound = json_object_get(recipient, "inbound");
+	const json_t *keys = json_object_get(inbound, "keys");
+	g_autoptr(GString) text = g_string_new(NULL);
+
+	if (!json_is_object(inbound))
+		return;
+	if (strstr(text_of(inbound, "layers"), "encrypted") != NULL) {
+		for (gsize i = 0; i < json_array_size(keys); i++)
+			g_string_append_printf(text, "%s%.16s", i > 0 ? ", " : "",
+					       json_string_value(json_array_get(keys, i)));
+		add_decision(items, address, "keys",
+			     text->len > 0 ? text->str : "none of his is held");
+	}
+	g_string_printf(text, "%s, verdict %s, layers %s", text_of(inbound, "state"),
+			text_of(inbound, "verdict"), text_of(inbound, "layers"));
+	if (json_is_true(json_object_get(inbound, "decrypted")))
+		g_string_append_printf(text, ", integrity %s", text_of(inbound, "integrity"));
+	add_decision(items, address, "found", text->str);
+	add_decision(items, address, "note", text_of(recipient, "inbound_note"));
+}
+
 static json_t *
 decisions_of(const json_t *answer)
 {
@@ -319,9 +352,13 @@ decisions_of(const json_t *answer)
 		const char *sign_row = text_of(plan, "sign_row");
 		const char *row = text_of(recipient, "row");
 
-		add_decision(items, address, "encryption", encrypt_row);
-		add_decision(items, address, "signature", sign_row);
-		if (strcmp(row, encrypt_row) != 0 && strcmp(row, sign_row) != 0)
+		add_found(items, address, recipient);
+		if (strcmp(encrypt_row, sign_row) != 0) {
+			add_decision(items, address, "encryption", encrypt_row);
+			add_decision(items, address, "signature", sign_row);
+		}
+		if (strcmp(encrypt_row, sign_row) == 0 ||
+		    (strcmp(row, encrypt_row) != 0 && strcmp(row, sign_row) != 0))
 			add_decision(items, address, "all", row);
 		add_decision(items, address, "note", note);
 		const char *reason = text_of(recipient, "reason");

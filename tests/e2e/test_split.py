@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Recipients who need different copies: each gets the one that is his, and nobody can open another's."""
+import json
 import os
 import re
 import subprocess
@@ -331,6 +332,19 @@ def notice_for(site, identity, word):
     return None
 
 
+def traced(site, identity):
+    """The record says what became of each recipient, and finds the message by the queue id of its copy, too."""
+    def record(*what):
+        done = site.cli("trace", *what, "--json", check=False)
+        return json.loads(done.stdout)["items"][0] if done.returncode == 0 else None
+
+    row = wait_until("the record", lambda: record("--message-id", identity), 20, 0.3)
+    require(f"{UNREADABLE}: refused.no-certificate" in row["results"], row["results"])
+    require(len(row["copies"]) == 1 and row["copies"] != [row["queue_id"]], row["copies"])
+    found = record("--queue-id", row["copies"][0])
+    require(found is not None and found["queue_id"] == row["queue_id"], "not found by its copy")
+
+
 def refuse_recipient(site):
     site.prefer(INSIDE, on_refuse="recipient")
     time.sleep(1.2)  # until every filter has read it
@@ -343,6 +357,7 @@ def refuse_recipient(site):
         require(UNREADABLE.encode() in raw and NAMED[0].encode() not in raw.split(b"Content-Type: text/rfc822-headers")[0], "it names the wrong recipients")
         require(b"message/delivery-status" in raw and b"5.7.5" in raw, "no delivery status")
         require(UNREADABLE not in delivered(site, identity), "the refused one got it")
+        traced(site, identity)
     finally:
         site.prefer(INSIDE, on_refuse="message")
         time.sleep(1.2)
