@@ -17,6 +17,7 @@ libmail_a_SOURCES += \
 	%D%/part_header.c %D%/part_header.h \
 	%D%/protect.c %D%/protect.h \
 	%D%/protected.c %D%/protected.h \
+	%D%/seen_values.c %D%/seen_values.h \
 	%D%/quoted_printable.c %D%/quoted_printable.h \
 	%D%/returned.c %D%/returned.h \
 	%D%/scan.c %D%/scan.h \

@@ -10,6 +10,7 @@
 #include "milter/mime/content_type.h"
 #include "milter/mime/encoded_word.h"
 #include "milter/mime/legacy_display.h"
+#include "milter/mime/seen_values.h"
 #include "milter/mime/subject.h"
 #include "milter/mime/type_edit.h"
 #include "store/base/error.h"
@@ -59,23 +60,6 @@ unfolded(const char *raw_value)
 }
 
 static gboolean
-values_equal(const char *a, const char *b)
-{
-	g_autofree char *left = unfolded(a);
-	g_autofree char *right = unfolded(b);
-	g_autofree char *left_text = NULL;
-	g_autofree char *right_text = NULL;
-
-	if (strcmp(left, right) == 0)
-		return TRUE;
-	if (strstr(left, "=?") == NULL && strstr(right, "=?") == NULL)
-		return FALSE;
-	left_text = subject_decode(a);
-	right_text = subject_decode(b);
-	return strcmp(left_text, right_text) == 0;
-}
-
-static gboolean
 is_one_of(const char *name, const char *const *names, gsize count)
 {
 	for (gsize i = 0; i < count; i++)
@@ -97,49 +81,50 @@ is_single(const char *name)
 
 /* ---- what was visible ----------------------------------------------------------------------- */
 
-/* "Name: value" in an HP-Outer field. */
-static gboolean
-outer_says(const struct header *record, const struct protected_field *field)
+/* "Name: value" in the HP-Outer fields. */
+static struct seen_values *
+recorded_values(const struct headers *payload)
 {
-	const char *name = record->value + strspn(record->value, " \t\n");
-	const char *colon = strchr(name, ':');
-	gsize length = colon != NULL ? (gsize)(colon - name) : 0;
+	struct seen_values *recorded = seen_values_new();
 
-	return length > 0 && length == strlen(field->name) &&
-	       g_ascii_strncasecmp(name, field->name, length) == 0 &&
-	       values_equal(colon + 1, field->value);
-}
-
-static gboolean
-recorded_outside(const struct headers *payload, const struct protected_field *field)
-{
 	for (guint i = 0; i < headers_count(payload); i++) {
 		const struct header *record = headers_at(payload, i);
+		const char *name = record->value + strspn(record->value, " \t\n");
+		const char *colon = header_is(record, OUTER) ? strchr(name, ':') : NULL;
 
-		if (header_is(record, OUTER) && outer_says(record, field))
-			return TRUE;
+		if (colon != NULL && colon > name)
+			seen_values_add(recorded, name, (gsize)(colon - name), colon + 1);
 	}
-	return FALSE;
+	return recorded;
 }
 
-static gboolean
-seen_outside(const struct headers *outer, const struct protected_field *field)
+/* Those that the payload has, too. */
+static struct seen_values *
+outside_values(const struct headers *payload, const struct headers *outer)
 {
-	guint count = headers_count_of(outer, field->name);
+	struct seen_values *outside = seen_values_new();
+	g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
-	for (guint n = 1; n <= count; n++)
-		if (values_equal(headers_find(outer, field->name, n)->value, field->value))
-			return TRUE;
-	return FALSE;
+	for (guint i = 0; i < headers_count(payload); i++)
+		g_hash_table_add(names, g_ascii_strdown(headers_at(payload, i)->name, -1));
+	for (guint i = 0; i < headers_count(outer); i++) {
+		const struct header *field = headers_at(outer, i);
+		g_autofree char *name = g_ascii_strdown(field->name, -1);
+
+		if (g_hash_table_contains(names, name))
+			seen_values_add(outside, name, strlen(name), field->value);
+	}
+	return outside;
 }
 
 static gboolean
-was_hidden(const struct protected_fields *inside, const struct headers *payload,
+was_hidden(const struct protected_fields *inside, const struct seen_values *recorded,
 	   const struct protected_field *field)
 {
 	if (!inside->by_encryption || !inside->cipher || field->same_outside)
 		return FALSE;
-	return inside->scheme != PROTECTED_HP || !recorded_outside(payload, field);
+	return inside->scheme != PROTECTED_HP ||
+	       !seen_values_has(recorded, field->name, field->value);
 }
 
 static enum protected_state
@@ -164,6 +149,9 @@ static void
 add_fields(struct protected_fields *inside, const struct headers *payload,
 	   const struct headers *outer)
 {
+	CLEANUP(seen_values) struct seen_values *recorded = recorded_values(payload);
+	CLEANUP(seen_values) struct seen_values *outside = outside_values(payload, outer);
+
 	for (guint i = 0; i < headers_count(payload); i++) {
 		const struct header *header = headers_at(payload, i);
 		struct protected_field *field;
@@ -175,8 +163,8 @@ add_fields(struct protected_fields *inside, const struct headers *payload,
 		field = g_new0(struct protected_field, 1);
 		field->name = g_strdup(header->name);
 		field->value = g_strdup(header->value);
-		field->same_outside = seen_outside(outer, field);
-		field->state = state_of(inside, was_hidden(inside, payload, field));
+		field->same_outside = seen_values_has(outside, field->name, field->value);
+		field->state = state_of(inside, was_hidden(inside, recorded, field));
 		g_ptr_array_add(inside->fields, field);
 	}
 }
@@ -195,7 +183,11 @@ same_value(const struct headers *a, const struct headers *b, const char *name)
 	const char *left = headers_value(a, name);
 	const char *right = headers_value(b, name);
 
-	return left != NULL && right != NULL && values_equal(left, right);
+	CLEANUP(seen_values) struct seen_values *seen = seen_values_new();
+
+	if (right != NULL)
+		seen_values_add(seen, name, strlen(name), right);
+	return left != NULL && seen_values_has(seen, name, left);
 }
 
 /* A message inside that is this message, and no letter that was forwarded: the wrapper says so, or
