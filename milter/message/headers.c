@@ -61,6 +61,19 @@ header_has_prefix(const struct header *header, const char *prefix)
 	return g_ascii_strncasecmp(header->name, prefix, strlen(prefix)) == 0;
 }
 
+char *
+header_unfolded(const char *raw_value)
+{
+	char *text = g_strdup(raw_value);
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++)
+		if (*from != '\r' && *from != '\n')
+			*to++ = *from;
+	*to = '\0';
+	return g_strstrip(text);
+}
+
 static char *
 copy_with_lf(const char *value, gsize *length)
 {

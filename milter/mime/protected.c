@@ -45,20 +45,6 @@ protected_unref(struct protected_fields *inside)
 
 /* ---- values --------------------------------------------------------------------------------- */
 
-/* A fold is its line end alone (RFC 5322 section 2.2.3). */
-static char *
-unfolded(const char *raw_value)
-{
-	char *text = g_strdup(raw_value);
-	char *to = text;
-
-	for (const char *from = text; *from != '\0'; from++)
-		if (*from != '\r' && *from != '\n')
-			*to++ = *from;
-	*to = '\0';
-	return g_strstrip(text);
-}
-
 static gboolean
 is_one_of(const char *name, const char *const *names, gsize count)
 {
@@ -312,7 +298,7 @@ is_one_field(const char *raw_value)
 static char *
 shown_value(const char *raw_value)
 {
-	g_autofree char *plain = unfolded(raw_value);
+	g_autofree char *plain = header_unfolded(raw_value);
 	g_autofree char *decoded = encoded_words_decode(plain);
 	g_autofree char *text = NULL;
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "milter/message/headers.h"
 #include "milter/mime/subject.h"
 
 struct seen_values {
@@ -29,20 +30,6 @@ seen_values_free(struct seen_values *seen)
 	g_free(seen);
 }
 
-/* A fold is its line end alone (RFC 5322 section 2.2.3). */
-static char *
-unfolded(const char *raw_value)
-{
-	char *text = g_strdup(raw_value);
-	char *to = text;
-
-	for (const char *from = text; *from != '\0'; from++)
-		if (*from != '\r' && *from != '\n')
-			*to++ = *from;
-	*to = '\0';
-	return g_strstrip(text);
-}
-
 static char *
 key_of(char kind, const char *name, const char *text)
 {
@@ -64,7 +51,7 @@ seen_values_add(struct seen_values *seen, const char *name, gsize name_length,
 		const char *raw_value)
 {
 	g_autofree char *own_name = g_strndup(name, name_length);
-	g_autofree char *written = unfolded(raw_value);
+	g_autofree char *written = header_unfolded(raw_value);
 	g_autofree char *text = subject_decode(raw_value);
 	gboolean encoded = strstr(written, "=?") != NULL;
 
@@ -75,7 +62,7 @@ seen_values_add(struct seen_values *seen, const char *name, gsize name_length,
 gboolean
 seen_values_has(const struct seen_values *seen, const char *name, const char *raw_value)
 {
-	g_autofree char *written = unfolded(raw_value);
+	g_autofree char *written = header_unfolded(raw_value);
 	g_autofree char *text = NULL;
 
 	if (has(seen, 'w', name, written))

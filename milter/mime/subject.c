@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "milter/message/headers.h"
 #include "milter/mime/encoded_word.h"
 #include "store/base/error.h"
 
@@ -99,16 +100,9 @@ words_add_text(struct words *words, const char *text, GError **error)
 char *
 subject_decode(const char *raw_value)
 {
-	g_autofree char *unfolded = g_strdup(raw_value);
-	char *decoded;
-	char *to = unfolded;
+	g_autofree char *unfolded = header_unfolded(raw_value);
+	char *decoded = encoded_words_decode(unfolded);
 
-	/* A fold is its line end alone (RFC 5322 2.2.3): the blank stays. */
-	for (const char *from = unfolded; *from != '\0'; from++)
-		if (*from != '\r' && *from != '\n')
-			*to++ = *from;
-	*to = '\0';
-	decoded = encoded_words_decode(g_strstrip(unfolded));
 	return g_strdelimit(decoded, "\r\n", ' ');
 }
 
