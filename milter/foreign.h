@@ -1,5 +1,5 @@
 /*
- * foreign - is the signature that a message brought along valid for its author? (decision 6)
+ * foreign - is the signature that a message brought along valid for its author?
  *
  * Asked only where a signature must be there, so that ordinary mail pays nothing for it. The
  * answer is the verdict of a reading, of the outermost layer alone. Threads: any.

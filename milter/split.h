@@ -1,6 +1,6 @@
 /*
  * split - hands the copies of a message that cannot stay in place to the reinjection listener
- * (decision 8 of the mail flow), before the message itself is answered.
+ * (decisions 0052, 0053), before the message itself is answered.
  *
  * First sizes and recipients of all copies are tried on the listener (MAIL, RCPT ..., RSET); only
  * then, copy by copy: claimed in the ledger, sent, completed in the ledger. So a message that is

@@ -1,6 +1,6 @@
 /*
  * author - who wrote a message: the mailbox of From, if there is exactly one From field with
- * exactly one mailbox; otherwise nobody (decision 2). What people read is From: Sender and
+ * exactly one mailbox; otherwise nobody. What people read is From: Sender and
  * Reply-To do not count.
  */
 #ifndef MILTER_MIME_AUTHOR_H

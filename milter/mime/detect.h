@@ -1,5 +1,5 @@
 /*
- * detect - what a message is before anything is done to it (decision 6 and 9).
+ * detect - what a message is before anything is done to it.
  *
  * Judged by structure and by the CMS object's own OID, never by the label alone: something that
  * is named application/pkcs7-mime and does not parse is unprotected. Findings only; an error

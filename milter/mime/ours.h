@@ -2,9 +2,9 @@
  * ours - header fields that only this gateway may write, arriving from elsewhere.
  *
  * Every X-Postseal-* field and every Authentication-Results field that names an smime result
- * under an authserv-id of ours is to be removed before anything else (decision 7; RFC 8601
- * section 5). Fields of ours without an smime result belong to other filters and stay. A field
- * that begins like one of ours and cannot be parsed is removed.
+ * under an authserv-id of ours is to be removed before anything else (RFC 8601 section 5). Fields
+ * of ours without an smime result belong to other filters and stay. A field that begins like one
+ * of ours and cannot be parsed is removed.
  */
 #ifndef MILTER_MIME_OURS_H
 #define MILTER_MIME_OURS_H

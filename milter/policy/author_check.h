@@ -1,5 +1,5 @@
 /*
- * author_check - may this message be signed for the mailbox in its From? (decision 2)
+ * author_check - may this message be signed for the mailbox in its From?
  *
  * Asked only for a trusted origin: the MTA vouches for the login or, without one, for the host;
  * what the login or the envelope sender may write as is the author's own preference.

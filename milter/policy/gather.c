@@ -120,7 +120,7 @@ is_internal(const struct preference_set *set)
 }
 
 /* A list's envelope sender is ours, its letters are not: with an author from outside they are
- * relayed (decision 9). */
+ * relayed. */
 static gboolean
 is_list_mail(const struct headers *headers)
 {
