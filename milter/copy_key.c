@@ -52,7 +52,9 @@ static void
 add_fields(GChecksum *sum, const struct headers *headers, const char *queue_id)
 {
 	static const char *const names[] = {
-		"From", "To", "Cc", "Subject", "Content-Type", "Message-ID", "Date",
+		"From",       "Sender",  "Reply-To",     "To",
+		"Cc",         "Subject", "Content-Type", "Content-Transfer-Encoding",
+		"Message-ID", "Date",
 	};
 	guint count =
 	    is_made_by_mta(headers, queue_id) ? G_N_ELEMENTS(names) - 2 : G_N_ELEMENTS(names);

@@ -2,8 +2,9 @@
  * copy_key - by which the ledger knows the copy of one recipient of one message again.
  *
  * HMAC-SHA-256 under HKDF(master key, "ledger", generation) over envelope sender, recipient,
- * Message-ID, Date, the author's fields (From, To, Cc, Subject, Content-Type) and the body as it
- * came: what is the same when a client tries a message again, whatever was made of it meanwhile.
+ * Message-ID, Date, the author's fields (From, Sender, Reply-To, To, Cc, Subject, Content-Type and
+ * -Transfer-Encoding) and the body as it came: what is the same when a client tries a message
+ * again, whatever was made of it meanwhile.
  * Trace fields and what other filters add are left out. Where the MTA gave the message its
  * Message-ID (it holds the queue id) that and the Date are left out too: a retry gets others.
  * Threads: any.

@@ -670,6 +670,10 @@ test_keys(void)
 		  "From: Alice <alice@corp.example>\nTo: all\nSubject: hello\n"
 		  "Message-ID: <1@corp.example>\nDate: Sun, 22 Nov 2026 01:00:01 +0000\n\ntext\n",
 		  "4Other", FALSE },
+		{ "another Reply-To", "alice@corp.example", "Reply-To: eve@x.example\n" TEXT,
+		  "4Other", FALSE },
+		{ "another encoding", "alice@corp.example",
+		  "Content-Transfer-Encoding: base64\n" TEXT, "4Other", FALSE },
 		{ "another Subject", "alice@corp.example",
 		  "From: Alice <alice@corp.example>\nTo: all\nSubject: hullo\n"
 		  "Message-ID: <1@corp.example>\nDate: Sun, 22 Nov 2026 01:00:00 +0000\n\ntext\n",
