@@ -543,6 +543,22 @@ make_nodes(void)
 	future = pki_leaf(&intermediate, &leaf);
 }
 
+/* Author and recipient may differ in either half: the stricter one of each counts. */
+static void
+test_stricter(void)
+{
+	const struct trust_mode weak = { CHAIN_REVOCATION_OFF, CHAIN_STATUS_OFF };
+	const struct trust_mode lists = { CHAIN_REVOCATION_REQUIRED, CHAIN_STATUS_OFF };
+	const struct trust_mode answers = { CHAIN_REVOCATION_IF_AVAILABLE, CHAIN_STATUS_PREFER };
+	struct trust_mode both = trust_mode_stricter(lists, answers);
+
+	g_assert_cmpint(both.revocation, ==, CHAIN_REVOCATION_REQUIRED);
+	g_assert_cmpint(both.ocsp, ==, CHAIN_STATUS_PREFER);
+	both = trust_mode_stricter(answers, weak);
+	g_assert_cmpint(both.revocation, ==, CHAIN_REVOCATION_IF_AVAILABLE);
+	g_assert_cmpint(both.ocsp, ==, CHAIN_STATUS_PREFER);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -556,6 +572,7 @@ main(int argc, char **argv)
 		g_autofree char *name = g_strdup_printf("/trust/%s", rows[i].proves);
 		g_test_add_data_func(name, &rows[i], test_row);
 	}
+	g_test_add_func("/trust/stricter", test_stricter);
 	g_test_add_func("/trust/namesake-does-not-deny", test_namesake_does_not_deny);
 	g_test_add_func("/trust/hints", test_hints);
 	g_test_add_func("/trust/hints-crowd-nobody-out", test_hints_crowd_nobody_out);
