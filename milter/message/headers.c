@@ -61,6 +61,15 @@ header_has_prefix(const struct header *header, const char *prefix)
 	return g_ascii_strncasecmp(header->name, prefix, strlen(prefix)) == 0;
 }
 
+gboolean
+header_name_among(const char *name, const char *const *names, gsize count)
+{
+	for (gsize i = 0; i < count; i++)
+		if (g_ascii_strcasecmp(name, names[i]) == 0)
+			return TRUE;
+	return FALSE;
+}
+
 char *
 header_unfolded(const char *raw_value)
 {

@@ -42,6 +42,7 @@ guint headers_count_of(const struct headers *headers, const char *name);
 gsize headers_size(const struct headers *headers); /* bytes of the block with CRLF */
 gboolean header_is(const struct header *header, const char *name);
 gboolean header_has_prefix(const struct header *header, const char *prefix);
+gboolean header_name_among(const char *name, const char *const *names, gsize count);
 /* A raw value on one line, without blanks around it: a fold is its line end alone, the blank stays
  * (RFC 5322 section 2.2.3). Owned by the caller. */
 char *header_unfolded(const char *raw_value);

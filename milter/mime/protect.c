@@ -39,16 +39,7 @@ struct block {
 
 /* ---- which fields --------------------------------------------------------------------------- */
 
-static gboolean
-is_one_of(const char *name, const char *const *names, gsize count)
-{
-	for (gsize i = 0; i < count; i++)
-		if (g_ascii_strcasecmp(name, names[i]) == 0)
-			return TRUE;
-	return FALSE;
-}
-
-#define IS_ONE_OF(field, names) is_one_of((field)->name, names, G_N_ELEMENTS(names))
+#define IS_ONE_OF(field, names) header_name_among((field)->name, names, G_N_ELEMENTS(names))
 
 /* Added on the way or removed on it, and what nobody but one recipient may see. */
 static gboolean

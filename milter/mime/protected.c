@@ -45,15 +45,6 @@ protected_unref(struct protected_fields *inside)
 
 /* ---- values --------------------------------------------------------------------------------- */
 
-static gboolean
-is_one_of(const char *name, const char *const *names, gsize count)
-{
-	for (gsize i = 0; i < count; i++)
-		if (g_ascii_strcasecmp(name, names[i]) == 0)
-			return TRUE;
-	return FALSE;
-}
-
 /* RFC 5322 section 3.6. */
 static gboolean
 is_single(const char *name)
@@ -62,7 +53,7 @@ is_single(const char *name)
 					     "To",         "Cc",   "Message-ID", "In-Reply-To",
 					     "References", "Date" };
 
-	return is_one_of(name, names, G_N_ELEMENTS(names));
+	return header_name_among(name, names, G_N_ELEMENTS(names));
 }
 
 /* ---- what was visible ----------------------------------------------------------------------- */
