@@ -413,6 +413,39 @@ check_scope(struct doctor *doctor, const struct scope *scope, gboolean *any_inte
 	}
 }
 
+/* Users one by one would drown the rest: how many, and the first of them. */
+static void
+check_observed_users(struct doctor *doctor)
+{
+	g_autoptr(GPtrArray) users =
+	    scopes_list(doctor->gateway->db, SCOPE_USER, NULL, NULL, SCOPES_MAX, NULL);
+	g_autofree char *first = NULL;
+	guint count = 0;
+
+	for (guint i = 0; users != NULL && i < users->len; i++) {
+		const struct scope_row *user = g_ptr_array_index(users, i);
+		g_autoptr(GPtrArray) rows =
+		    user->preferences > 0 ? preferences_own(doctor->gateway->db, user->scope, NULL)
+					  : NULL;
+
+		for (guint k = 0; rows != NULL && k < rows->len; k++) {
+			const struct preference_row *row = g_ptr_array_index(rows, k);
+
+			if (row->preference != PREF_MODE || strcmp(row->value, "observe") != 0)
+				continue;
+			if (count++ == 0)
+				first = scope_text(user->scope);
+		}
+	}
+	if (count > 0)
+		doctor_add(
+		    doctor, FINDING_WARNING, "observe mode",
+		    "when the roll-out is over, unset the preference 'mode'",
+		    "mail of %u users (%s ...) is only watched: nothing is signed, encrypted "
+		    "or enforced",
+		    count, first);
+}
+
 void
 doctor_check_preferences(struct doctor *doctor)
 {
@@ -429,6 +462,7 @@ doctor_check_preferences(struct doctor *doctor)
 		check_scope(doctor,
 			    ((const struct scope_row *)g_ptr_array_index(domains, i))->scope,
 			    &any_internal);
+	check_observed_users(doctor);
 	set = preferences_resolve(doctor->gateway->preferences, NULL, NULL);
 	if (any_internal || (set != NULL && is_internal(set)))
 		doctor_add(doctor, FINDING_OK, "locality", NULL, "internal domains are named");

@@ -357,6 +357,9 @@ def test_doctor(cli):
     test_doctor_place(cli, bad, reinject)
     cli.site.prefer(PARTNER, mode="observe")
     cli.tap.ok("is only watched" in cli.run("doctor", "--no-mta").stdout, "doctor: observe mode")
+    cli.site.prefer(ALICE, mode="observe")
+    cli.tap.ok("mail of 1 users (user " + ALICE in cli.run("doctor", "--no-mta").stdout, "doctor: observe mode of a user")
+    cli.run("user", "unset", ALICE, "mode")
     cli.run("domain", "unset", PARTNER, "mode")
 
 
