@@ -11,6 +11,7 @@
 #include "milter/mime/content_type.h"
 
 #define MAILBOXES_MAX 20000
+#define ENCODED_WORDS_MAX 2000 /* of one field: GMime's time grows with their square */
 
 static char *
 unfolded(const char *raw_value)
@@ -103,6 +104,21 @@ parse_plain(const char *text)
 	return mailaddr_parse(found, NULL);
 }
 
+/* More encoded words than anybody has names: they stay encoded. FALSE: it was so. */
+static gboolean
+limit_encoded_words(char *text)
+{
+	guint count = 0;
+
+	for (char *at = text; (at = strstr(at, "=?")) != NULL; at += 2)
+		count++;
+	if (count <= ENCODED_WORDS_MAX)
+		return TRUE;
+	for (char *at = text; (at = strstr(at, "=?")) != NULL; at += 2)
+		at[0] = at[1] = '_';
+	return FALSE;
+}
+
 /* GMime 3.2 crashes on nothing that is known, but is lenient: *whole says that nothing was left
  * out. */
 static GPtrArray *
@@ -112,6 +128,7 @@ mailboxes_of(const char *raw_value, gboolean *whole, gboolean *is_plain)
 	GPtrArray *mailboxes = g_ptr_array_new_with_free_func(release);
 	struct mailaddr *plain = parse_plain(text);
 	InternetAddressList *list;
+	gboolean all;
 
 	*whole = TRUE;
 	*is_plain = plain != NULL;
@@ -119,9 +136,14 @@ mailboxes_of(const char *raw_value, gboolean *whole, gboolean *is_plain)
 		g_ptr_array_add(mailboxes, plain);
 		return mailboxes;
 	}
+	if (strchr(text, '@') == NULL) { /* GMime would look for one again and again */
+		*whole = FALSE;
+		return mailboxes;
+	}
 	gmime_once();
+	all = limit_encoded_words(text);
 	list = internet_address_list_parse(NULL, text);
-	*whole = list != NULL && collect(list, mailboxes, 0);
+	*whole = list != NULL && collect(list, mailboxes, 0) && all;
 	if (list != NULL)
 		g_object_unref(list);
 	return mailboxes;
