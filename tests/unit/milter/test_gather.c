@@ -503,6 +503,8 @@ test_database_down(void)
 		return;
 	usual_preferences();
 	site_prefer(site, "partner.example", "encrypt_mode", "force");
+	/* Of who has no preferences of his own that much is known without asking. */
+	site_prefer(site, "zoe@elsewhere.example", "encrypt_mode", "allow");
 	ruling_free(rule(&known));
 	site_database_down(site);
 	{
