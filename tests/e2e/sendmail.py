@@ -233,7 +233,7 @@ class Sendmail:
         self.write("helpfile", "")
         self.compile("sendmail", SENDMAIL_MC.format(
             f=self.folder, host=self.hostname, mx=self.mx, submission=self.submission, after=self.after_filter,
-            reinject=self.reinject, filters=self.filter_lines(), on_copies="postseal" if self.reinject_milters else ""))
+            reinject=self.reinject, filters=self.filter_lines(), on_copies=self.filters_of_copies()))
         self.compile("submit", SUBMIT_MC.format(f=self.folder, host=self.hostname, mx=self.mx))
         with open(os.path.join(self.folder, "sasl", "Sendmail.conf"), "w") as f:
             f.write("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
@@ -249,6 +249,10 @@ class Sendmail:
             lines += (f"MAIL_FILTER(`only{port}', `S=inet:{filter_port}@127.0.0.1, F=T')dnl\n"
                       f"DAEMON_OPTIONS(`Port={port}, Addr=127.0.0.1, Listen=100, Name=ONLY{port}, InputMailFilters=only{port}')dnl\n")
         return lines
+
+    def filters_of_copies(self):
+        """On the listener for copies: whoever signs behind us, and with a marker we, too."""
+        return ";".join((["postseal"] if self.reinject_milters else []) + [f"behind{port}" for port in self.behind])
 
     def filters_around(self, before, behind):
         """Before start(): ports of the filters that see mail before ours, and behind it."""
