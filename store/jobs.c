@@ -65,12 +65,15 @@ job_row_read(const struct rows *rows, int r)
 	return row;
 }
 
+/* One that is running may have looked already at what this is about: it is due once more. */
 static const struct statement jobs_enqueue_statement = {
 	"jobs_enqueue",
 	"INSERT INTO job (kind, key, payload, due) VALUES ($1, $2, $3, $4)"
 	" ON CONFLICT (kind, key) WHERE state IN ('due', 'running')"
-	" DO UPDATE SET due = least(job.due, excluded.due), updated = now()"
-	" WHERE job.state = 'due' AND job.due > excluded.due",
+	" DO UPDATE SET updated = now(),"
+	" due = CASE job.state WHEN 'due' THEN least(job.due, excluded.due) ELSE job.due END,"
+	" again = CASE job.state WHEN 'running' THEN least(job.again, excluded.due) END"
+	" WHERE job.state = 'running' OR job.due > excluded.due",
 };
 
 gboolean
@@ -159,8 +162,9 @@ jobs_extend(struct db *db, const struct job_row *job, gint64 until, GError **err
 
 static const struct statement jobs_finish_statement = {
 	"jobs_finish",
-	"UPDATE job SET state = 'done', lease_until = NULL, error = NULL, updated = "
-	"now()" STILL_OURS,
+	"UPDATE job SET state = CASE WHEN again IS NULL THEN 'done' ELSE 'due' END,"
+	" due = coalesce(again, due), attempts = CASE WHEN again IS NULL THEN attempts ELSE 0 END,"
+	" again = NULL, lease_until = NULL, error = NULL, updated = now()" STILL_OURS,
 };
 
 gboolean
@@ -172,9 +176,9 @@ jobs_finish(struct tx *tx, const struct job_row *job, GError **error)
 
 static const struct statement jobs_postpone_statement = {
 	"jobs_postpone",
-	"UPDATE job SET state = CASE WHEN $3::timestamptz IS NULL THEN 'failed' ELSE 'due' END,"
-	" due = coalesce($3::timestamptz, due), lease_until = NULL, error = $4,"
-	" updated = now()" STILL_OURS,
+	"UPDATE job SET state = CASE WHEN coalesce($3::timestamptz, again) IS NULL THEN 'failed'"
+	" ELSE 'due' END, due = coalesce(least($3::timestamptz, again), due), again = NULL,"
+	" lease_until = NULL, error = $4, updated = now()" STILL_OURS,
 };
 
 gboolean

@@ -32,7 +32,8 @@ struct job_row {
 
 const char *job_state_name(enum job_state state);
 
-/* An unfinished job with this key keeps its place; due earlier moves it forward. */
+/* A job with this key that waits keeps its place; due earlier moves it forward. One that is running
+   is due again when it is finished: it may have looked already at what this is about. */
 gboolean jobs_enqueue(struct tx *tx, const char *kind, const char *key, const char *payload,
 		      gint64 due, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The oldest due job of these kinds, leased to taker; *job NULL when there is none. */

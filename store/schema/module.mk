@@ -11,7 +11,8 @@ SCHEMA_FILES = %D%/0001_certificates.sql %D%/0002_gateway.sql %D%/0003_audit.sql
 	%D%/0014_search.sql \
 	%D%/0015_harvest_use.sql \
 	%D%/0016_ledger.sql \
-	%D%/0017_outbound.sql
+	%D%/0017_outbound.sql \
+	%D%/0018_jobs.sql
 
 EXTRA_DIST += $(SCHEMA_FILES) %D%/generate.awk
 nodist_libstore_a_SOURCES = store/schema/migrations.c

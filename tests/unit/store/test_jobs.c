@@ -90,6 +90,35 @@ put_job(const char *key, gint64 at)
 	g_assert_no_error(error);
 }
 
+/* What is asked for while it runs is done once more: the run may have looked already. */
+static void
+test_asked_while_running(void)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!up())
+		return;
+	put_job("a", NOW);
+	CLEANUP(job_row) struct job_row *first = take(NOW);
+	put_job("a", NOW + 30);
+	put_job("a", NOW + 10);
+	put_job("a", NOW + 20);
+	g_assert_null(take(NOW + 15)); /* not beside the first */
+	struct act act = { .run = finish, .job = first };
+	g_assert_true(acts(&act, &error));
+	g_assert_null(take(NOW + 9));
+	CLEANUP(job_row) struct job_row *second = take(NOW + 10);
+	g_assert_cmpint(second->id, ==, first->id);
+	g_assert_cmpint(second->attempts, ==, 1);
+	put_job("a", NOW + 40);
+	act = (struct act){ .run = postpone, .job = second, .at = CLOCK_NEVER, .text = "gone" };
+	g_assert_true(acts(&act, &error));
+	CLEANUP(job_row) struct job_row *third = take(NOW + 40);
+	act = (struct act){ .run = finish, .job = third };
+	g_assert_true(acts(&act, &error));
+	g_assert_null(take(NOW + 999));
+}
+
 static void
 test_jobs(void)
 {
@@ -351,6 +380,7 @@ main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	pg = scratch_pg_start();
 	g_test_add_func("/jobs/leases", test_jobs);
+	g_test_add_func("/jobs/asked for while running", test_asked_while_running);
 	g_test_add_func("/jobs/many takers", test_takers);
 	g_test_add_func("/requests/rows", test_requests);
 	g_test_add_func("/posts/answered, not done twice", test_posts);
