@@ -64,12 +64,13 @@ builtin_poll(const struct handler_context *context G_GNUC_UNUSED,
 }
 
 static gboolean
-builtin_revoke(const struct handler_context *context, struct tx *tx, const char *issuer_thumbprint,
-	       const char *serial, const char *handle G_GNUC_UNUSED, const char *reason,
+builtin_revoke(const struct handler_context *context, struct tx *tx,
+	       const struct handler_revocation *revocation, struct handler_answer *answer,
 	       GError **error)
 {
-	return ca_revoke(context->db, context->clock, issuer_thumbprint, serial, reason, FALSE, tx,
-			 error);
+	answer->status = HANDLER_ISSUED;
+	return ca_revoke(context->db, context->clock, revocation->issuer_thumbprint,
+			 revocation->serial, revocation->reason, FALSE, tx, error);
 }
 
 static GPtrArray *
@@ -83,7 +84,11 @@ builtin_chain(const struct handler_context *context, GError **error)
 const struct handler handler_builtin = {
 	.name = "builtin",
 	.sentence = "the gateway's own CA; answers at once",
-	.capabilities = { .synchronous = TRUE, .revokes = TRUE, .uses_crl_url = TRUE },
+	.capabilities = { .synchronous = TRUE,
+			  .revokes = TRUE,
+			  .uses_crl_url = TRUE,
+			  .knows_chain = TRUE,
+			  .tls_names = TRUE },
 	.lacks = builtin_lacks,
 	.submit = builtin_submit,
 	.poll = builtin_poll,

@@ -2,18 +2,26 @@
  * handler - a source of certificates behind one table of functions (C4).
  *
  * A handler gets a CSR and the subject's data and says issued, pending, rejected or retry. It keeps
- * nothing in memory: what it must remember is its handle, saved with the request. Errors mean that
- * nothing could be found out; the peer's "no" is an answer with its class. Threads: any.
+ * nothing in memory: what it must remember is its handle, saved with the request, which it may set
+ * before it answers (handler_save_handle), so that a program that dies between two questions to the
+ * peer goes on from there. Errors mean that nothing could be found out; the peer's "no" is an
+ * answer with its class. An answer that was lost after the request had been sent is RETRY with
+ * HANDLER_ERROR_CONFLICT: the certificate may exist; submit is then called with request->handle and
+ * request->error_class as they were left, and looks before it asks again. Threads: any.
  */
 #ifndef PKI_HANDLERS_HANDLER_H
 #define PKI_HANDLERS_HANDLER_H
 
 #include <glib.h>
 
+#include "pki/handlers/config.h"
+
+struct cert;
 struct clock;
 struct db;
 struct keyring;
 struct request_row;
+struct settings;
 struct tx;
 
 enum handler_status { HANDLER_ISSUED, HANDLER_PENDING, HANDLER_REJECTED, HANDLER_RETRY };
@@ -32,31 +40,51 @@ struct handler_context {
 	struct db *db;
 	struct keyring *keyring;
 	struct clock *clock;
-	const char *config; /* name of the configuration */
+	const struct settings *settings;
+	const struct handler_config *config; /* the configuration that was named */
+	/* Commits the handle while submit or poll runs. FALSE with *error: the attempt is not ours
+	 * any more, leave. Use handler_save_handle(). */
+	gboolean (*save_handle)(gpointer data, const char *handle, GError **error);
+	/* TRUE: the program stops; answer RETRY soon. May be NULL. */
+	gboolean (*stopping)(gpointer data);
+	gpointer data;
 };
 
 struct handler_answer {
 	enum handler_status status;
-	GPtrArray *certs;  /* struct cert *; the issued one first, then its chain */
-	char *handle;      /* pending: how to ask again */
+	GPtrArray *certs;  /* struct cert *; the issued one first, then its chain in any order */
+	char *handle;      /* how to ask again; NULL: as it was */
 	gint64 not_before; /* pending, retry: do not ask earlier; 0: our own schedule */
 	enum handler_error_class error_class;
-	char *code, *text; /* the peer's, printable */
+	char *code, *text; /* the peer's, as it came: made printable where it is saved */
 };
 
 struct handler_capabilities {
-	gboolean synchronous;  /* answers in the same call */
+	gboolean synchronous;  /* answers in the same call, inside a transaction */
 	gboolean csr_download; /* a person may take the CSR elsewhere */
 	gboolean csr_upload;   /* and bring the certificate back */
 	gboolean revokes;
 	gboolean uses_crl_url;
+	gboolean knows_chain; /* chain() can tell the CA's certificates */
+	gboolean tests;       /* check() tries the credentials without side effects */
+	gboolean tls_names;   /* issues for DNS names, too */
+};
+
+struct handler_revocation {
+	const struct cert *cert;
+	const char *issuer_thumbprint; /* NULL: not in the store */
+	const char *serial;            /* lower-case hex */
+	const char *handle;            /* of its request; NULL: none known */
+	const char *reason;            /* RFC 5280 by name, "keyCompromise"; NULL: unspecified */
 };
 
 struct handler {
 	const char *name; /* "builtin" */
 	const char *sentence;
 	struct handler_capabilities capabilities;
-	/* Ready to be chosen? NULL, or what it lacks and how to mend it (owned by the caller). */
+	const struct handler_key *keys; /* its settings, ended by a row without name; NULL: none */
+	/* Ready to be chosen, beyond the required keys, which are looked at before? NULL, or what
+	 * it lacks and how to mend it (owned by the caller). May be NULL. */
 	char *(*lacks)(const struct handler_context *context, GError **error);
 	/* Synchronous handlers act inside tx; others get tx NULL and must not hold one. */
 	gboolean (*submit)(const struct handler_context *context, struct tx *tx,
@@ -64,18 +92,29 @@ struct handler {
 			   GError **error);
 	gboolean (*poll)(const struct handler_context *context, const struct request_row *request,
 			 struct handler_answer *answer, GError **error);
+	/* status ISSUED means done (or done before); NULL: the peer cannot. */
 	gboolean (*revoke)(const struct handler_context *context, struct tx *tx,
-			   const char *issuer_thumbprint, const char *serial, const char *handle,
-			   const char *reason, GError **error);
+			   const struct handler_revocation *revocation,
+			   struct handler_answer *answer, GError **error);
 	/* The CA's own certificates, struct cert *, for import on demand; NULL when not known. */
 	GPtrArray *(*chain)(const struct handler_context *context, GError **error);
+	/* Tries address, credentials and profile without side effects. status ISSUED: they are
+	 * good; text says what was found ("EJBCA 8.2, CA 'Mail CA' may be used"). */
+	gboolean (*check)(const struct handler_context *context, struct handler_answer *answer,
+			  GError **error);
 };
 
 const struct handler *const *handlers_all(gsize *n);
 /* NULL with INVALID that offers the nearest name. */
 const struct handler *handler_find(const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const char *handler_error_class_name(enum handler_error_class error_class); /* "transient" */
+gboolean handler_save_handle(const struct handler_context *context, const char *handle,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void handler_answer_clear(struct handler_answer *answer);
+/* Sets status, class, code and text (printf) of an answer; what it held before is freed. */
+void handler_answer_set(struct handler_answer *answer, enum handler_status status,
+			enum handler_error_class error_class, const char *code, const char *format,
+			...) G_GNUC_PRINTF(5, 6);
 
 extern const struct handler handler_builtin;
 

@@ -55,6 +55,29 @@ handler_error_class_name(enum handler_error_class error_class)
 	return "none";
 }
 
+gboolean
+handler_save_handle(const struct handler_context *context, const char *handle, GError **error)
+{
+	return context->save_handle(context->data, handle, error);
+}
+
+void
+handler_answer_set(struct handler_answer *answer, enum handler_status status,
+		   enum handler_error_class error_class, const char *code, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	char *text = g_strdup_vprintf(format, arguments);
+	va_end(arguments);
+	g_free(answer->code);
+	g_free(answer->text);
+	answer->status = status;
+	answer->error_class = error_class;
+	answer->code = g_strdup(code);
+	answer->text = text;
+}
+
 void
 handler_answer_clear(struct handler_answer *answer)
 {

@@ -1,3 +1,3 @@
 # sources of this folder
-libpki_a_SOURCES += %D%/handler.h
+libpki_a_SOURCES += %D%/handler.h %D%/config.h
 libpki_a_SOURCES += %D%/builtin.c %D%/handlers.c

@@ -12,7 +12,13 @@ SCHEMA_FILES = %D%/0001_certificates.sql %D%/0002_gateway.sql %D%/0003_audit.sql
 	%D%/0015_harvest_use.sql \
 	%D%/0016_ledger.sql \
 	%D%/0017_outbound.sql \
-	%D%/0018_jobs.sql
+	%D%/0018_jobs.sql \
+	%D%/0019_ca.sql \
+	%D%/0020_enroll.sql \
+	%D%/0021_outbox.sql \
+	%D%/0022_bulk.sql \
+	%D%/0023_public.sql \
+	%D%/0024_acme.sql
 
 EXTRA_DIST += $(SCHEMA_FILES) %D%/generate.awk
 nodist_libstore_a_SOURCES = store/schema/migrations.c
