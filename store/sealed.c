@@ -1,5 +1,5 @@
 /*
- * sealed - one view over the sealed columns of four tables.
+ * sealed - one view over the sealed columns of several tables.
  */
 #include "store/sealed.h"
 
@@ -25,6 +25,7 @@ sealed_row_free(struct sealed_row *row)
 /* A name may hold anything but '/', so that a row's name reads one way only. */
 #define PREFERENCE_ROW "(scope || '/' || name)"
 #define HANDLER_ROW "(handler || '/' || config || '/' || name)"
+#define ACME_ROW "(config || '/' || directory)"
 
 static const struct sealed_table {
 	const char *name;
@@ -79,10 +80,21 @@ static const struct sealed_table {
 	  { "sealed_page_directory",
 	    "SELECT name, sealed, generation FROM directory_server"
 	    " WHERE sealed IS NOT NULL AND name > $1 ORDER BY 1 LIMIT $2" } },
+	{ "acme_account",
+	  { "sealed_take_acme",
+	    "SELECT " ACME_ROW ", sealed, generation FROM acme_account"
+	    " WHERE generation <> $1 ORDER BY 1 LIMIT $2 FOR UPDATE SKIP LOCKED" },
+	  { "sealed_replace_acme", "UPDATE acme_account SET sealed = $2, generation = $3"
+				   " WHERE " ACME_ROW " = $1" },
+	  { "sealed_count_acme", "SELECT count(*) FROM acme_account WHERE generation <> $1" },
+	  { "sealed_find_acme", "SELECT " ACME_ROW ", sealed, generation FROM acme_account"
+				" WHERE " ACME_ROW " = $1" },
+	  { "sealed_page_acme", "SELECT " ACME_ROW ", sealed, generation FROM acme_account"
+				" WHERE " ACME_ROW " > $1 ORDER BY 1 LIMIT $2" } },
 };
 
-const char *const sealed_tables[] = { "private_key", "preference", "handler_setting",
-				      "directory_server", NULL };
+const char *const sealed_tables[] = { "private_key",      "preference",   "handler_setting",
+				      "directory_server", "acme_account", NULL };
 
 static const struct sealed_table *
 table_find(const char *name, GError **error)

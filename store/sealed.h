@@ -4,7 +4,7 @@
  *
  * table and row name the place a value is sealed for: ("private_key", SPKI digest),
  * ("preference", "scope key/name"), ("handler_setting", "handler/config/name"),
- * ("directory_server", name). Threads: any.
+ * ("directory_server", name), ("acme_account", "config/directory"). Threads: any.
  */
 #ifndef STORE_SEALED_H
 #define STORE_SEALED_H

@@ -87,3 +87,7 @@ tests_unit_store_test_harvests_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_ledger
 tests_unit_store_test_ledger_SOURCES = %D%/test_ledger.c
 tests_unit_store_test_ledger_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_acme_mails
+tests_unit_store_test_acme_mails_SOURCES = %D%/test_acme_mails.c
+tests_unit_store_test_acme_mails_LDADD = $(TEST_LIBS) $(STORE_LIBS)

@@ -100,6 +100,13 @@ static const struct {
 	{ "DELETE FROM capability", FALSE, FALSE },
 	{ "DELETE FROM decrypted_mail", FALSE, FALSE },
 	{ "DELETE FROM auto_request", FALSE, FALSE },
+	{ "SELECT milter_acme_waits('a@b.example')", TRUE, FALSE },
+	{ "SELECT milter_acme_take('a@b.example', 'c@d.example', NULL, '<1@d>', 'ACME: x', 'x')",
+	  TRUE, FALSE },
+	{ "SELECT count(sealed) FROM acme_account", FALSE, FALSE },
+	{ "SELECT count(url) FROM acme_account", FALSE, TRUE },
+	{ "SELECT count(*) FROM acme_mail", FALSE, TRUE },
+	{ "DELETE FROM acme_mail", FALSE, FALSE },
 	{ "SELECT milter_harvest(encode(sha512('\\x30'), 'hex'), '\\x30', 'CN=a', 'CN=b', 's', 'i',"
 	  " '1', now(),"
 	  " now(), 'k', NULL, NULL, false, 'RSA', 2048, '{a@b.example}', 'a@b.example', false)",
