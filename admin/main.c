@@ -17,6 +17,7 @@
 #include "admin/api/json_memory.h"
 #include "admin/api/local_operation.h"
 #include "admin/api/milter_status.h"
+#include "admin/http/public.h"
 #include "admin/http/router.h"
 #include "admin/http/server.h"
 #include "admin/jobs/scheduler.h"
@@ -43,7 +44,8 @@ struct program {
 	struct scheduler *scheduler;
 	struct router *router;
 	struct server *server;
-	int signals; /* signalfd */
+	struct public *public; /* NULL: no public listener */
+	int signals;           /* signalfd */
 };
 
 static const char usage[] =
@@ -160,6 +162,17 @@ start_server(struct program *program, GError **error)
 }
 
 static gboolean
+start_public(struct program *program, GArray *listeners, GError **error)
+{
+	if (listeners->len == 0) {
+		g_array_unref(listeners);
+		return TRUE;
+	}
+	program->public = public_start(program->gateway, listeners, error);
+	return program->public != NULL;
+}
+
+static gboolean
 start(struct program *program, GError **error)
 {
 	struct settings *settings = settings_load(program->config, error);
@@ -167,7 +180,8 @@ start(struct program *program, GError **error)
 	if (settings == NULL)
 		return FALSE;
 	service_start_log(PROGRAM, settings, program->foreground);
-	if (!become_user(settings, error)) {
+	GArray *listeners = public_listen(settings, error);
+	if (listeners == NULL || !become_user(settings, error)) {
 		settings_unref(settings);
 		return FALSE;
 	}
@@ -176,7 +190,7 @@ start(struct program *program, GError **error)
 		return FALSE;
 	status_daemon_started();
 	warn_of_schema(program);
-	if (!start_server(program, error))
+	if (!start_server(program, error) || !start_public(program, listeners, error))
 		return FALSE;
 	const struct settings *now = gateway_settings(program->gateway);
 	const guint workers[JOB_LANES] = {
@@ -210,6 +224,7 @@ stop(struct program *program)
 {
 	notify_stopping();
 	log_info("stopping");
+	public_stop(program->public);
 	server_stop(program->server);
 	scheduler_stop(program->scheduler);
 	router_free(program->router);
