@@ -1,3 +1,4 @@
 # sources of this folder
 libpki_a_SOURCES += %D%/handler.h %D%/config.h
 libpki_a_SOURCES += %D%/builtin.c %D%/handlers.c
+libpki_a_SOURCES += %D%/peer.c %D%/peer.h

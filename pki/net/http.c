@@ -5,7 +5,9 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <malloc.h>
 #include <netdb.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pki/net/address_guard.h"
@@ -14,6 +16,7 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/printable.h"
+#include "store/base/secret.h"
 
 #define ANSWER_MAX_BYTES (1024 * 1024)
 #define ANSWER_HEADERS_MAX 100
@@ -30,7 +33,7 @@ struct http_client {
 struct exchange {
 	const struct http_request *request;
 	const char *address; /* of this hop: the request's URL, then where redirects lead */
-	struct url *url;     /* the same, read; only under a guard */
+	struct url *url;     /* the same, read; under a guard or with a proxy */
 	gboolean proxied;
 	unsigned int timeout_ms;
 	GByteArray *body;
@@ -40,7 +43,33 @@ struct exchange {
 	GHashTable *headers;
 	char *refused; /* by the guard, why */
 	gboolean connected;
+	gboolean sent;     /* or about to be */
+	gboolean answered; /* since then */
+	gboolean repeated; /* would have been sent again */
 };
+
+/* --- memory: request buffers hold passwords and tokens --- */
+
+static void
+memory_free(void *bytes)
+{
+	if (bytes == NULL)
+		return;
+	wipe(bytes, malloc_usable_size(bytes));
+	free(bytes);
+}
+
+static void *
+memory_resize(void *bytes, size_t length)
+{
+	void *larger = malloc(length);
+
+	if (larger != NULL && bytes != NULL) {
+		memcpy(larger, bytes, MIN(length, malloc_usable_size(bytes)));
+		memory_free(bytes);
+	}
+	return larger;
+}
 
 static void
 global_start(void)
@@ -48,7 +77,8 @@ global_start(void)
 	static gsize once;
 
 	if (g_once_init_enter(&once)) {
-		curl_global_init(CURL_GLOBAL_DEFAULT);
+		curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, memory_free, memory_resize,
+				     strdup, calloc);
 		g_once_init_leave(&once, 1);
 	}
 }
@@ -97,6 +127,7 @@ on_header(char *bytes, size_t size, size_t count, void *data)
 	gsize length = size * count;
 	const char *colon = memchr(bytes, ':', length);
 
+	exchange->answered = TRUE;
 	exchange->headers_bytes += length;
 	if (exchange->headers_bytes > ANSWER_HEADERS_MAX_BYTES) {
 		exchange->headers_too_large = TRUE;
@@ -147,6 +178,30 @@ on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+static gboolean
+is_repeatable(const struct http_request *request)
+{
+	return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+}
+
+/* Before each sending on a connection. libcurl sends again by itself when a connection ends without
+ * an answer: the server may have acted on the first. Sending again after an answer is how a log-in
+ * in several steps goes. */
+static int
+on_request(void *data, char *address, char *local, int port, int local_port)
+{
+	struct exchange *exchange = data;
+
+	(void)address, (void)local, (void)port, (void)local_port;
+	if (exchange->sent && !exchange->answered && !is_repeatable(exchange->request)) {
+		exchange->repeated = TRUE;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	exchange->sent = TRUE;
+	exchange->answered = FALSE;
+	return CURL_PREREQFUNC_OK;
+}
+
 /* --- setting up --- */
 
 static void
@@ -169,9 +224,89 @@ set_body(CURL *curl, const struct http_request *request)
 	gconstpointer bytes =
 	    request->body != NULL ? g_bytes_get_data(request->body, &length) : NULL;
 
+	if (request->secret_body != NULL) {
+		bytes = secret_bytes(request->secret_body);
+		length = secret_length(request->secret_body);
+	}
 	curl_easy_setopt(curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, bytes != NULL ? bytes : "");
+}
+
+static void
+set_method(CURL *curl, struct exchange *exchange)
+{
+	const struct http_request *request = exchange->request;
+	gboolean is_delete = strcmp(request->method, "DELETE") == 0;
+
+	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_request);
+	curl_easy_setopt(curl, CURLOPT_PREREQDATA, exchange);
+	if (strcmp(request->method, "HEAD") == 0)
+		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+	if (is_repeatable(request))
+		return;
+	/* A connection that died while it was kept would leave open whether the server has it. */
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
+	if (!is_delete || request->body != NULL || request->secret_body != NULL)
+		set_body(curl, request);
+	if (strcmp(request->method, "POST") != 0)
+		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
+static void
+set_blob(CURL *curl, CURLoption option, gconstpointer bytes, gsize length)
+{
+	struct curl_blob blob = { .data = (void *)(guintptr)bytes,
+				  .len = length,
+				  .flags = CURL_BLOB_NOCOPY };
+
+	curl_easy_setopt(curl, option, &blob);
+}
+
+static void
+set_tls(CURL *curl, const struct http_tls *tls)
+{
+	gsize length = 0;
+
+	if (tls->version_1_2)
+		curl_easy_setopt(curl, CURLOPT_SSLVERSION,
+				 (long)(CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2));
+	if (tls->anchors != NULL) {
+		gconstpointer anchors = g_bytes_get_data(tls->anchors, &length);
+
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+		set_blob(curl, CURLOPT_CAINFO_BLOB, anchors, length);
+	}
+	if (tls->certs == NULL || tls->key == NULL)
+		return;
+	gconstpointer certs = g_bytes_get_data(tls->certs, &length);
+	curl_easy_setopt(curl, CURLOPT_SSLCERTTYPE, "PEM");
+	set_blob(curl, CURLOPT_SSLCERT_BLOB, certs, length);
+	curl_easy_setopt(curl, CURLOPT_SSLKEYTYPE, "DER");
+	set_blob(curl, CURLOPT_SSLKEY_BLOB, secret_bytes(tls->key), secret_length(tls->key));
+}
+
+static void
+set_auth(CURL *curl, const struct http_request *request)
+{
+	static const unsigned long schemes[] = {
+		[HTTP_AUTH_BASIC] = CURLAUTH_BASIC,   [HTTP_AUTH_DIGEST] = CURLAUTH_DIGEST,
+		[HTTP_AUTH_NTLM] = CURLAUTH_NTLM,     [HTTP_AUTH_NEGOTIATE] = CURLAUTH_NEGOTIATE,
+		[HTTP_AUTH_BEARER] = CURLAUTH_BEARER,
+	};
+	const char *password = request->password != NULL ? secret_text(request->password) : "";
+
+	if (request->auth == HTTP_AUTH_NONE)
+		return;
+	/* What HTTP/2 keeps of a header is not ours to wipe, and NTLM does without it anyway. */
+	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, schemes[request->auth]);
+	if (request->auth == HTTP_AUTH_BEARER) {
+		curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, password);
+		return;
+	}
+	curl_easy_setopt(curl, CURLOPT_USERNAME, request->user != NULL ? request->user : "");
+	curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
 }
 
 static void
@@ -212,8 +347,10 @@ set_options(CURL *curl, struct exchange *exchange, struct curl_slist *headers)
 		curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 		curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request);
 	}
-	if (strcmp(request->method, "POST") == 0)
-		set_body(curl, request);
+	if (request->tls != NULL)
+		set_tls(curl, request->tls);
+	set_auth(curl, request);
+	set_method(curl, exchange);
 }
 
 static struct curl_slist *
@@ -280,6 +417,15 @@ resolve_list(const struct exchange *exchange)
 
 /* --- one hop --- */
 
+/* What time does not mend: a certificate of either side. */
+static gboolean
+is_distrust(CURLcode rc)
+{
+	return rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CERTPROBLEM ||
+	       rc == CURLE_SSL_CACERT_BADFILE || rc == CURLE_SSL_ISSUER_ERROR ||
+	       rc == CURLE_SSL_INVALIDCERTSTATUS || rc == CURLE_SSL_PINNEDPUBKEYNOTMATCH;
+}
+
 static gboolean
 fail_exchange(CURLcode rc, const struct exchange *exchange, GError **error)
 {
@@ -297,6 +443,10 @@ fail_exchange(CURLcode rc, const struct exchange *exchange, GError **error)
 				  ANSWER_HEADERS_MAX_BYTES);
 	if (exchange->refused != NULL && !exchange->connected)
 		return fail_false(error, PS_ERROR_DENIED, "%s: %s", safe, exchange->refused);
+	if (exchange->repeated)
+		rc = CURLE_GOT_NOTHING;
+	if (request->tls != NULL && is_distrust(rc))
+		return fail_false(error, PS_ERROR_DENIED, "%s: %s", safe, curl_easy_strerror(rc));
 	return fail_false(error, PS_ERROR_TEMPORARY, "%s: %s", safe, curl_easy_strerror(rc));
 }
 
@@ -307,17 +457,19 @@ judge_hop(struct exchange *exchange, GError **error)
 	const struct http_request *request = exchange->request;
 	g_autofree char *why = NULL;
 
-	if (request->guard == NULL)
+	gboolean has_proxy = request->proxy != NULL && *request->proxy != '\0';
+	if (request->guard == NULL && !has_proxy)
 		return TRUE;
 	exchange->url = url_parse(exchange->address, error);
 	if (exchange->url == NULL)
 		return FALSE;
+	exchange->proxied = has_proxy && !url_host_is_among(exchange->url, request->no_proxy);
+	if (request->guard == NULL)
+		return TRUE;
 	g_autofree char *safe = printable(exchange->url->text);
 	if (exchange->url->scheme != URL_HTTP && exchange->url->scheme != URL_HTTPS)
 		return fail_false(error, PS_ERROR_DENIED, "%s: neither http nor https", safe);
 	exchange->address = exchange->url->text;
-	exchange->proxied = request->proxy != NULL && *request->proxy != '\0' &&
-			    !url_host_is_among(exchange->url, request->no_proxy);
 	if (exchange->proxied && !address_guard_permits_proxied(request->guard, exchange->url->host,
 								exchange->url->port, &why))
 		return fail_false(error, PS_ERROR_DENIED, "%s: %s", safe, why);
@@ -346,9 +498,26 @@ exchange_clear(struct exchange *exchange)
 {
 	url_free(exchange->url);
 	g_free(exchange->refused);
+	if (exchange->body != NULL && exchange->request->answer_is_secret)
+		wipe(exchange->body->data, exchange->body->len);
 	if (exchange->body != NULL)
 		g_byte_array_unref(exchange->body);
 	g_hash_table_unref(exchange->headers);
+}
+
+static void
+wipe_and_unref(gpointer data)
+{
+	GByteArray *array = data;
+
+	wipe(array->data, array->len);
+	g_byte_array_unref(array);
+}
+
+static GBytes *
+bytes_to_wipe(GByteArray *array)
+{
+	return g_bytes_new_with_free_func(array->data, array->len, wipe_and_unref, array);
 }
 
 static struct http_answer *
@@ -364,7 +533,9 @@ answer_new(struct exchange *exchange, long status)
 	answer->status = (unsigned int)status;
 	answer->content_type = g_strdup(g_hash_table_lookup(headers, "content-type"));
 	answer->headers = g_hash_table_ref(headers);
-	answer->body = g_byte_array_free_to_bytes(g_steal_pointer(&exchange->body));
+	answer->body = exchange->request->answer_is_secret
+			   ? bytes_to_wipe(g_steal_pointer(&exchange->body))
+			   : g_byte_array_free_to_bytes(g_steal_pointer(&exchange->body));
 	answer->etag = etag != NULL ? http_etag_read(etag) : NULL;
 	answer->last_modified = modified != NULL ? http_date_read(modified) : 0;
 	answer->max_age = cache != NULL ? http_max_age_read(cache) : -1;
@@ -383,7 +554,6 @@ send_hop(struct http_client *client, const struct http_request *request, const c
 		.request = request,
 		.address = address,
 		.timeout_ms = timeout_ms,
-		.body = g_byte_array_new(),
 		.body_max_bytes =
 		    request->answer_max_bytes != 0 ? request->answer_max_bytes : ANSWER_MAX_BYTES,
 		.headers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
@@ -392,11 +562,18 @@ send_hop(struct http_client *client, const struct http_request *request, const c
 	const char *redirect = NULL;
 	long status = 0;
 
+	/* Room for all of it at once, so that growing leaves no copy behind. */
+	if (request->answer_is_secret)
+		exchange.body = g_byte_array_sized_new((guint)exchange.body_max_bytes);
+	else
+		exchange.body = g_byte_array_new();
 	if (judge_hop(&exchange, error) && perform(client->curl, &exchange, &status, error)) {
 		answer = answer_new(&exchange, status);
 		curl_easy_getinfo(client->curl, CURLINFO_REDIRECT_URL, &redirect);
 		*next = g_strdup(redirect);
 	}
+	if (request->sent != NULL && exchange.sent)
+		*request->sent = TRUE;
 	exchange_clear(&exchange);
 	return answer;
 }
@@ -405,6 +582,9 @@ send_hop(struct http_client *client, const struct http_request *request, const c
 static gboolean
 is_followed(const struct http_request *request, unsigned int status)
 {
+	/* Who we are is told to nobody else. */
+	if (request->auth != HTTP_AUTH_NONE || request->secret_body != NULL)
+		return FALSE;
 	switch (status) {
 	case 301:
 	case 302:
@@ -435,6 +615,8 @@ http_send(struct http_client *client, const struct http_request *request, GError
 	gint64 until_us = clock_monotonic_us() + (gint64)timeout_ms * 1000;
 	g_autofree char *address = g_strdup(request->url);
 
+	if (request->sent != NULL)
+		*request->sent = FALSE;
 	for (guint hop = 0;; hop++) {
 		gint64 left_ms = (until_us - clock_monotonic_us()) / 1000;
 		g_autofree char *next = NULL;
@@ -463,6 +645,14 @@ http_answer_free(struct http_answer *answer)
 	g_free(answer->etag);
 	g_free(answer->url);
 	g_free(answer);
+}
+
+const char *
+http_header(const struct http_answer *answer, const char *name)
+{
+	g_autofree char *lower = g_ascii_strdown(name, -1);
+
+	return g_hash_table_lookup(answer->headers, lower);
 }
 
 char *

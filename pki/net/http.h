@@ -7,8 +7,11 @@
  * and https alone, and every hop passes the same guard. Proxies of the environment are not used,
  * content is not decompressed. A status outside 200-299 is an answer, not an error.
  * Failure: PS_ERROR_TEMPORARY when the server cannot be reached or breaks off; DENIED when the
- * guard refuses; INVALID for what stays wrong (too large, too many redirects). No error text
- * holds anything that the server sent.
+ * guard refuses, and when a configured peer's certificate or ours is not accepted; INVALID for what
+ * stays wrong (too large, too many redirects). No error text holds anything that the server sent.
+ * A request other than GET and HEAD goes out once: never over a connection that may have died, and
+ * never again because the answer did not come. Whoever sends one learns with `sent` whether the
+ * server may have got it. Secrets are borrowed, and the memory of libcurl is wiped as it is freed.
  * Threads: a client belongs to one thread.
  */
 #ifndef PKI_NET_HTTP_H
@@ -20,13 +23,40 @@
 
 struct address_guard;
 struct http_client;
+struct secret;
+
+/* Who we are to a server that asks with 401; BEARER and BASIC do not wait to be asked. NEGOTIATE
+ * takes the ticket that the process has, whatever user and password. */
+enum http_auth {
+	HTTP_AUTH_NONE,
+	HTTP_AUTH_BASIC,
+	HTTP_AUTH_DIGEST,
+	HTTP_AUTH_NTLM,
+	HTTP_AUTH_NEGOTIATE,
+	HTTP_AUTH_BEARER, /* the password is the token */
+};
+
+/* All from memory, borrowed; what is NULL is not used. */
+struct http_tls {
+	GBytes *anchors;          /* PEM, in place of the system's */
+	GBytes *certs;            /* PEM: ours, then what issued it */
+	const struct secret *key; /* of ours: PKCS#8 in DER, not encrypted */
+	gboolean version_1_2;     /* for servers that ask for the certificate late */
+};
 
 struct http_request {
-	const char *method; /* "GET" or "POST" */
+	const char *method; /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;
-	const char *unix_socket;    /* NULL: TCP */
-	const char *content_type;   /* of the body */
-	GBytes *body;               /* NULL: none */
+	const char *unix_socket;          /* NULL: TCP */
+	const char *content_type;         /* of the body */
+	GBytes *body;                     /* NULL: none */
+	const struct secret *secret_body; /* in its place */
+	enum http_auth auth;
+	const char *user;
+	const struct secret *password;
+	const struct http_tls *tls; /* NULL: the system's anchors, no certificate of ours */
+	gboolean answer_is_secret;  /* its body is wiped when it is freed */
+	gboolean *sent;             /* may be NULL; set before return, good or bad */
 	const char *const *headers; /* "Name: value" lines, NULL-terminated; may be NULL */
 	gsize answer_max_bytes;     /* 0: 1 MiB */
 	unsigned int timeout_ms;    /* of the whole exchange; 0: 30 s */
@@ -49,7 +79,8 @@ struct http_answer {
 	unsigned int status;
 	char *content_type; /* may be NULL */
 	GBytes *body;
-	GHashTable *headers; /* lower-case name -> value; the last of a repeated one */
+	GHashTable
+	    *headers; /* lower-case name -> value; the last of a repeated one, use http_header */
 	/* Read strictly, left out when they are not as they should be. */
 	char *etag;           /* NULL: none */
 	gint64 last_modified; /* 0: none */
@@ -63,6 +94,8 @@ void http_client_free(struct http_client *client);
 struct http_answer *http_send(struct http_client *client, const struct http_request *request,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void http_answer_free(struct http_answer *answer);
+/* NULL: not there. Case of the name does not count. */
+const char *http_header(const struct http_answer *answer, const char *name);
 /* Percent-encodes for a path segment or query value; owned by the caller. */
 char *http_escape(const char *text);
 
