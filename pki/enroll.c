@@ -40,12 +40,13 @@ enroll_backoff(gint attempts)
 }
 
 static struct handler_context
-context_of(const struct enroll *enroll, const struct request_row *row)
+context_of(const struct enroll *enroll, const struct handler_config *config)
 {
-	(void)row;
 	return (struct handler_context){ .db = enroll->db,
 					 .keyring = enroll->keyring,
-					 .clock = enroll->clock };
+					 .clock = enroll->clock,
+					 .settings = enroll->settings,
+					 .config = config };
 }
 
 static const char *
@@ -94,16 +95,14 @@ enroll_create(const struct enroll *enroll, struct tx *tx, const struct enroll_or
 		.requester = (char *)order->requester,
 		.next_try = clock_now(enroll->clock),
 	};
-	struct handler_context context = context_of(enroll, &row);
-	g_autoptr(GError) why = NULL;
-	g_autofree char *lacks = handler->lacks(&context, &why);
-	if (why != NULL) {
-		g_propagate_error(error, g_steal_pointer(&why));
+	CLEANUP(handler_config)
+	struct handler_config *config =
+	    handler_config_load(enroll->db, enroll->keyring, handler, row.handler_config, error);
+	if (config == NULL)
 		return FALSE;
-	}
-	if (lacks != NULL)
-		return fail_false(error, PS_ERROR_INVALID, "request handler '%s' is not ready: %s",
-				  handler->name, lacks);
+	struct handler_context context = context_of(enroll, config);
+	if (!handler_is_ready(&context, handler, error))
+		return FALSE;
 	return requests_insert(tx, &row, id, error);
 }
 
@@ -226,7 +225,12 @@ is_open(const struct request_row *row)
 static gboolean
 submit_inside(struct step *step, struct tx *tx, struct request_row *row, GError **error)
 {
-	struct handler_context context = context_of(step->enroll, row);
+	CLEANUP(handler_config)
+	struct handler_config *config = handler_config_load(
+	    step->enroll->db, step->enroll->keyring, step->handler, row->handler_config, error);
+	if (config == NULL)
+		return FALSE;
+	struct handler_context context = context_of(step->enroll, config);
 	struct handler_answer answer = { 0 };
 
 	row->attempts++;
@@ -313,12 +317,63 @@ save_failure(struct tx *tx, gpointer data, GError **error)
 	return requests_update(tx, row, error);
 }
 
+struct saving {
+	const struct step *step;
+	const char *handle;
+};
+
+static gboolean
+write_handle(struct tx *tx, gpointer data, GError **error)
+{
+	const struct saving *saving = data;
+	const struct step *step = saving->step;
+	CLEANUP(request_row) struct request_row *row = requests_lock(tx, step->id, error);
+
+	if (row == NULL)
+		return FALSE;
+	if (!is_open(row) || row->attempts != step->row->attempts)
+		return fail_false(error, PS_ERROR_DENIED,
+				  "request %" G_GINT64_FORMAT " is worked on by another", step->id);
+	set_text(&row->handle, saving->handle);
+	row->next_try = clock_now(step->enroll->clock) + LEASE_SECONDS;
+	return requests_update(tx, row, error);
+}
+
+static gboolean
+save_handle(gpointer data, const char *handle, GError **error)
+{
+	struct step *step = data;
+	struct saving saving = { step, handle };
+
+	if (!db_transaction(step->enroll->db, write_handle, &saving, error))
+		return FALSE;
+	set_text(&step->row->handle, handle);
+	return TRUE;
+}
+
+static gboolean
+is_stopping(gpointer data)
+{
+	const struct step *step = data;
+
+	return step->enroll->stopping(step->enroll->data);
+}
+
 static gboolean
 ask_outside(struct step *step, GError **error)
 {
-	struct handler_context context = context_of(step->enroll, step->row);
+	CLEANUP(handler_config)
+	struct handler_config *config =
+	    handler_config_load(step->enroll->db, step->enroll->keyring, step->handler,
+				step->row->handler_config, error);
+	if (config == NULL)
+		return FALSE;
+	struct handler_context context = context_of(step->enroll, config);
 	struct handler_answer answer = { 0 };
 
+	context.save_handle = save_handle;
+	context.stopping = step->enroll->stopping != NULL ? is_stopping : NULL;
+	context.data = step;
 	gboolean good = step->row->state == REQUEST_PENDING
 			    ? step->handler->poll(&context, step->row, &answer, error)
 			    : step->handler->submit(&context, NULL, step->row, &answer, error);

@@ -17,12 +17,16 @@ struct cert;
 struct clock;
 struct db;
 struct keyring;
+struct settings;
 struct tx;
 
 struct enroll {
 	struct db *db;
 	struct keyring *keyring;
 	struct clock *clock;
+	const struct settings *settings;    /* for handlers that ask others; else NULL */
+	gboolean (*stopping)(gpointer data); /* the program stops; may be NULL */
+	gpointer data;
 };
 
 /* What a person asks for; NULL and 0 take the defaults of store/cas. */

@@ -20,3 +20,4 @@ libstore_a_SOURCES += %D%/fetches.c %D%/fetch_points.c %D%/fetch_points.h
 libstore_a_SOURCES += %D%/capabilities.c %D%/capabilities.h %D%/answers.c %D%/answers.h
 libstore_a_SOURCES += %D%/ledger.c %D%/ledger.h
 libstore_a_SOURCES += %D%/acme_mails.c %D%/acme_mails.h
+libstore_a_SOURCES += %D%/handler_settings.c %D%/handler_settings.h

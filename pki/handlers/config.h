@@ -66,8 +66,19 @@ GPtrArray *handler_config_certs(const struct handler_config *config,
 				const char *name); /* struct cert; borrowed; NULL: not set */
 struct key *handler_config_key(const struct handler_config *config,
 			       const char *name); /* borrowed; NULL: not set */
+/* Set by a person, rather than the default? */
+gboolean handler_config_is_set(const struct handler_config *config, const char *name);
 /* The first required key that is not set, in a sentence that says how to set it; NULL: none. */
 char *handler_config_lacks(const struct handler_config *config);
+/* What is set, by name; those with <domain> as they were written. Owned (g_strfreev). */
+GStrv handler_config_names(const struct handler_config *config);
+
+/* The row of a name, also of one with <domain>; NULL with INVALID that offers the nearest. */
+const struct handler_key *handler_key_find(const struct handler *handler, const char *name,
+					   GError **error);
+/* The keys that every handler which asks others has beside its own; ended as theirs. */
+extern const struct handler_key handler_common_keys[];
+gboolean handler_has_common_keys(const struct handler *handler);
 
 /* Sets one value from text, or from the bytes of a file for CERTS and PRIVATE, or from a secret.
  * value NULL: back to the default. INVALID says what it takes. */
@@ -75,6 +86,11 @@ gboolean handler_config_set(struct tx *tx, struct keyring *keyring, const struct
 			    const char *config, const char *name, const struct secret *value,
 			    const struct secret *password, /* of a PKCS#12 or PEM file, or NULL */
 			    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Drops all that was set of a configuration. NOT_FOUND: nothing was. */
+gboolean handler_config_delete(struct tx *tx, const struct handler *handler, const char *config,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Letters, digits, '.', '_' and '-'; INVALID. */
+gboolean handler_config_name_check(const char *config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 DEFINE_CLEANUP(handler_config, handler_config_free)
 

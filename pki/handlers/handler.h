@@ -107,6 +107,9 @@ struct handler {
 const struct handler *const *handlers_all(gsize *n);
 /* NULL with INVALID that offers the nearest name. */
 const struct handler *handler_find(const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* INVALID names the first thing that is lacking, and how to mend it. */
+gboolean handler_is_ready(const struct handler_context *context, const struct handler *handler,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const char *handler_error_class_name(enum handler_error_class error_class); /* "transient" */
 gboolean handler_save_handle(const struct handler_context *context, const char *handle,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;

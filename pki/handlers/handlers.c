@@ -35,6 +35,24 @@ handler_find(const char *name, GError **error)
 		    found != NULL ? "'?" : "");
 }
 
+gboolean
+handler_is_ready(const struct handler_context *context, const struct handler *handler,
+		 GError **error)
+{
+	g_autofree char *lacks = handler_config_lacks(context->config);
+	g_autoptr(GError) why = NULL;
+
+	if (lacks == NULL && handler->lacks != NULL)
+		lacks = handler->lacks(context, &why);
+	if (why != NULL) {
+		g_propagate_error(error, g_steal_pointer(&why));
+		return FALSE;
+	}
+	return lacks == NULL ||
+	       fail_false(error, PS_ERROR_INVALID, "request handler '%s' is not ready: %s",
+			  handler->name, lacks);
+}
+
 const char *
 handler_error_class_name(enum handler_error_class error_class)
 {
@@ -58,7 +76,7 @@ handler_error_class_name(enum handler_error_class error_class)
 gboolean
 handler_save_handle(const struct handler_context *context, const char *handle, GError **error)
 {
-	return context->save_handle(context->data, handle, error);
+	return context->save_handle == NULL || context->save_handle(context->data, handle, error);
 }
 
 void

@@ -123,7 +123,7 @@ fixture_order(const struct enroll *enroll, const struct enroll_order *order, gin
 struct enroll
 fixture_enroll(struct fixture *f)
 {
-	return (struct enroll){ f->db, f->keyring, f->clock };
+	return (struct enroll){ .db = f->db, .keyring = f->keyring, .clock = f->clock };
 }
 
 /* The certificate of a request that must succeed at once. */
