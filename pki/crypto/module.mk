@@ -44,3 +44,4 @@ libpki_a_SOURCES += %D%/pem_cut.c %D%/pem_cut.h
 libpki_a_SOURCES += %D%/cert_points.c %D%/cert_points.h
 libpki_a_SOURCES += %D%/capabilities.c %D%/capabilities.h
 libpki_a_SOURCES += %D%/cms_plausible.c %D%/cms_plausible.h
+libpki_a_SOURCES += %D%/jws.c %D%/jws.h

@@ -79,3 +79,6 @@ tests_unit_pki_test_pending_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_import_bulk
 tests_unit_pki_test_import_bulk_SOURCES = %D%/test_import_bulk.c $(STORE_FIXTURE)
 tests_unit_pki_test_import_bulk_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_jws
+tests_unit_pki_test_jws_SOURCES = %D%/test_jws.c
+tests_unit_pki_test_jws_LDADD = $(PKI_LIBS)
