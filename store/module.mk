@@ -14,6 +14,7 @@ libstore_a_SOURCES += \
 	%D%/preference_internal.h %D%/preference_set.c %D%/preference_values.c %D%/preferences.c \
 	%D%/presets.c %D%/requests.c %D%/roots.c %D%/scopes.c %D%/sealed.c %D%/selections.c
 libstore_a_SOURCES += %D%/directories.c %D%/directories.h
+libstore_a_SOURCES += %D%/bulk.c %D%/bulk.h
 libstore_a_SOURCES += %D%/candidates.c %D%/candidates.h
 libstore_a_SOURCES += %D%/cache.c %D%/cache.h %D%/preference_tags.h %D%/scope_rows.c %D%/scope_rows.h
 libstore_a_SOURCES += %D%/fetches.c %D%/fetch_points.c %D%/fetch_points.h
