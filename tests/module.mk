@@ -30,3 +30,4 @@ include %D%/fuzz/module.mk
 include %D%/bench/module.mk
 include %D%/lint/module.mk
 include %D%/e2e/module.mk
+include %D%/fakes/module.mk
