@@ -26,6 +26,7 @@ sealed_row_free(struct sealed_row *row)
 #define PREFERENCE_ROW "(scope || '/' || name)"
 #define HANDLER_ROW "(handler || '/' || config || '/' || name)"
 #define ACME_ROW "(config || '/' || directory)"
+#define OUTBOX_ROW "(outbox_id || '/' || name)"
 
 static const struct sealed_table {
 	const char *name;
@@ -91,10 +92,26 @@ static const struct sealed_table {
 				" WHERE " ACME_ROW " = $1" },
 	  { "sealed_page_acme", "SELECT " ACME_ROW ", sealed, generation FROM acme_account"
 				" WHERE " ACME_ROW " > $1 ORDER BY 1 LIMIT $2" } },
+	{ "outbox_secret",
+	  { "sealed_take_outbox",
+	    "SELECT " OUTBOX_ROW ", sealed, generation FROM outbox_secret"
+	    " WHERE generation <> $1 ORDER BY outbox_id, name LIMIT $2 FOR UPDATE SKIP LOCKED" },
+	  { "sealed_replace_outbox", "UPDATE outbox_secret SET sealed = $2, generation = $3"
+				     " WHERE outbox_id = split_part($1, '/', 1)::bigint"
+				     " AND name = split_part($1, '/', 2)" },
+	  { "sealed_count_outbox", "SELECT count(*) FROM outbox_secret WHERE generation <> $1" },
+	  { "sealed_find_outbox", "SELECT " OUTBOX_ROW ", sealed, generation FROM outbox_secret"
+				  " WHERE outbox_id = split_part($1, '/', 1)::bigint"
+				  " AND name = split_part($1, '/', 2)" },
+	  { "sealed_page_outbox", "SELECT " OUTBOX_ROW " COLLATE \"C\", sealed, generation"
+				  " FROM outbox_secret WHERE " OUTBOX_ROW " COLLATE \"C\" > $1"
+				  " ORDER BY 1 LIMIT $2" } },
 };
 
-const char *const sealed_tables[] = { "private_key",      "preference",   "handler_setting",
-				      "directory_server", "acme_account", NULL };
+const char *const sealed_tables[] = {
+	"private_key",   "preference", "handler_setting", "directory_server", "acme_account",
+	"outbox_secret", NULL
+};
 
 static const struct sealed_table *
 table_find(const char *name, GError **error)
