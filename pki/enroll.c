@@ -93,6 +93,11 @@ enroll_create(const struct enroll *enroll, struct tx *tx, const struct enroll_or
 		.crl_url = order->crl_url || defaults->add_crl_url,
 		.options = (char *)order->options,
 		.requester = (char *)order->requester,
+		.names = (GStrv)order->dns_names,
+		.key_use = (char *)text_or(order->key_use, "dual"),
+		.renews = (char *)text_or(order->renews, NULL),
+		.batch_id = order->batch_id,
+		.give_up = CLOCK_NEVER,
 		.next_try = clock_now(enroll->clock),
 	};
 	CLEANUP(handler_config)

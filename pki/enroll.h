@@ -16,6 +16,7 @@
 struct cert;
 struct clock;
 struct db;
+struct delivery_options;
 struct keyring;
 struct settings;
 struct tx;
@@ -24,7 +25,7 @@ struct enroll {
 	struct db *db;
 	struct keyring *keyring;
 	struct clock *clock;
-	const struct settings *settings;    /* for handlers that ask others; else NULL */
+	const struct settings *settings;     /* for handlers that ask others; else NULL */
 	gboolean (*stopping)(gpointer data); /* the program stops; may be NULL */
 	gpointer data;
 };
@@ -37,6 +38,11 @@ struct enroll_order {
 	gboolean crl_url;
 	const char *options; /* JSON kept with the request */
 	const char *requester;
+	const char *key_use;          /* "dual" (NULL), "sign", "encrypt"; "pair": two requests */
+	const char *const *dns_names; /* for profiles of TLS; or NULL */
+	const char *renews;           /* thumbprint of what it is to replace, or NULL */
+	gint64 batch_id;              /* of the bulk run; 0: none */
+	const struct delivery_options *delivery; /* NULL: nothing is sent */
 };
 
 /* Checks and stores the request (state new); nothing is made yet. INVALID says what is wrong,

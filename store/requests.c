@@ -9,13 +9,16 @@
 #include "store/base/error.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
+#include "store/requests_work.h"
 
 #define LIST_LIMIT 100
 #define REQUEST_COLUMNS                                                                            \
 	"SELECT id, state, handler, handler_config, email, common_name, organisation, first_name," \
 	" last_name, ca, key, digest, profile, validity_days, crl_url, options, spki_sha256, csr," \
 	" handle, thumbprint, attempts, next_try, error_class, error_code, error_text, requester," \
-	" created, updated FROM request"
+	" created, updated, names, key_use, renews, batch_id, pair, delivery, tries, lost, "       \
+	"asking,"                                                                                  \
+	" lease_until, give_up, returned FROM request"
 #define OPEN_STATES " state IN ('new', 'keyed', 'pending')"
 
 static const char *const state_names[] = {
@@ -55,6 +58,12 @@ request_row_free(struct request_row *row)
 	g_free(row->error_code);
 	g_free(row->error_text);
 	g_free(row->requester);
+	g_strfreev(row->names);
+	g_free(row->key_use);
+	g_free(row->renews);
+	g_free(row->asking);
+	if (row->returned != NULL)
+		g_bytes_unref(row->returned);
 	g_free(row);
 }
 
@@ -96,6 +105,18 @@ request_row_read(const struct rows *rows, int r)
 	row->requester = g_strdup(rows_text(rows, r, c++));
 	row->created = rows_time(rows, r, c++);
 	row->updated = rows_time(rows, r, c++);
+	row->names = rows_text_array(rows, r, c++);
+	row->key_use = g_strdup(rows_text(rows, r, c++));
+	row->renews = g_strdup(rows_text(rows, r, c++));
+	row->batch_id = rows_int(rows, r, c++);
+	row->pair = rows_int(rows, r, c++);
+	row->delivery = rows_bool(rows, r, c++);
+	row->tries = (gint)rows_int(rows, r, c++);
+	row->lost = (gint)rows_int(rows, r, c++);
+	row->asking = g_strdup(rows_text(rows, r, c++));
+	row->lease_until = rows_time(rows, r, c++);
+	row->give_up = rows_time(rows, r, c++);
+	row->returned = rows_bytes(rows, r, c++);
 	return row;
 }
 
@@ -103,8 +124,9 @@ static const struct statement requests_insert_statement = {
 	"requests_insert",
 	"INSERT INTO request (state, handler, handler_config, email, common_name, organisation,"
 	" first_name, last_name, ca, key, digest, profile, validity_days, crl_url, options,"
-	" requester, next_try) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-	" $14, $15, $16, $17) RETURNING id",
+	" requester, next_try, names, key_use, renews, batch_id, delivery, give_up, pair) VALUES"
+	" ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
+	" $20, nullif($21::bigint, 0), $22, $23, nullif($24::bigint, 0)) RETURNING id",
 };
 
 gboolean
@@ -129,6 +151,14 @@ requests_insert(struct tx *tx, const struct request_row *row, gint64 *id, GError
 	params_text(params, row->options);
 	params_text(params, row->requester);
 	params_time(params, row->next_try);
+	params_text_array(params, (const char *const *)row->names,
+			  row->names != NULL ? g_strv_length(row->names) : 0);
+	params_text(params, row->key_use != NULL ? row->key_use : "dual");
+	params_text(params, row->renews);
+	params_int(params, row->batch_id);
+	params_bool(params, row->delivery);
+	params_time(params, row->give_up);
+	params_int(params, row->pair);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &requests_insert_statement, params, error);
 	if (rows == NULL)
 		return FALSE;
@@ -140,6 +170,7 @@ static const struct statement requests_update_statement = {
 	"requests_update",
 	"UPDATE request SET state = $2, spki_sha256 = $3, csr = $4, handle = $5, thumbprint = $6,"
 	" attempts = $7, next_try = $8, error_class = $9, error_code = $10, error_text = $11,"
+	" tries = $12, lost = $13, asking = $14, lease_until = $15, give_up = $16, returned = $17,"
 	" updated = now() WHERE id = $1",
 };
 
@@ -172,6 +203,12 @@ requests_update(struct tx *tx, const struct request_row *row, GError **error)
 	params_text(params, row->error_class);
 	params_text(params, row->error_code);
 	params_text(params, row->error_text);
+	params_int(params, row->tries);
+	params_int(params, row->lost);
+	params_text(params, row->asking);
+	params_time(params, row->lease_until);
+	params_time(params, row->give_up);
+	params_bytes(params, row->returned);
 	return one_request(tx_query(tx, &requests_update_statement, params, error), row->id, error);
 }
 
@@ -246,18 +283,31 @@ request_rows_read(struct rows *rows)
 
 static const struct statement requests_list_statement = {
 	"requests_list",
-	REQUEST_COLUMNS " WHERE (NOT $1 OR" OPEN_STATES ") AND ($2 = 0 OR id < $2)"
-			" ORDER BY id DESC LIMIT $3",
+	REQUEST_COLUMNS
+	" WHERE (NOT $1 OR" OPEN_STATES ") AND ($2 = 0 OR id < $2)"
+	" AND ($4::text IS NULL OR state = $4) AND ($5::text IS NULL OR handler = $5)"
+	" AND ($6::text IS NULL OR handler_config = $6)"
+	" AND ($7::text IS NULL OR email = $7) AND ($8 = 0 OR batch_id = $8)"
+	" AND ($9::text IS NULL OR strpos(lower(email), lower($9)) > 0"
+	" OR strpos(lower(common_name), lower($9)) > 0"
+	" OR strpos(lower(error_text), lower($9)) > 0)"
+	" ORDER BY id DESC LIMIT $3",
 };
 
 GPtrArray *
-requests_list(struct db *db, gboolean only_open, gint64 before, gint limit, GError **error)
+requests_list(struct db *db, const struct request_filter *filter, GError **error)
 {
 	struct params *params = params_new();
 
-	params_bool(params, only_open);
-	params_int(params, before);
-	params_int(params, limit > 0 ? limit : LIST_LIMIT);
+	params_bool(params, filter->only_open);
+	params_int(params, filter->before);
+	params_int(params, filter->limit > 0 ? filter->limit : LIST_LIMIT);
+	params_text(params, filter->state);
+	params_text(params, filter->handler);
+	params_text(params, filter->config);
+	params_text(params, filter->email);
+	params_int(params, filter->batch_id);
+	params_text(params, filter->text);
 	return request_rows_read(db_query(db, &requests_list_statement, params, error));
 }
 
@@ -278,7 +328,9 @@ requests_open_for(struct db *db, const char *email_key, GError **error)
 
 static const struct statement requests_due_statement = {
 	"requests_due",
-	REQUEST_COLUMNS " WHERE" OPEN_STATES " AND next_try <= $1 ORDER BY next_try, id LIMIT $2",
+	REQUEST_COLUMNS " WHERE" OPEN_STATES " AND next_try <= $1"
+			" AND (lease_until IS NULL OR lease_until <= $1)"
+			" ORDER BY next_try, id LIMIT $2",
 };
 
 GPtrArray *
@@ -324,4 +376,59 @@ requests_of_key(struct db *db, const char *spki_sha256, GError **error)
 
 	params_text(params, spki_sha256);
 	return request_rows_read(db_query(db, &requests_of_key_statement, params, error));
+}
+
+static const struct statement requests_of_pair_statement = {
+	"requests_of_pair",
+	REQUEST_COLUMNS " WHERE pair = $1 ORDER BY id",
+};
+
+GPtrArray *
+requests_of_pair(struct tx *tx, gint64 pair, GError **error)
+{
+	struct params *params = params_new();
+
+	params_int(params, pair);
+	return request_rows_read(tx_query(tx, &requests_of_pair_statement, params, error));
+}
+
+static const struct statement requests_set_pair_statement = {
+	"requests_set_pair",
+	"UPDATE request SET pair = $2 WHERE id = $1",
+};
+
+gboolean
+requests_set_pair(struct tx *tx, gint64 id, gint64 pair, GError **error)
+{
+	struct params *params = params_new();
+
+	params_int(params, id);
+	params_int(params, pair);
+	return one_request(tx_query(tx, &requests_set_pair_statement, params, error), id, error);
+}
+
+static const struct statement requests_lock_due_statement = {
+	"requests_lock_due",
+	REQUEST_COLUMNS " WHERE" OPEN_STATES " AND handler = $1 AND handler_config = $2"
+			" AND next_try <= $3 AND (lease_until IS NULL OR lease_until <= $3)"
+			" ORDER BY next_try, id LIMIT 1 FOR UPDATE SKIP LOCKED",
+};
+
+gboolean
+requests_lock_due(struct tx *tx, const char *handler, const char *config, gint64 now,
+		  struct request_row **row, GError **error)
+{
+	struct params *params = params_new();
+
+	*row = NULL;
+	params_text(params, handler);
+	params_text(params, config);
+	params_time(params, now);
+	g_autoptr(GPtrArray) found =
+	    request_rows_read(tx_query(tx, &requests_lock_due_statement, params, error));
+	if (found == NULL)
+		return FALSE;
+	if (found->len > 0)
+		*row = g_ptr_array_steal_index(found, 0);
+	return TRUE;
 }

@@ -78,8 +78,12 @@ request_list(struct call *call, GError **error)
 
 	if (!page_of(call, &page, error))
 		return NULL;
-	g_autoptr(GPtrArray) rows = requests_list(call->gateway->db, call_flag(call, "open"),
-						  page.after, page.limit, error);
+	const struct request_filter filter = {
+		.only_open = call_flag(call, "open"),
+		.before = page.after,
+		.limit = page.limit,
+	};
+	g_autoptr(GPtrArray) rows = requests_list(call->gateway->db, &filter, error);
 	if (rows == NULL)
 		return NULL;
 	items = json_array();

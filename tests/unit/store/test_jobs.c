@@ -264,7 +264,8 @@ test_requests(void)
 	g_autoptr(GPtrArray) due = requests_due(db, NOW + 60, 0, &error);
 	g_assert_cmpuint(early->len, ==, 0);
 	g_assert_cmpuint(due->len, ==, 1);
-	g_autoptr(GPtrArray) open = requests_list(db, TRUE, 0, 0, &error);
+	const struct request_filter filter = { .only_open = TRUE };
+	g_autoptr(GPtrArray) open = requests_list(db, &filter, &error);
 	g_assert_cmpuint(open->len, ==, 1);
 	act = (struct act){ .run = drop_request, .id = id };
 	g_assert_true(acts(&act, &error));
