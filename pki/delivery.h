@@ -71,8 +71,16 @@ struct secret *delivery_password(const struct delivery *delivery, gint64 id,
 				 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* --- the file --- */
+/* What the mail says of it. Zero it before, clear it afterwards. */
+struct delivery_content {
+	char *name;       /* of the first certificate */
+	char *root;       /* subject of the root that goes along; NULL: none */
+	gint64 not_after; /* of the first certificate */
+	guint keys;
+};
 /* Keys and certificates of its parts, and the chain with the root (C14). */
 GBytes *delivery_bundle(const struct delivery *delivery, const struct outbox_row *row,
-			GError **error) G_GNUC_WARN_UNUSED_RESULT;
+			struct delivery_content *content, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void delivery_content_clear(struct delivery_content *content);
 
 #endif

@@ -37,4 +37,4 @@ libpki_a_SOURCES += \
 	%D%/crl_refresh.c %D%/crl_refresh.h \
 	%D%/fetch_one.c %D%/fetch_one.h \
 	%D%/fetch_schedule.c %D%/fetch_schedule.h
-libpki_a_SOURCES += %D%/delivery.c %D%/delivery.h %D%/delivery_password.c %D%/sms.c %D%/sms.h
+libpki_a_SOURCES += %D%/delivery.c %D%/delivery.h %D%/delivery_bundle.c %D%/delivery_password.c %D%/sms.c %D%/sms.h

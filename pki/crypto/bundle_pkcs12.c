@@ -7,6 +7,7 @@
 #include "pki/crypto/bundle.h"
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "pki/crypto/bundle_internal.h"
@@ -14,6 +15,8 @@
 
 #define NESTING_MAX 4
 #define SALT_BYTES 16
+#define IV_BYTES 16
+#define KEY_BYTES 32
 #define COMPATIBLE_ITERATIONS 2048 /* what such programs write themselves */
 
 typedef STACK_OF(PKCS12_SAFEBAG) bag_stack;
@@ -270,16 +273,129 @@ struct protection {
 	int nid;
 	int iterations;
 	const EVP_MD *mac;
+	const struct secret *password;
+	/* PBES2: one salt and key for all that the file encrypts, each with an IV of its own. To
+	 * guess the password costs as much as with a key for each, to write the file less. */
+	guint8 salt[SALT_BYTES];
+	struct secret *key; /* NULL: another scheme */
 };
 
-static struct protection
-protection_of(enum pkcs12_strength strength)
+static gboolean
+protection_init(struct protection *protection, enum pkcs12_strength strength,
+		const struct secret *password)
 {
-	struct protection modern = { NID_aes_256_cbc, BUNDLE_PKCS12_ITERATIONS, EVP_sha256() };
-	struct protection compatible = { NID_pbe_WithSHA1And3_Key_TripleDES_CBC,
-					 COMPATIBLE_ITERATIONS, EVP_sha1() };
+	guint8 key[KEY_BYTES];
 
-	return strength == PKCS12_COMPATIBLE ? compatible : modern;
+	*protection = (struct protection){ .password = password };
+	if (strength == PKCS12_COMPATIBLE) {
+		protection->nid = NID_pbe_WithSHA1And3_Key_TripleDES_CBC;
+		protection->iterations = COMPATIBLE_ITERATIONS;
+		protection->mac = EVP_sha1();
+		return TRUE;
+	}
+	protection->nid = NID_aes_256_cbc;
+	protection->iterations = BUNDLE_PKCS12_ITERATIONS;
+	protection->mac = EVP_sha256();
+	gboolean good = RAND_bytes(protection->salt, SALT_BYTES) == 1 &&
+			PKCS5_PBKDF2_HMAC(secret_text(password), (int)secret_length(password),
+					  protection->salt, SALT_BYTES, protection->iterations,
+					  EVP_sha256(), KEY_BYTES, key) == 1;
+	if (good)
+		protection->key = secret_new(key, sizeof(key));
+	wipe(key, sizeof(key));
+	return good;
+}
+
+/* AES-256-CBC under the key of the file; *algorithm is the caller's. */
+static ASN1_OCTET_STRING *
+encrypt(const struct protection *protection, const guint8 *bytes, gsize length,
+	X509_ALGOR **algorithm)
+{
+	g_autofree guint8 *out = g_malloc(length + 2 * IV_BYTES);
+	ASN1_OCTET_STRING *sealed = ASN1_OCTET_STRING_new();
+	EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	guint8 iv[IV_BYTES];
+	int first = 0, last = 0;
+
+	gboolean good = context != NULL && sealed != NULL && RAND_bytes(iv, IV_BYTES) == 1 &&
+			EVP_EncryptInit_ex2(context, EVP_aes_256_cbc(),
+					    secret_bytes(protection->key), iv, NULL) == 1 &&
+			EVP_EncryptUpdate(context, out, &first, bytes, (int)length) == 1 &&
+			EVP_EncryptFinal_ex(context, out + first, &last) == 1 &&
+			ASN1_OCTET_STRING_set(sealed, out, first + last) == 1;
+	EVP_CIPHER_CTX_free(context);
+	*algorithm = good ? PKCS5_pbe2_set_iv(EVP_aes_256_cbc(), protection->iterations,
+					      (unsigned char *)protection->salt, SALT_BYTES, iv,
+					      NID_hmacWithSHA256)
+			  : NULL;
+	if (*algorithm != NULL)
+		return sealed;
+	ASN1_OCTET_STRING_free(sealed);
+	return NULL;
+}
+
+static PKCS12_SAFEBAG *
+shrouded_bag(PKCS8_PRIV_KEY_INFO *info, const struct protection *protection)
+{
+	X509_SIG *shrouded = X509_SIG_new();
+	X509_ALGOR *algorithm = NULL, *made = NULL;
+	ASN1_OCTET_STRING *digest = NULL, *sealed = NULL;
+	unsigned char *der = NULL;
+	PKCS12_SAFEBAG *bag = NULL;
+
+	if (protection->key == NULL) {
+		X509_SIG_free(shrouded);
+		return PKCS12_SAFEBAG_create_pkcs8_encrypt(
+		    protection->nid, secret_text(protection->password),
+		    (int)secret_length(protection->password), NULL, SALT_BYTES,
+		    protection->iterations, info);
+	}
+	int length = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
+	if (shrouded != NULL && length > 0)
+		sealed = encrypt(protection, der, (gsize)length, &made);
+	if (sealed != NULL) {
+		X509_SIG_getm(shrouded, &algorithm, &digest);
+		if (X509_ALGOR_copy(algorithm, made) == 1 &&
+		    ASN1_OCTET_STRING_set(digest, ASN1_STRING_get0_data(sealed),
+					  ASN1_STRING_length(sealed)) == 1)
+			bag = PKCS12_SAFEBAG_create0_pkcs8(shrouded);
+	}
+	if (bag == NULL)
+		X509_SIG_free(shrouded);
+	if (der != NULL)
+		OPENSSL_clear_free(der, (size_t)MAX(length, 0));
+	X509_ALGOR_free(made);
+	ASN1_OCTET_STRING_free(sealed);
+	return bag;
+}
+
+static PKCS7 *
+sealed_safe(bag_stack *bags, const struct protection *protection)
+{
+	PKCS7 *safe;
+	X509_ALGOR *algorithm = NULL;
+	unsigned char *der = NULL;
+
+	if (protection->key == NULL)
+		return PKCS12_pack_p7encdata(protection->nid, secret_text(protection->password),
+					     (int)secret_length(protection->password), NULL,
+					     SALT_BYTES, protection->iterations, bags);
+	int length = ASN1_item_i2d((ASN1_VALUE *)bags, &der, ASN1_ITEM_rptr(PKCS12_SAFEBAGS));
+	ASN1_OCTET_STRING *sealed =
+	    length > 0 ? encrypt(protection, der, (gsize)length, &algorithm) : NULL;
+	OPENSSL_free(der);
+	safe = sealed != NULL ? PKCS7_new() : NULL;
+	if (safe == NULL || PKCS7_set_type(safe, NID_pkcs7_encrypted) != 1) {
+		ASN1_OCTET_STRING_free(sealed);
+		X509_ALGOR_free(algorithm);
+		PKCS7_free(safe);
+		return NULL;
+	}
+	PKCS7_ENC_CONTENT *content = safe->d.encrypted->enc_data;
+	X509_ALGOR_free(content->algorithm);
+	content->algorithm = algorithm;
+	content->enc_data = sealed;
+	return safe;
 }
 
 static gboolean
@@ -303,16 +419,10 @@ add_cert_bag(bag_stack *bags, const struct cert *cert, const char *label, gboole
 }
 
 static gboolean
-add_key_bag(bag_stack *bags, const struct pkcs12_entry *entry, const struct secret *password,
-	    const struct protection *protection)
+add_key_bag(bag_stack *bags, const struct pkcs12_entry *entry, const struct protection *protection)
 {
 	g_autoptr(PKCS8_PRIV_KEY_INFO) info = EVP_PKEY2PKCS8(key_pkey(entry->key));
-	PKCS12_SAFEBAG *bag =
-	    info == NULL
-		? NULL
-		: PKCS12_SAFEBAG_create_pkcs8_encrypt(protection->nid, secret_text(password),
-						      (int)secret_length(password), NULL,
-						      SALT_BYTES, protection->iterations, info);
+	PKCS12_SAFEBAG *bag = info != NULL ? shrouded_bag(info, protection) : NULL;
 	unsigned char id[20];
 	gsize size = sizeof(id), length;
 	const guint8 *der = g_bytes_get_data(cert_der(entry->cert), &length);
@@ -329,14 +439,12 @@ add_key_bag(bag_stack *bags, const struct pkcs12_entry *entry, const struct secr
 
 static gboolean
 fill_bags(bag_stack *cert_bags, bag_stack *key_bags, const struct pkcs12_entry *entries,
-	  gsize count, GPtrArray *chain, const struct secret *password,
-	  const struct protection *protection)
+	  gsize count, GPtrArray *chain, const struct protection *protection)
 {
 	for (gsize i = 0; i < count; i++)
 		if (!add_cert_bag(cert_bags, entries[i].cert, entries[i].label,
 				  entries[i].key != NULL) ||
-		    (entries[i].key != NULL &&
-		     !add_key_bag(key_bags, &entries[i], password, protection)))
+		    (entries[i].key != NULL && !add_key_bag(key_bags, &entries[i], protection)))
 			return FALSE;
 	for (guint i = 0; chain != NULL && i < chain->len; i++)
 		if (!add_cert_bag(cert_bags, chain->pdata[i], NULL, FALSE))
@@ -346,13 +454,10 @@ fill_bags(bag_stack *cert_bags, bag_stack *key_bags, const struct pkcs12_entry *
 
 /* Takes over nothing; the file or NULL. */
 static PKCS12 *
-build_file(bag_stack *cert_bags, bag_stack *key_bags, const struct secret *password,
-	   const struct protection *protection)
+build_file(bag_stack *cert_bags, bag_stack *key_bags, const struct protection *protection)
 {
 	STACK_OF(PKCS7) *safes = sk_PKCS7_new_null();
-	PKCS7 *sealed = PKCS12_pack_p7encdata(protection->nid, secret_text(password),
-					      (int)secret_length(password), NULL, SALT_BYTES,
-					      protection->iterations, cert_bags);
+	PKCS7 *sealed = sealed_safe(cert_bags, protection);
 	PKCS7 *keys = sk_PKCS12_SAFEBAG_num(key_bags) > 0 ? PKCS12_pack_p7data(key_bags) : NULL;
 	PKCS12 *p12 = NULL;
 
@@ -367,8 +472,9 @@ build_file(bag_stack *cert_bags, bag_stack *key_bags, const struct secret *passw
 	PKCS7_free(keys);
 	sk_PKCS7_pop_free(safes, PKCS7_free);
 	if (p12 != NULL &&
-	    PKCS12_set_mac(p12, secret_text(password), (int)secret_length(password), NULL,
-			   SALT_BYTES, protection->iterations, protection->mac) != 1) {
+	    PKCS12_set_mac(p12, secret_text(protection->password),
+			   (int)secret_length(protection->password), NULL, SALT_BYTES,
+			   protection->iterations, protection->mac) != 1) {
 		PKCS12_free(p12);
 		p12 = NULL;
 	}
@@ -379,7 +485,7 @@ GBytes *
 bundle_write_pkcs12(const struct pkcs12_entry *entries, gsize count, GPtrArray *chain,
 		    const struct secret *password, enum pkcs12_strength strength, GError **error)
 {
-	struct protection protection = protection_of(strength);
+	struct protection protection;
 	unsigned char *der = NULL;
 
 	if (secret_length(password) == 0)
@@ -392,8 +498,10 @@ bundle_write_pkcs12(const struct pkcs12_entry *entries, gsize count, GPtrArray *
 	bag_stack *cert_bags = sk_PKCS12_SAFEBAG_new_null();
 	bag_stack *key_bags = sk_PKCS12_SAFEBAG_new_null();
 	g_autoptr(PKCS12) p12 = NULL;
-	if (fill_bags(cert_bags, key_bags, entries, count, chain, password, &protection))
-		p12 = build_file(cert_bags, key_bags, password, &protection);
+	if (protection_init(&protection, strength, password) &&
+	    fill_bags(cert_bags, key_bags, entries, count, chain, &protection))
+		p12 = build_file(cert_bags, key_bags, &protection);
+	secret_unref(protection.key);
 	sk_PKCS12_SAFEBAG_pop_free(cert_bags, PKCS12_SAFEBAG_free);
 	sk_PKCS12_SAFEBAG_pop_free(key_bags, PKCS12_SAFEBAG_free);
 	int length = p12 != NULL ? i2d_PKCS12(p12, &der) : -1;
