@@ -7,6 +7,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/holder.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 
@@ -144,6 +145,34 @@ lease_held(struct rows *rows, const struct job_row *job, GError **error)
 	return fail_false(error, PS_ERROR_NOT_FOUND,
 			  "job %" G_GINT64_FORMAT " (%s %s) is no longer ours: its lease ran out",
 			  job->id, job->kind, job->key);
+}
+
+static const struct statement jobs_takers_statement = {
+	"jobs_takers",
+	"SELECT coalesce(array_agg(DISTINCT taken_by), '{}') FROM job"
+	" WHERE state = 'running' AND taken_by IS NOT NULL",
+};
+static const struct statement jobs_release_statement = {
+	"jobs_release",
+	"UPDATE job SET lease_until = $2 WHERE state = 'running' AND taken_by = ANY ($1::text[])",
+};
+
+gboolean
+jobs_release_dead(struct tx *tx, GError **error)
+{
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &jobs_takers_statement, NULL, error);
+
+	if (rows == NULL)
+		return FALSE;
+	g_auto(GStrv) takers = rows_text_array(rows, 0, 0);
+	g_auto(GStrv) dead = holder_dead_among((const char *const *)takers);
+	if (*dead == NULL)
+		return TRUE;
+	struct params *params = params_new();
+	params_text_array(params, (const char *const *)dead, g_strv_length(dead));
+	params_time(params, tx_now(tx) - 1);
+	CLEANUP(rows) struct rows *released = tx_query(tx, &jobs_release_statement, params, error);
+	return released != NULL;
 }
 
 static const struct statement jobs_extend_statement = {

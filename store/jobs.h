@@ -40,6 +40,8 @@ gboolean jobs_enqueue(struct tx *tx, const char *kind, const char *key, const ch
 gboolean jobs_take(struct db *db, const char *const *kinds, gsize n, const char *taker, gint64 now,
 		   gint64 lease_seconds, struct job_row **job,
 		   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* What processes of this host have held that are dead (store/base/holder.h) is free at once. */
+gboolean jobs_release_dead(struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* FALSE with NOT_FOUND when the lease was lost meanwhile. */
 gboolean jobs_extend(struct db *db, const struct job_row *job, gint64 until,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -3,11 +3,10 @@
  */
 #include "admin/jobs/scheduler.h"
 
-#include <unistd.h>
-
 #include "milter/gateway.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/holder.h"
 #include "store/base/log.h"
 #include "store/db/changelog.h"
 #include "store/db/tx.h"
@@ -112,6 +111,9 @@ list_duties(struct tx *tx, gpointer data, GError **error)
 {
 	const gboolean *first = data;
 
+	/* What a predecessor on this host has left need not wait for its lease. */
+	if (*first && !jobs_release_dead(tx, error))
+		return FALSE;
 	for (gsize i = 0; i < job_runner_count; i++) {
 		gint64 interval = job_runners[i].interval_seconds;
 		gint64 due = tx_now(tx) + (*first ? 0 : MAX(interval, BACKOFF_MAX_SECONDS));
@@ -279,7 +281,7 @@ scheduler_start(struct gateway *gateway, const guint workers[JOB_LANES], GError 
 	struct scheduler *scheduler = g_new0(struct scheduler, 1);
 
 	scheduler->gateway = gateway;
-	scheduler->name = g_strdup_printf("%s/%d", g_get_host_name(), (int)getpid());
+	scheduler->name = g_strdup(holder_name());
 	scheduler->threads = g_ptr_array_new();
 	g_mutex_init(&scheduler->lock);
 	g_cond_init(&scheduler->wake);

@@ -6,5 +6,6 @@ libstore_a_SOURCES += \
 	%D%/secret.c %D%/secret.h \
 	%D%/printable.c %D%/printable.h \
 	%D%/hex.c %D%/hex.h \
+	%D%/holder.c %D%/holder.h \
 	%D%/cleanup.h %D%/sink.h %D%/source.h %D%/buffer.c %D%/buffer.h %D%/nearest.c %D%/nearest.h \
 	%D%/reason.c %D%/reason.h %D%/reasons.def
