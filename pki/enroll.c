@@ -118,6 +118,16 @@ set_text(char **member, const char *text)
 	*member = text != NULL ? printable(text) : NULL;
 }
 
+/* The handler's own text, which may be long: made printable only where it is shown. */
+static void
+set_handle(struct request_row *row, const char *handle)
+{
+	char *copy = g_strdup(handle);
+
+	g_free(row->handle);
+	row->handle = copy;
+}
+
 static void
 set_error(struct request_row *row, enum handler_error_class error_class, const char *code,
 	  const char *text)
@@ -190,7 +200,7 @@ take_answer(const struct enroll *enroll, struct tx *tx, struct request_row *row,
 {
 	set_error(row, answer->error_class, answer->code, answer->text);
 	if (answer->handle != NULL)
-		set_text(&row->handle, answer->handle);
+		set_handle(row, answer->handle);
 	switch (answer->status) {
 	case HANDLER_ISSUED:
 		return store_certs(enroll, tx, row, answer->certs, error);
@@ -339,7 +349,7 @@ write_handle(struct tx *tx, gpointer data, GError **error)
 	if (!is_open(row) || row->attempts != step->row->attempts)
 		return fail_false(error, PS_ERROR_DENIED,
 				  "request %" G_GINT64_FORMAT " is worked on by another", step->id);
-	set_text(&row->handle, saving->handle);
+	set_handle(row, saving->handle);
 	row->next_try = clock_now(step->enroll->clock) + LEASE_SECONDS;
 	return requests_update(tx, row, error);
 }
@@ -352,7 +362,7 @@ save_handle(gpointer data, const char *handle, GError **error)
 
 	if (!db_transaction(step->enroll->db, write_handle, &saving, error))
 		return FALSE;
-	set_text(&step->row->handle, handle);
+	set_handle(step->row, handle);
 	return TRUE;
 }
 

@@ -48,7 +48,8 @@ static const struct handler_key keys[] = {
 	  "anchors of whoever signs the CA's messages" },
 	{ "server_cert", HANDLER_KEY_CERTS, "", "certificate", FALSE,
 	  "the only certificate that may sign the CA's messages" },
-	{ "command", HANDLER_KEY_CHOICE, "ir", "ir|cr|p10cr", FALSE, "how a certificate is asked for" },
+	{ "command", HANDLER_KEY_CHOICE, "ir", "ir|cr|p10cr", FALSE,
+	  "how a certificate is asked for" },
 	{ "renewal", HANDLER_KEY_CHOICE, "kur", "kur|command", FALSE,
 	  "how it is renewed: by a key update, or like a new one" },
 	{ "popo", HANDLER_KEY_CHOICE, "signature", "signature|raverified", FALSE,
@@ -74,8 +75,8 @@ struct exchange {
 	const struct request_row *request; /* NULL: nothing is asked for */
 	struct peer *http;
 	struct handler_answer *answer;
-	gboolean answered; /* the transaction can be gone on with */
-	gboolean judged;   /* answer says what became of a message that failed */
+	gboolean answered;  /* the transaction can be gone on with */
+	gboolean judged;    /* answer says what became of a message that failed */
 	gboolean untouched; /* it did not reach the CA, or was turned away before it */
 	struct cmp_peer peer;
 	struct cert *old; /* and its key, of a renewal */
@@ -199,8 +200,7 @@ exchange_open(struct exchange *exchange, const struct handler_context *context,
 		.private_key = "client_key",
 	};
 
-	*exchange =
-	    (struct exchange){ .context = context, .request = request, .answer = answer };
+	*exchange = (struct exchange){ .context = context, .request = request, .answer = answer };
 	set_peer(exchange);
 	exchange->http = peer_open(context, &options, error);
 	return exchange->http != NULL;
@@ -255,8 +255,7 @@ set_renewal(struct exchange *exchange, struct cmp_order *order, GError **error)
 	order->old = exchange->old;
 	if (exchange->peer.trusted == NULL && exchange->peer.server_cert == NULL)
 		return TRUE;
-	exchange->old_key =
-	    keyring_find(context->keyring, cert_spki_sha256(exchange->old), NULL);
+	exchange->old_key = keyring_find(context->keyring, cert_spki_sha256(exchange->old), NULL);
 	if (exchange->old_key == NULL || !cert_has_digital_signature(exchange->old))
 		return TRUE;
 	exchange->peer.secret = NULL;
@@ -456,18 +455,10 @@ reason_number(const char *name)
 		const char *name;
 		int number;
 	} reasons[] = {
-		{ "unspecified", 0 },
-		{ "keyCompromise", 1 },
-		{ "CACompromise", 2 },
-		{ "cACompromise", 2 },
-		{ "affiliationChanged", 3 },
-		{ "superseded", 4 },
-		{ "cessationOfOperation", 5 },
-		{ "certificateHold", 6 },
-		{ "removeFromCRL", 8 },
-		{ "privilegeWithdrawn", 9 },
-		{ "AACompromise", 10 },
-		{ "aACompromise", 10 },
+		{ "unspecified", 0 },          { "keyCompromise", 1 },      { "CACompromise", 2 },
+		{ "cACompromise", 2 },         { "affiliationChanged", 3 }, { "superseded", 4 },
+		{ "cessationOfOperation", 5 }, { "certificateHold", 6 },    { "removeFromCRL", 8 },
+		{ "privilegeWithdrawn", 9 },   { "AACompromise", 10 },      { "aACompromise", 10 },
 	};
 
 	for (guint i = 0; i < G_N_ELEMENTS(reasons); i++)
@@ -536,9 +527,10 @@ cmp_check(const struct handler_context *context, struct handler_answer *answer, 
 		if (good)
 			g_clear_error(error);
 	} else if (good && result.outcome == CMP_DONE) {
-		handler_answer_set(answer, HANDLER_ISSUED, HANDLER_ERROR_NONE, NULL,
-				   "the CA answers, believes us, and tells %u certificates of its own",
-				   result.certs->len);
+		handler_answer_set(
+		    answer, HANDLER_ISSUED, HANDLER_ERROR_NONE, NULL,
+		    "the CA answers, believes us, and tells %u certificates of its own",
+		    result.certs->len);
 	} else if (good && result.outcome == CMP_REFUSED) {
 		cmp_failure_answer(&result, answer);
 		/* It judged what was asked, not who asks. */

@@ -75,8 +75,8 @@ cmp_failure_answer(const struct cmp_result *result, struct handler_answer *answe
 {
 	const char *name;
 	enum handler_error_class error_class = cmp_failure_class(result->failure, &name);
-	const char *text = result->text != NULL && *result->text != '\0' ? result->text
-									 : "the CA gives no reason";
+	const char *text =
+	    result->text != NULL && *result->text != '\0' ? result->text : "the CA gives no reason";
 
 	handler_answer_set(answer,
 			   error_class == HANDLER_ERROR_INPUT ? HANDLER_REJECTED : HANDLER_RETRY,

@@ -120,5 +120,6 @@ void handler_answer_set(struct handler_answer *answer, enum handler_status statu
 			...) G_GNUC_PRINTF(5, 6);
 
 extern const struct handler handler_builtin;
+extern const struct handler handler_cmp;
 
 #endif

@@ -9,7 +9,10 @@
 #include "store/base/nearest.h"
 #include "store/base/printable.h"
 
-static const struct handler *const handlers[] = { &handler_builtin };
+static const struct handler *const handlers[] = {
+	&handler_builtin, /* each on a line of its own */
+	&handler_cmp,
+};
 
 const struct handler *const *
 handlers_all(gsize *n)
