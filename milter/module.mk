@@ -14,6 +14,7 @@ libmail_a_SOURCES += %D%/file_message.c %D%/file_message.h %D%/file_reading.c \
 	%D%/reading.c %D%/reading.h %D%/reading_headers.c %D%/reading_parts.c \
 	%D%/reading_rows.c %D%/reading_rows.h %D%/reading_sealed.c %D%/reading_signed.c \
 	%D%/reading_signers.c %D%/reading_walk.h
+libmail_a_SOURCES += %D%/acme_mail.c %D%/acme_mail.h %D%/dkim.c %D%/dkim.h
 libmail_a_SOURCES += %D%/learning.c %D%/learning.h %D%/answering.c %D%/answering.h
 libmail_a_SOURCES += %D%/gateway.c %D%/gateway.h %D%/service.c %D%/service.h \
 	%D%/explain.c %D%/explain.h

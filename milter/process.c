@@ -3,6 +3,7 @@
  */
 #include "milter/process.h"
 
+#include "milter/acme_mail.h"
 #include "milter/apart.h"
 #include "milter/copies.h"
 #include "milter/envelope.h"
@@ -280,6 +281,38 @@ is_ours(const struct walk *walk, gboolean *ours, GError **error)
 	return check != MARKER_UNKNOWN;
 }
 
+/* ---- a challenge of an ACME server that an order of ours waits for --------------------------- */
+
+/* TRUE: it is one, and is answered with *answer. */
+static gboolean
+is_challenge(struct walk *walk, enum session_answer *answer)
+{
+	const char *why;
+	enum acme_mail found = acme_mail_look(walk->process->gateway, walk->message, &why);
+
+	if (why != NULL) {
+		g_free(walk->detail);
+		walk->detail = g_strdup(why);
+	}
+	switch (found) {
+	case ACME_MAIL_NOT:
+		if (why != NULL)
+			log_warning("looks like a challenge of ACME, and is delivered", "queue_id",
+				    walk->message->envelope->queue_id, "why", why);
+		return FALSE;
+	case ACME_MAIL_TAKEN:
+		walk->reason = REASON_ANSWERED_ACME;
+		(void)answer_accept(walk);
+		*answer = SESSION_DISCARD;
+		return TRUE;
+	case ACME_MAIL_EARLY:
+	case ACME_MAIL_UNKNOWN:
+		break;
+	}
+	*answer = answer_reason(walk, REASON_DEFERRED_ACME, NULL);
+	return TRUE;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 static enum session_answer
@@ -312,6 +345,9 @@ walk_message(struct walk *walk)
 	source.structure = &walk->structure->facts;
 	if (!is_ours(walk, &source.reinjected, &error))
 		return answer_reason(walk, REASON_DEFERRED_STORE, error);
+	enum session_answer answer;
+	if (!source.reinjected && is_challenge(walk, &answer))
+		return answer;
 	walk->ruling = ruling_make(walk->process->gateway, &source, &error);
 	if (walk->ruling == NULL)
 		return answer_reason(walk,
