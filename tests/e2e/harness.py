@@ -28,6 +28,7 @@ import threading
 import time
 
 import sendmail
+from ports import free_port
 
 SOURCE = os.path.realpath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", "..")))
 BUILD = os.path.realpath(os.environ.get("top_builddir", SOURCE))
@@ -45,12 +46,6 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 class Failed(Exception):
     """Something that the scratch site needs did not work."""
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_until(what, check, seconds=20.0, step=0.05):

@@ -21,6 +21,8 @@ import subprocess
 import threading
 import time
 
+from ports import free_port
+
 PACKAGES = ("sendmail-bin", "sendmail-base", "sendmail-cf", "sensible-mda")
 NETWORKS = {"trusted_networks": "127.0.0.0/8", "reinject_networks": "127.0.0.0/8"}  # settings that are translated
 
@@ -260,9 +262,7 @@ class Sendmail:
 
     def listener_behind(self, filter_port):
         """The port of a new listener with this one filter."""
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
+        port = free_port()
         self.listeners.append((port, filter_port))
         self.reload()
         return port
