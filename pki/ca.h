@@ -1,10 +1,10 @@
 /*
- * ca - the built-in certification authority (C1 to C3, C7, C13).
+ * ca - the built-in certification authority (C1 to C3, C13, C15, C17).
  *
- * Creates root and intermediate in one step, issues end-user certificates to the profile table,
- * revokes, makes CRLs. Each act is one transaction of the caller's. What a person must be asked
- * about is an error DENIED unless the options say that he was. Threads: any.
- * Sources: CA/Browser Forum S/MIME BR 7.1, RFC 5280, RFC 9598.
+ * Creates root and intermediate in one step, issues end-user certificates to the profile table
+ * (pki/ca_profile); revoking and lists are in pki/ca_crl. Each act is one transaction of the
+ * caller's. What a person must be asked about is an error DENIED unless the options say that he
+ * was. Threads: any. Sources: CA/Browser Forum S/MIME BR 7.1, RFC 5280, RFC 9598.
  */
 #ifndef PKI_CA_H
 #define PKI_CA_H
@@ -21,6 +21,14 @@ struct key;
 struct keyring;
 struct tx;
 
+/* What every act needs. public_url: the setting; NULL or "": nothing is published. */
+struct ca_context {
+	struct db *db;
+	struct keyring *keyring;
+	struct clock *clock;
+	const char *public_url;
+};
+
 struct ca_part { /* one of root and intermediate; NULL and 0 take the default */
 	const char *common_name;
 	const char *email;  /* normally NULL */
@@ -31,7 +39,9 @@ struct ca_part { /* one of root and intermediate; NULL and 0 take the default */
 
 struct ca_create {
 	struct ca_part root, intermediate;
-	const char *organisation, *country; /* or NULL */
+	const char *organisation, *country; /* NULL: the CA defaults */
+	const char *use;                    /* what it will issue: "mail" (NULL) or "tls" (C15) */
+	const char *under; /* a root of ours, by its or its CA's name; NULL: a new one */
 	gboolean make_default;
 	gboolean trust_root; /* the root enters the root store; yes unless refused */
 };
@@ -41,66 +51,51 @@ struct ca_created {
 	struct cert *root, *intermediate;
 };
 
-/* With an empty CRL, at once. INVALID names the option that does not fit. */
-gboolean ca_create(struct keyring *keyring, struct db *db, struct clock *clock,
-		   const struct ca_create *options, struct ca_created *created, struct tx *tx,
+/* With an empty CRL, at once. INVALID names the option that does not fit. What leaves the
+ * Baseline Requirements is added to warnings (char *; may be NULL). */
+gboolean ca_create(const struct ca_context *context, const struct ca_create *options,
+		   struct ca_created *created, GPtrArray *warnings, struct tx *tx,
 		   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /*
  * The intermediate alone, for a root elsewhere: the key is made, the request (DER) is returned and
  * kept. options->root is not looked at. The CA issues nothing until ca_take_cert.
  */
-GBytes *ca_create_external(struct keyring *keyring, struct db *db, struct clock *clock,
-			   const struct ca_create *options, gint64 *id, struct tx *tx,
-			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GBytes *ca_create_external(const struct ca_context *context, const struct ca_create *options,
+			   gint64 *id, struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The request again; NOT_FOUND for a CA whose root is ours. */
 GBytes *ca_external_csr(struct db *db, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The certificate that the external root gave: it finds its CA by its key, NOT_FOUND when none
    waits for it. With an empty CRL, at once; *name (owned) is the CA's. */
-gboolean ca_take_cert(struct keyring *keyring, struct db *db, struct clock *clock,
-		      struct cert *cert, char **name, struct tx *tx,
-		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ca_take_cert(const struct ca_context *context, struct cert *cert, char **name,
+		      struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 struct ca_subject {
-	const char *email; /* required */
+	const char *email; /* required for S/MIME profiles */
 	const char *common_name;
 	const char *organisation, *first_name, *last_name; /* or NULL */
+	const char *const *dns_names;                      /* TLS profiles; or NULL */
 };
 
 struct ca_issue {
-	const char *ca;      /* name; NULL: the default one */
+	const char *ca;      /* name; NULL: the default one that can issue this profile */
 	const char *digest;  /* NULL: the CA key's own */
 	gint64 days;         /* 0: default */
-	gboolean crl_url;    /* a CRL distribution point, if the defaults have a URL */
-	const char *profile; /* "smime" (NULL), "tls-server", "tls-client", "ocsp" */
+	gboolean crl_url;    /* a CRL distribution point, if the CA has a URL for it */
+	const char *profile; /* as pki/ca_profile.h says; NULL: "smime" */
+	const char *key_use; /* "dual" (NULL), "sign", "encrypt" */
+	GPtrArray *warnings; /* char *: added to, what leaves the rules; NULL: nobody asks */
 };
 
-/* From a CSR that proves the key. The certificate is in the store when it returns. */
-struct cert *ca_issue(struct keyring *keyring, struct db *db, struct clock *clock, GBytes *csr,
+/* From a CSR that proves the key. The certificate is in the store when it returns. Quick: one
+ * query, one signature, two inserts; nothing is done about the CRL. */
+struct cert *ca_issue(const struct ca_context *context, GBytes *csr,
 		      const struct ca_subject *subject, const struct ca_issue *options,
 		      gint64 request_id, struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* serial in any usual spelling (hex, colons, blanks, 0x). reason: RFC 5280 5.3.1 by name
-   ("keyCompromise") or NULL. DENIED for one never issued unless even_if_unknown. */
-gboolean ca_revoke(struct db *db, struct clock *clock, const char *ca, const char *serial,
-		   const char *reason, gboolean even_if_unknown, struct tx *tx,
-		   GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
-struct ca_crl {
-	const char *digest; /* NULL: as the CA's */
-	gint64 days;        /* next update from now; 0: the default */
-	gboolean anew;      /* drops what is revoked so far; DENIED names them unless confirmed */
-	gboolean confirmed;
-};
-/* What is wrong with the list at the CA's distribution point, as of the last look: a sentence, or
- * NULL (nothing, or nobody looked yet). *looked: when that was; 0: never. */
-gboolean ca_point_fault(struct db *db, const struct ca_row *ca, gint64 now, char **fault,
-			gint64 *looked, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Makes, stores and returns the DER. The root's list is made anew beside it. */
-GBytes *ca_make_crl(struct keyring *keyring, struct db *db, struct clock *clock, const char *ca,
-		    const struct ca_crl *options, struct tx *tx,
-		    GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
+/* What settings and certificates of this CA make of the rules: char *, each names its rule. */
+GPtrArray *ca_warnings(const struct ca_context *context, const struct ca_row *ca,
+		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* root and intermediate (root last), for export and PKCS#12 mail; struct cert *. */
 GPtrArray *ca_chain(struct db *db, const struct ca_row *ca,
 		    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "pki/ca.h"
 #include "pki/ca_internal.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/issue.h"
@@ -32,9 +31,8 @@ struct part {
 };
 
 struct making {
-	struct keyring *keyring;
-	struct db *db;
-	struct clock *clock;
+	const struct ca_context *context;
+	GPtrArray *warnings;
 	struct tx *tx;
 	const struct ca_create *options;
 	struct ca_defaults *defaults;
@@ -74,7 +72,7 @@ static gboolean
 prepare(struct making *making, GError **error)
 {
 	const struct ca_create *options = making->options;
-	g_autoptr(GPtrArray) cas = cas_list(making->db, error);
+	g_autoptr(GPtrArray) cas = cas_list(making->context->db, error);
 
 	if (cas == NULL)
 		return FALSE;
@@ -107,7 +105,7 @@ make_key(struct making *making, struct part *part, GError **error)
 
 	if (!key_algorithm_parse(algorithm, &kind, &bits, error))
 		return FALSE;
-	part->key = keyring_generate(making->keyring, making->tx, algorithm, 0, error);
+	part->key = keyring_generate(making->context->keyring, making->tx, algorithm, 0, error);
 	/* ECDSA takes the digest of its curve (S/MIME BR 7.1.3.2.2). */
 	if (kind == KEY_KIND_EC && part->options->digest == NULL)
 		part->hash = ALGORITHM_UNKNOWN;
@@ -157,8 +155,10 @@ make_intermediate(struct making *making, GError **error)
 
 	if (!make_key(making, part, error))
 		return FALSE;
-	g_autofree char *crl_url = ca_url(making->defaults->crl_url, root);
-	g_autofree char *aia_url = ca_url(making->defaults->aia_url, root);
+	g_autofree char *crl_url =
+	    ca_url_of(making->context, making->defaults, CA_URL_CRL, root, 0);
+	g_autofree char *aia_url =
+	    ca_url_of(making->context, making->defaults, CA_URL_CERT, root, 0);
 	const char *crl_urls[] = { crl_url, NULL };
 	const char *aia_urls[] = { aia_url, NULL };
 	struct issue_spec spec = {
@@ -172,8 +172,8 @@ make_intermediate(struct making *making, GError **error)
 		.key_usage = KEY_USAGE_CERT_SIGN | KEY_USAGE_CRL_SIGN,
 		.extended_usages = usages,
 		.policies = any_policy,
-		.crl_urls = making->defaults->add_crl_url && *crl_url != '\0' ? crl_urls : NULL,
-		.ca_issuer_urls = *aia_url != '\0' ? aia_urls : NULL,
+		.crl_urls = making->defaults->add_crl_url ? crl_urls : NULL,
+		.ca_issuer_urls = aia_urls,
 	};
 	set_names(making, part, &spec);
 	spec.names.emails = emails[0] != NULL ? emails : NULL;
@@ -186,8 +186,9 @@ static gboolean
 name_is_free(struct making *making, const struct part *part, GError **error)
 {
 	const char *subject_key = cert_subject_key(part->cert);
-	g_autoptr(GPtrArray) certs = certs_by_subject(making->db, subject_key, NULL, error);
-	g_autoptr(GPtrArray) roots = certs != NULL ? roots_all(making->db, error) : NULL;
+	g_autoptr(GPtrArray) certs =
+	    certs_by_subject(making->context->db, subject_key, NULL, error);
+	g_autoptr(GPtrArray) roots = certs != NULL ? roots_all(making->context->db, error) : NULL;
 
 	if (roots == NULL)
 		return FALSE;
@@ -265,8 +266,8 @@ empty_crls(struct making *making, gint64 id, GError **error)
 	if (!cas_next_crl_number(making->tx, id, &number, error))
 		return FALSE;
 	for (gsize i = 0; i < G_N_ELEMENTS(signers); i++) {
-		g_autoptr(GBytes) der = ca_crl_make(making->db, making->clock, &signers[i], number,
-						    NULL, making->tx, error);
+		g_autoptr(GBytes) der =
+		    ca_crl_make(making->context, &signers[i], number, NULL, making->tx, error);
 		if (der == NULL)
 			return FALSE;
 	}
@@ -274,19 +275,17 @@ empty_crls(struct making *making, gint64 id, GError **error)
 }
 
 gboolean
-ca_create(struct keyring *keyring, struct db *db, struct clock *clock,
-	  const struct ca_create *options, struct ca_created *created, struct tx *tx,
-	  GError **error)
+ca_create(const struct ca_context *context, const struct ca_create *options,
+	  struct ca_created *created, GPtrArray *warnings, struct tx *tx, GError **error)
 {
-	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(db, error);
+	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(context->db, error);
 	struct making making = {
-		.keyring = keyring,
-		.db = db,
-		.clock = clock,
+		.context = context,
+		.warnings = warnings,
 		.tx = tx,
 		.options = options,
 		.defaults = defaults,
-		.now = clock_now(clock),
+		.now = clock_now(context->clock),
 	};
 
 	gboolean good =

@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "pki/ca.h"
 #include "pki/ca_internal.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/csr.h"
@@ -30,22 +29,22 @@ external_name(const struct ca_create *options, gint64 now, guint number)
 }
 
 GBytes *
-ca_create_external(struct keyring *keyring, struct db *db, struct clock *clock,
-		   const struct ca_create *options, gint64 *id, struct tx *tx, GError **error)
+ca_create_external(const struct ca_context *context, const struct ca_create *options, gint64 *id,
+		   struct tx *tx, GError **error)
 {
 	const struct ca_part *part = &options->intermediate;
 	enum algorithm hash = ALGORITHM_UNKNOWN;
-	g_autoptr(GPtrArray) cas = cas_list(db, error);
+	g_autoptr(GPtrArray) cas = cas_list(context->db, error);
 
 	if (cas == NULL || (part->digest != NULL && !ca_digest_parse(part->digest, &hash, error)))
 		return NULL;
-	g_autofree char *name = external_name(options, clock_now(clock), cas->len + 1);
+	g_autofree char *name = external_name(options, clock_now(context->clock), cas->len + 1);
 	CLEANUP(ca_row) struct ca_row *same = cas_find_in_tx(tx, name, NULL);
 	if (same != NULL)
 		return fail(error, PS_ERROR_INVALID, "a CA named '%s' exists already", name);
 	CLEANUP(key)
-	struct key *key =
-	    keyring_generate(keyring, tx, part->key != NULL ? part->key : DEFAULT_KEY, 0, error);
+	struct key *key = keyring_generate(context->keyring, tx,
+					   part->key != NULL ? part->key : DEFAULT_KEY, 0, error);
 	if (key == NULL)
 		return NULL;
 	const char *emails[] = { part->email, NULL };
@@ -120,33 +119,34 @@ waiting_ca(struct db *db, const struct cert *cert, GError **error)
 
 /* The certificate is not committed yet, so the CA cannot be looked up for it. */
 static gboolean
-first_crl(struct keyring *keyring, struct db *db, struct clock *clock, const struct cert *cert,
-	  gint64 id, struct tx *tx, GError **error)
+first_crl(const struct ca_context *context, const struct cert *cert, gint64 id, struct tx *tx,
+	  GError **error)
 {
 	gint64 number;
 
-	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(db, error);
+	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(context->db, error);
 	CLEANUP(key)
 	struct key *key =
-	    defaults != NULL ? keyring_find(keyring, cert_spki_sha256(cert), error) : NULL;
+	    defaults != NULL ? keyring_find(context->keyring, cert_spki_sha256(cert), error) : NULL;
 	if (key == NULL || !cas_next_crl_number(tx, id, &number, error))
 		return FALSE;
 	struct ca_crl_signer signer = { cert, key, ALGORITHM_UNKNOWN, defaults->crl_days };
-	g_autoptr(GBytes) der = ca_crl_make(db, clock, &signer, number, NULL, tx, error);
+	g_autoptr(GBytes) der = ca_crl_make(context, &signer, number, NULL, tx, error);
 	return der != NULL &&
-	       cas_set_crl_next(tx, id, clock_now(clock) + signer.days * 86400 * 2 / 3, error);
+	       cas_set_crl_next(tx, id, clock_now(context->clock) + signer.days * 86400 * 2 / 3,
+				error);
 }
 
 gboolean
-ca_take_cert(struct keyring *keyring, struct db *db, struct clock *clock, struct cert *cert,
-	     char **name, struct tx *tx, GError **error)
+ca_take_cert(const struct ca_context *context, struct cert *cert, char **name, struct tx *tx,
+	     GError **error)
 {
 	struct import_options options = { .name = "external root", .origin = "handler" };
 	gboolean is_new;
 	gint64 id;
 
-	CLEANUP(ca_row) struct ca_row *ca = waiting_ca(db, cert, error);
-	if (ca == NULL || !cert_fits(cert, clock_now(clock), error) ||
+	CLEANUP(ca_row) struct ca_row *ca = waiting_ca(context->db, cert, error);
+	if (ca == NULL || !cert_fits(cert, clock_now(context->clock), error) ||
 	    !import_cert(tx, cert, &options, &is_new, error))
 		return FALSE;
 	g_autoptr(GError) none = NULL;
@@ -163,8 +163,7 @@ ca_take_cert(struct keyring *keyring, struct db *db, struct clock *clock, struct
 		.csr = ca->csr,
 		.is_default = present == NULL,
 	};
-	if (!cas_insert(tx, &row, &id, error) ||
-	    !first_crl(keyring, db, clock, cert, id, tx, error))
+	if (!cas_insert(tx, &row, &id, error) || !first_crl(context, cert, id, tx, error))
 		return FALSE;
 	*name = g_strdup(ca->name);
 	return TRUE;

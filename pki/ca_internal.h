@@ -1,17 +1,43 @@
 /*
- * ca_internal - shared by ca.c, ca_create.c and ca_crl.c.
+ * ca_internal - shared by the files of the built-in CA.
  */
 #ifndef PKI_CA_INTERNAL_H
 #define PKI_CA_INTERNAL_H
 
 #include "pki/ca.h"
+#include "pki/ca_crl.h"
+#include "pki/ca_profile.h"
 #include "pki/crypto/algorithms.h"
+#include "pki/crypto/issue.h"
 
 /* NULL is sha256; INVALID for what a CA does not sign with. */
 gboolean ca_digest_parse(const char *name, enum algorithm *hash, GError **error);
-char *ca_url(const char *template, const struct cert *issuer);
+
+enum ca_url { CA_URL_CRL, CA_URL_CERT, CA_URL_OCSP };
+/* The default's own, or one below public_url; NULL: neither. */
+char *ca_url_of(const struct ca_context *context, const struct ca_defaults *defaults,
+		enum ca_url kind, const struct cert *issuer, gint64 partition);
+const char *ca_key_id(const struct cert *cert); /* hex; what files are named for */
+
 /* From the certificate store, else the root store. */
 struct cert *ca_load_cert(struct db *db, const char *thumbprint, GError **error);
+/* The same in a transaction; parsed once a process. */
+struct cert *ca_known_cert(struct tx *tx, const char *thumbprint, GError **error);
+
+/* What a subject becomes under a profile. */
+struct ca_names {
+	const struct ca_profile *profile;
+	struct issue_names names;
+	char *email, *common_name, *first_name, *last_name; /* owned by names */
+	const char *emails[2];
+};
+/* profile: "smime" or the like; the row is chosen here. INVALID names what is missing. */
+gboolean ca_names_make(struct ca_names *made, const char *profile, const struct ca_subject *subject,
+		       const struct ca_defaults *defaults, GPtrArray *warnings, GError **error);
+void ca_names_clear(struct ca_names *made);
+
+/* Adds a sentence unless it is there; warnings may be NULL. */
+void ca_warn(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 struct ca_crl_signer {
 	const struct cert *cert;
@@ -20,7 +46,7 @@ struct ca_crl_signer {
 	gint64 days;
 };
 /* Signs and stores one list. revocations: struct revocation_row, or NULL for none. */
-GBytes *ca_crl_make(struct db *db, struct clock *clock, const struct ca_crl_signer *signer,
+GBytes *ca_crl_make(const struct ca_context *context, const struct ca_crl_signer *signer,
 		    gint64 number, const GPtrArray *revocations, struct tx *tx, GError **error);
 
 #endif

@@ -6,7 +6,6 @@
  */
 #include <string.h>
 
-#include "pki/ca.h"
 #include "pki/ca_internal.h"
 #include "pki/crypto/cert.h"
 #include "store/base/clock.h"
@@ -65,25 +64,26 @@ compare(const struct ca_row *ca, const struct fetch_row *fetch, const struct crl
 }
 
 gboolean
-ca_point_fault(struct db *db, const struct ca_row *ca, gint64 now, char **fault, gint64 *looked,
-	       GError **error)
+ca_point_fault(const struct ca_context *context, const struct ca_row *ca, gint64 now, char **fault,
+	       gint64 *looked, GError **error)
 {
 	*fault = NULL;
 	*looked = 0;
 	if (ca->thumbprint == NULL)
 		return TRUE;
-	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(db, error);
+	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(context->db, error);
 	if (defaults == NULL)
 		return FALSE;
-	if (*defaults->crl_url == '\0')
-		return TRUE;
-	CLEANUP(cert) struct cert *cert = ca_load_cert(db, ca->thumbprint, error);
+	CLEANUP(cert) struct cert *cert = ca_load_cert(context->db, ca->thumbprint, error);
 	if (cert == NULL)
 		return FALSE;
-	g_autofree char *url = ca_url(defaults->crl_url, cert);
+	g_autofree char *url = ca_url_of(context, defaults, CA_URL_CRL, cert, 0);
+	if (url == NULL)
+		return TRUE;
 	CLEANUP(fetch_row) struct fetch_row *fetch = NULL;
 	CLEANUP(crl_row) struct crl_row *newest = NULL;
-	if (!find_fetch(db, url, &fetch, error) || !find_newest(db, cert, &newest, error))
+	if (!find_fetch(context->db, url, &fetch, error) ||
+	    !find_newest(context->db, cert, &newest, error))
 		return FALSE;
 	if (fetch == NULL)
 		return TRUE;

@@ -23,6 +23,12 @@ libpki_a_SOURCES += \
 	%D%/keyring_rotate.c
 libpki_a_SOURCES += \
 	%D%/ca.c \
+	%D%/ca_crl.h \
+	%D%/ca_issue.c \
+	%D%/ca_names.c \
+	%D%/ca_profile.c \
+	%D%/ca_profile.h \
+	%D%/renewal.h \
 	%D%/ca_create.c \
 	%D%/ca_crl.c \
 	%D%/ca_external.c \

@@ -7,14 +7,31 @@
 #include <string.h>
 
 #include "store/base/error.h"
+#include "store/base/mailaddr.h"
 #include "store/base/nearest.h"
 #include "store/base/printable.h"
+#include "store/ca_organisation_id.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 
 #define TEXT_MAX_BYTES 500
 
-enum default_type { TEXT, NUMBER, FLAG, KEY, DIGEST, ADDRESS, URL, OID };
+enum default_type {
+	TEXT,
+	NAME,
+	NUMBER,
+	FLAG,
+	KEY,
+	DIGEST,
+	ADDRESS,
+	URL,
+	CPS,
+	OIDS,
+	ORGANISATION_ID,
+	COUNTRY,
+	GENERATION,
+	KEY_PAIR,
+};
 
 static const struct default_info {
 	const char *name, *initial, *sentence;
@@ -27,28 +44,51 @@ static const struct default_info {
 #member, initial, sentence, type, from, to, offsetof(struct ca_defaults, member)   \
 	}
 	DEFAULT(common_name, "", TEXT, 0, 0, "common name of what is issued; empty: as asked for"),
-	DEFAULT(validity_days, "365", NUMBER, 1, 825, "validity of end-user certificates in days"),
+	DEFAULT(validity_days, "365", NUMBER, 1, 3653, "validity of end-user certificates in days"),
 	DEFAULT(key, "rsa:3072", KEY, 0, 0, "kind and length of keys that are made here"),
 	DEFAULT(digest, "sha256", DIGEST, 0, 0, "digest of the CA's signatures"),
 	DEFAULT(mail_from, "", ADDRESS, 0, 0, "sender of mail with PKCS#12 files"),
 	DEFAULT(password_bytes, "16", NUMBER, 8, 64, "bytes of randomness in generated passwords"),
 	DEFAULT(store_password, "off", FLAG, 0, 0, "keeps the last password with the user"),
-	DEFAULT(add_crl_url, "off", FLAG, 0, 0, "puts a CRL distribution point in"),
-	DEFAULT(crl_url, "", URL, 0, 0,
-		"http URL of the CRL; %s stands for the CA's key identifier"),
+	DEFAULT(add_crl_url, "on", FLAG, 0, 0,
+		"puts a CRL distribution point in, where there is a URL"),
+	DEFAULT(
+	    crl_url, "", URL, 0, 0,
+	    "http URL of the CRL; %s stands for the CA's key identifier; empty: below public_url"),
 	DEFAULT(aia_url, "", URL, 0, 0,
-		"http URL of the CA's certificate; %s stands for its key identifier"),
+		"http URL of the CA's certificate; %s stands for its key identifier; empty: below "
+		"public_url"),
+	DEFAULT(
+	    ocsp_url, "", URL, 0, 0,
+	    "http URL of the OCSP responder; %s stands for the CA's key identifier; empty: below "
+	    "public_url"),
 	DEFAULT(handler, "builtin", TEXT, 0, 0, "request handler where none is named"),
-	DEFAULT(policy, "", OID, 0, 0,
-		"certificate policy of what is issued; empty: the one that fits the names"),
+	DEFAULT(policy, "", OIDS, 0, 0,
+		"certificate policies of your own, beside the one that the profile gives"),
+	DEFAULT(cps_url, "", CPS, 0, 0, "URL of your certification practice statement"),
+	DEFAULT(organisation, "", NAME, 0, 0,
+		"legal name of your organisation, for CAs and for certificates that name one"),
+	DEFAULT(organisation_id, "", ORGANISATION_ID, 0, 0,
+		"its registration: NTRDE-DER3306.HRB12345, VATDE-123456789, LEIXG-..., GOVUS+CA"),
+	DEFAULT(country, "", COUNTRY, 0, 0, "its country, two letters"),
+	DEFAULT(generation, "multipurpose", GENERATION, 0, 0,
+		"generation of S/MIME profiles: multipurpose or strict"),
+	DEFAULT(key_pair, "dual", KEY_PAIR, 0, 0,
+		"what keys are for: dual, pair (one to sign, one to encrypt), sign, encrypt"),
+	DEFAULT(renew_days, "30", NUMBER, 0, 365,
+		"how many days before their end certificates are renewed; 0: never by themselves"),
 	DEFAULT(backdate_seconds, "600", NUMBER, 0, 86400,
 		"how much earlier a certificate begins, for clocks that are slow"),
-	DEFAULT(crl_days, "7", NUMBER, 1, 10, "days until the next CRL"),
+	DEFAULT(crl_days, "7", NUMBER, 1, 365, "days until the next CRL"),
+	DEFAULT(crl_partition_entries, "100000", NUMBER, 1, 5000000,
+		"entries after which a CRL gets its next part"),
 #undef DEFAULT
 };
 
 static const char *const key_names[] = { "rsa:2048", "rsa:3072", "rsa:4096", "ec:P-256",
 					 "ec:P-384" };
+static const char *const generation_names[] = { "multipurpose", "strict" };
+static const char *const key_pair_names[] = { "dual", "pair", "sign", "encrypt" };
 static const char *const digest_names[] = { "sha256", "sha384", "sha512" };
 
 static gboolean
@@ -101,6 +141,60 @@ is_oid(const char *text)
 	return digit && dots >= 2;
 }
 
+/* The profile gives the reserved policy; a second one would contradict it (S/MIME BR 7.1.2.3 a). */
+static const char *
+oids_complaint(const char *text)
+{
+	g_auto(GStrv) all = g_strsplit_set(text, " ,", -1);
+	guint count = 0;
+
+	for (char **one = all; *one != NULL; one++) {
+		if (**one == '\0')
+			continue;
+		if (!is_oid(*one) || ++count > 10)
+			return "takes object identifiers such as 1.3.6.1.4.1.99999.1, at most 10";
+		if (g_str_has_prefix(*one, "2.23.140.1.") || strcmp(*one, "2.5.29.32.0") == 0)
+			return "takes policies of your own: the reserved one follows from the "
+			       "profile";
+	}
+	return NULL;
+}
+
+static gboolean
+is_name(const char *text)
+{
+	if (!g_utf8_validate(text, -1, NULL) || g_utf8_strlen(text, -1) > 64)
+		return FALSE;
+	for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p))
+		if (g_unichar_iscntrl(g_utf8_get_char(p)))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean
+is_cps(const char *text)
+{
+	return *text == '\0' ||
+	       ((g_str_has_prefix(text, "http://") || g_str_has_prefix(text, "https://")) &&
+		g_str_is_ascii(text) && strpbrk(text, " <>\"") == NULL);
+}
+
+static gboolean
+is_country(const char *text)
+{
+	return *text == '\0' ||
+	       (strlen(text) == 2 && g_ascii_isupper(text[0]) && g_ascii_isupper(text[1]));
+}
+
+static gboolean
+is_address(const char *text)
+{
+	if (*text == '\0')
+		return TRUE;
+	CLEANUP(mailaddr) struct mailaddr *address = mailaddr_parse(text, NULL);
+	return address != NULL && strlen(text) <= TEXT_MAX_BYTES;
+}
+
 /* NULL when the value is good, else what it takes. */
 static const char *
 complaint(const struct default_info *info, const char *value)
@@ -124,11 +218,27 @@ complaint(const struct default_info *info, const char *value)
 			   ? NULL
 			   : "takes sha256, sha384 or sha512";
 	case ADDRESS:
-		return *value == '\0' || strchr(value, '@') != NULL ? NULL : "takes a mail address";
+		return is_address(value) ? NULL : "takes a mail address";
 	case URL:
 		return is_url(value) ? NULL : "takes an http:// URL, with at most one %s in it";
-	case OID:
-		return is_oid(value) ? NULL : "takes an object identifier such as 2.23.140.1.5.1.2";
+	case NAME:
+		return is_name(value) ? NULL : "takes a name of at most 64 characters";
+	case CPS:
+		return is_cps(value) ? NULL : "takes an http:// or https:// URL";
+	case OIDS:
+		return oids_complaint(value);
+	case ORGANISATION_ID:
+		return ca_organisation_id_complaint(value);
+	case COUNTRY:
+		return is_country(value) ? NULL : "takes two capital letters, such as DE";
+	case GENERATION:
+		return is_one_of(value, generation_names, G_N_ELEMENTS(generation_names))
+			   ? NULL
+			   : "takes multipurpose or strict";
+	case KEY_PAIR:
+		return is_one_of(value, key_pair_names, G_N_ELEMENTS(key_pair_names))
+			   ? NULL
+			   : "takes dual, pair, sign or encrypt";
 	}
 	return "cannot be set";
 }
@@ -150,7 +260,13 @@ assign(struct ca_defaults *defaults, const struct default_info *info, const char
 	case DIGEST:
 	case ADDRESS:
 	case URL:
-	case OID:
+	case NAME:
+	case CPS:
+	case OIDS:
+	case ORGANISATION_ID:
+	case COUNTRY:
+	case GENERATION:
+	case KEY_PAIR:
 		g_free(*(char **)member);
 		*(char **)member = g_strdup(value);
 		break;
@@ -174,6 +290,24 @@ info_find(const char *name, GError **error)
 		    found != NULL ? "'?" : "");
 }
 
+struct ca_defaults *
+ca_defaults_from(const char *const *pairs)
+{
+	struct ca_defaults *defaults = g_new0(struct ca_defaults, 1);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(infos); i++)
+		assign(defaults, &infos[i], infos[i].initial);
+	for (; pairs != NULL && *pairs != NULL; pairs++) {
+		const char *mark = strchr(*pairs, '=');
+		g_autofree char *name =
+		    mark != NULL ? g_strndup(*pairs, (gsize)(mark - *pairs)) : NULL;
+		const struct default_info *info = name != NULL ? info_find(name, NULL) : NULL;
+		if (info != NULL && complaint(info, mark + 1) == NULL)
+			assign(defaults, info, mark + 1);
+	}
+	return defaults;
+}
+
 static const struct statement ca_defaults_load_statement = {
 	"ca_defaults_load",
 	"SELECT name, value FROM ca_default",
@@ -185,9 +319,7 @@ ca_defaults_load(struct db *db, GError **error)
 	CLEANUP(rows) struct rows *rows = db_query(db, &ca_defaults_load_statement, NULL, error);
 	if (rows == NULL)
 		return NULL;
-	struct ca_defaults *defaults = g_new0(struct ca_defaults, 1);
-	for (gsize i = 0; i < G_N_ELEMENTS(infos); i++)
-		assign(defaults, &infos[i], infos[i].initial);
+	struct ca_defaults *defaults = ca_defaults_from(NULL);
 	for (int r = 0; r < rows_count(rows); r++) {
 		const struct default_info *info = info_find(rows_text(rows, r, 0), NULL);
 		if (info != NULL && complaint(info, rows_text(rows, r, 1)) == NULL)
@@ -242,7 +374,13 @@ value_text(const struct ca_defaults *defaults, const struct default_info *info)
 	case DIGEST:
 	case ADDRESS:
 	case URL:
-	case OID:
+	case NAME:
+	case CPS:
+	case OIDS:
+	case ORGANISATION_ID:
+	case COUNTRY:
+	case GENERATION:
+	case KEY_PAIR:
 		return g_strdup(*(char *const *)member);
 	}
 	return g_strdup("");
@@ -274,5 +412,12 @@ ca_defaults_free(struct ca_defaults *defaults)
 	g_free(defaults->aia_url);
 	g_free(defaults->handler);
 	g_free(defaults->policy);
+	g_free(defaults->ocsp_url);
+	g_free(defaults->cps_url);
+	g_free(defaults->organisation);
+	g_free(defaults->organisation_id);
+	g_free(defaults->country);
+	g_free(defaults->generation);
+	g_free(defaults->key_pair);
 	g_free(defaults);
 }

@@ -9,12 +9,11 @@
 #include "store/base/error.h"
 #include "store/base/nearest.h"
 #include "store/base/printable.h"
+#include "store/cas_internal.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 
-#define CA_COLUMNS                                                                                 \
-	"SELECT id, name, thumbprint, root_thumbprint, issuer_key, spki_sha256, root_spki_sha256," \
-	" is_default, created, crl_next, csr FROM ca"
+#define CA_COLUMNS "SELECT " CA_ROW_COLUMNS " FROM ca"
 
 void
 ca_row_free(struct ca_row *row)
@@ -32,7 +31,7 @@ ca_row_free(struct ca_row *row)
 	g_free(row);
 }
 
-static struct ca_row *
+struct ca_row *
 ca_row_read(const struct rows *rows, int r)
 {
 	struct ca_row *row = g_new0(struct ca_row, 1);
@@ -48,6 +47,8 @@ ca_row_read(const struct rows *rows, int r)
 	row->created = rows_time(rows, r, 8);
 	row->crl_next = rows_is_null(rows, r, 9) ? 0 : rows_time(rows, r, 9);
 	row->csr = rows_bytes(rows, r, 10);
+	row->crl_partition = rows_int(rows, r, 11);
+	row->revoked = rows_bool(rows, r, 12);
 	return row;
 }
 

@@ -24,7 +24,9 @@ struct ca_row {
 	GBytes *csr; /* for the external root; NULL: the root is ours */
 	gboolean is_default;
 	gint64 created;
-	gint64 crl_next; /* when the next CRL is due; 0: now */
+	gint64 crl_next;      /* when the next CRL is due; 0: now */
+	gint64 crl_partition; /* part of its CRL that new certificates belong to */
+	gboolean revoked;     /* by our root: it issues nothing any more */
 };
 
 /* Defaults for what is issued (one row for the gateway); every member is always set. */
@@ -37,12 +39,19 @@ struct ca_defaults {
 	gint64 password_bytes;
 	gboolean store_password;
 	gboolean add_crl_url;
-	char *crl_url;           /* "" unset; %s stands for the CA's key identifier */
-	char *aia_url;           /* caIssuers; "" unset */
-	char *handler;           /* default request handler */
-	char *policy;            /* OID put into certificatePolicies */
-	gint64 backdate_seconds; /* C13 */
-	gint64 crl_days;         /* nextUpdate of CRLs made without a word about it */
+	char *crl_url;  /* "" unset; %s stands for the CA's key identifier */
+	char *aia_url;  /* caIssuers; "" unset */
+	char *handler;  /* default request handler */
+	char *ocsp_url; /* "" unset */
+	char *policy;   /* OIDs of a site's own, beside the profile's */
+	char *cps_url;  /* "" unset */
+	char *organisation, *organisation_id, *country; /* "" unset; of CAs and certificates */
+	char *generation;                               /* "multipurpose", "strict" */
+	char *key_pair;                                 /* "dual", "pair", "sign", "encrypt" */
+	gint64 renew_days;            /* before the end; 0: nothing is renewed by itself */
+	gint64 backdate_seconds;      /* C13 */
+	gint64 crl_days;              /* nextUpdate of CRLs made without a word about it */
+	gint64 crl_partition_entries; /* so many entries, then a CRL gets its next part */
 };
 
 /* Inserts or changes by name; *id is set. One that is made default takes it from the others. */
@@ -75,7 +84,22 @@ GPtrArray *cas_revocations(struct tx *tx, gint64 ca_id, GError **error) G_GNUC_W
 gboolean cas_forget_revocations(struct tx *tx, gint64 ca_id,
 				GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Roots of our own, each above one CA or several. */
+struct ca_root_row {
+	char *thumbprint, *spki_sha256;
+	char *name; /* common name; NULL: of a version before */
+	gint64 crl_next;
+};
+gboolean ca_roots_insert(struct tx *tx, const struct ca_root_row *row,
+			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* By thumbprint or name, or the thumbprint or name of a CA below it. NOT_FOUND. */
+struct ca_root_row *ca_roots_find(struct tx *tx, const char *name,
+				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *ca_roots_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 struct ca_defaults *ca_defaults_load(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* From "name=value" texts; NULL: nothing was set. */
+struct ca_defaults *ca_defaults_from(const char *const *pairs);
 /* One of them, by name ("validity_days"), from text; INVALID says what it takes. */
 gboolean ca_defaults_set(struct tx *tx, const char *name, const char *value,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -85,7 +109,9 @@ GPtrArray *ca_defaults_describe(const struct ca_defaults *defaults);
 void ca_row_free(struct ca_row *row);
 void ca_defaults_free(struct ca_defaults *defaults);
 void revocation_row_free(struct revocation_row *row);
+void ca_root_row_free(struct ca_root_row *row);
 DEFINE_CLEANUP(ca_row, ca_row_free)
+DEFINE_CLEANUP(ca_root_row, ca_root_row_free)
 DEFINE_CLEANUP(ca_defaults, ca_defaults_free)
 DEFINE_CLEANUP(revocation_row, revocation_row_free)
 

@@ -1,6 +1,7 @@
 /*
  * authorities - the noun ca (C1, C2, C7, C14): the gateway's own CAs.
  */
+#include "admin/api/ca_context.h"
 #include "admin/api/cert_text.h"
 #include "admin/api/change.h"
 #include "admin/api/handlers.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 
 #include "milter/gateway.h"
-#include "pki/ca.h"
+#include "pki/ca_crl.h"
 #include "pki/crypto/crl.h"
 #include "pki/crypto/csr.h"
 #include "store/base/error.h"
@@ -110,7 +111,9 @@ create(struct change *change, struct tx *tx, gpointer data, GError **error)
 	struct ca_created created = { 0 };
 	json_t *answer;
 
-	if (!ca_create(gateway->keyring, gateway->db, gateway->clock, data, &created, tx, error))
+	struct ca_context context = ca_context_of_gateway(gateway);
+
+	if (!ca_create(&context, data, &created, NULL, tx, error))
 		return NULL;
 	change->object = g_strdup(cert_common_name(created.intermediate));
 	change->detail = g_strdup(cert_thumbprint(created.intermediate));
@@ -131,9 +134,9 @@ static json_t *
 create_external(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
 	struct gateway *gateway = change->call->gateway;
+	struct ca_context context = ca_context_of_gateway(gateway);
 	gint64 id;
-	g_autoptr(GBytes) der =
-	    ca_create_external(gateway->keyring, gateway->db, gateway->clock, data, &id, tx, error);
+	g_autoptr(GBytes) der = ca_create_external(&context, data, &id, tx, error);
 
 	if (der == NULL)
 		return NULL;
@@ -261,10 +264,9 @@ static GBytes *
 new_crl(struct change *change, const struct ca_row *ca, const struct ca_crl *options, struct tx *tx,
 	GError **error)
 {
-	struct gateway *gateway = change->call->gateway;
+	struct ca_context context = ca_context_of_gateway(change->call->gateway);
 
-	return ca_make_crl(gateway->keyring, gateway->db, gateway->clock, ca->name, options, tx,
-			   error);
+	return ca_make_crl(&context, ca->name, options, tx, error);
 }
 
 static json_t *
@@ -272,12 +274,13 @@ revoke_all(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
 	const struct revoking *revoking = data;
 	struct call *call = change->call;
+	struct ca_context context = ca_context_of_gateway(call->gateway);
 	const struct ca_crl options = { 0 };
 	json_t *items = json_array();
 
 	for (char **serial = revoking->serials; *serial != NULL; serial++) {
-		if (!ca_revoke(call->gateway->db, call->gateway->clock, revoking->ca->name, *serial,
-			       call_text(call, "reason"), call_flag(call, "yes"), tx, error)) {
+		if (!ca_revoke(&context, revoking->ca->name, *serial, call_text(call, "reason"),
+			       call_flag(call, "yes"), tx, error)) {
 			json_decref(items);
 			return NULL;
 		}

@@ -1,10 +1,11 @@
 /*
  * doctor_crls - revocation lists that do not answer, and what our own distribution points give.
  */
+#include "admin/api/ca_context.h"
 #include "admin/api/doctor.h"
 
 #include "milter/gateway.h"
-#include "pki/ca.h"
+#include "pki/ca_crl.h"
 #include "pki/crl_status.h"
 #include "store/base/clock.h"
 #include "store/cas.h"
@@ -52,13 +53,13 @@ static void
 check_points(struct doctor *doctor)
 {
 	g_autoptr(GPtrArray) cas = cas_list(doctor->gateway->db, NULL);
+	struct ca_context context = ca_context_of_gateway(doctor->gateway);
 	gint64 now = clock_now(doctor->gateway->clock), looked;
 
 	for (guint i = 0; cas != NULL && i < cas->len; i++) {
 		g_autofree char *fault = NULL;
 
-		if (ca_point_fault(doctor->gateway->db, cas->pdata[i], now, &fault, &looked,
-				   NULL) &&
+		if (ca_point_fault(&context, cas->pdata[i], now, &fault, &looked, NULL) &&
 		    fault != NULL)
 			doctor_add(doctor, FINDING_WARNING, "CA", NULL, "%s", fault);
 	}

@@ -1,6 +1,7 @@
 /*
  * requests - the noun request (C3, C5).
  */
+#include "admin/api/ca_context.h"
 #include "admin/api/cert_text.h"
 #include "admin/api/change.h"
 #include "admin/api/handlers.h"
@@ -329,12 +330,11 @@ static gboolean
 take_ca(struct change *change, struct tx *tx, struct cert *cert, json_t *items, const char *file,
 	GString *object, GError **error)
 {
-	struct gateway *gateway = change->call->gateway;
+	struct ca_context context = ca_context_of_gateway(change->call->gateway);
 	g_autoptr(GError) problem = NULL;
 	g_autofree char *name = NULL;
 
-	gboolean taken =
-	    ca_take_cert(gateway->keyring, gateway->db, gateway->clock, cert, &name, tx, &problem);
+	gboolean taken = ca_take_cert(&context, cert, &name, tx, &problem);
 	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND)) {
 		json_array_append_new(
 		    items, json_pack("{s:o, s:s, s:o, s:s}", "file", answer_text(file), "outcome",

@@ -3,8 +3,9 @@
  */
 #include "admin/jobs/runners.h"
 
+#include "admin/api/ca_context.h"
 #include "milter/gateway.h"
-#include "pki/ca.h"
+#include "pki/ca_crl.h"
 #include "store/audit.h"
 #include "store/base/clock.h"
 #include "store/base/log.h"
@@ -23,8 +24,8 @@ issue_crl(struct tx *tx, gpointer data, GError **error)
 	struct gateway *gateway = due->context->gateway;
 	const struct ca_crl options = { 0 };
 	const struct actor actor = { .name = "postseald", .uid = -1, .from = "job" };
-	g_autoptr(GBytes) der = ca_make_crl(gateway->keyring, gateway->db, gateway->clock,
-					    due->ca->name, &options, tx, error);
+	struct ca_context ca = ca_context_of_gateway(gateway);
+	g_autoptr(GBytes) der = ca_make_crl(&ca, due->ca->name, &options, tx, error);
 
 	return der != NULL &&
 	       audit_admin(tx, &actor, "ca crl", due->ca->name, "the next one in time", error);
@@ -37,7 +38,8 @@ warn_of_point(struct gateway *gateway, const struct ca_row *ca, gint64 now, GErr
 	g_autofree char *fault = NULL;
 	gint64 looked;
 
-	if (!ca_point_fault(gateway->db, ca, now, &fault, &looked, error))
+	struct ca_context context = ca_context_of_gateway(gateway);
+	if (!ca_point_fault(&context, ca, now, &fault, &looked, error))
 		return FALSE;
 	if (fault != NULL && looked > now - ISSUE_CRLS_SECONDS)
 		log_warning(fault, "ca", ca->name);

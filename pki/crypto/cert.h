@@ -75,14 +75,16 @@ gboolean cert_may_encrypt(const struct cert *cert);
 gboolean cert_may_sign(const struct cert *cert); /* digitalSignature or nonRepudiation */
 gboolean cert_has_digital_signature(const struct cert *cert);
 gboolean cert_has_email_purpose(const struct cert *cert); /* K4 */
-gboolean cert_is_ca(const struct cert *cert);             /* basicConstraints cA */
-int cert_path_length(const struct cert *cert);            /* -1 when there is no limit */
-gboolean cert_is_self_issued(const struct cert *cert);    /* subject and issuer are one name */
-gboolean cert_is_self_signed(const struct cert *cert);    /* and its own key verifies it */
-const char *cert_kind(const struct cert *cert);           /* "end user", "intermediate", "root" */
-GStrv cert_crl_urls(const struct cert *cert);             /* borrowed; http, https, ldap, ldaps */
-GStrv cert_ocsp_urls(const struct cert *cert);            /* borrowed; http, https */
-GStrv cert_ca_issuer_urls(const struct cert *cert);       /* borrowed; as cert_crl_urls */
+/* Extended key usage has this OID, or any, or is absent. */
+gboolean cert_allows_purpose(const struct cert *cert, const char *oid);
+gboolean cert_is_ca(const struct cert *cert);          /* basicConstraints cA */
+int cert_path_length(const struct cert *cert);         /* -1 when there is no limit */
+gboolean cert_is_self_issued(const struct cert *cert); /* subject and issuer are one name */
+gboolean cert_is_self_signed(const struct cert *cert); /* and its own key verifies it */
+const char *cert_kind(const struct cert *cert);        /* "end user", "intermediate", "root" */
+GStrv cert_crl_urls(const struct cert *cert);          /* borrowed; http, https, ldap, ldaps */
+GStrv cert_ocsp_urls(const struct cert *cert);         /* borrowed; http, https */
+GStrv cert_ca_issuer_urls(const struct cert *cert);    /* borrowed; as cert_crl_urls */
 
 /* Named as the issuer, and its key verifies. Key ids are hints (RFC 5280 4.2.1.1): a renewed CA may
  * have others. Whether it may issue, dates and paths are chain's questions. */

@@ -1,5 +1,6 @@
 /*
- * cert_urls - where a certificate says that more is to be had: CRLs, OCSP, its issuer.
+ * cert_urls - where a certificate says that more is to be had (CRLs, OCSP, its issuer), and what
+ * it is for.
  */
 #include <string.h>
 
@@ -74,4 +75,25 @@ cert_read_access_urls(X509 *x509, int method)
 	}
 	AUTHORITY_INFO_ACCESS_free(access);
 	return finish(urls);
+}
+
+gboolean
+cert_allows_purpose(const struct cert *cert, const char *oid)
+{
+	int critical = 0;
+	EXTENDED_KEY_USAGE *usages =
+	    X509_get_ext_d2i(cert_x509(cert), NID_ext_key_usage, &critical, NULL);
+	g_autoptr(ASN1_OBJECT) wanted = OBJ_txt2obj(oid, 1);
+	gboolean found = FALSE;
+
+	if (usages == NULL)
+		return critical == -1; /* absent; unreadable or repeated is a no */
+	for (int i = 0; i < sk_ASN1_OBJECT_num(usages) && wanted != NULL; i++) {
+		const ASN1_OBJECT *usage = sk_ASN1_OBJECT_value(usages, i);
+
+		found = found || OBJ_cmp(usage, wanted) == 0 ||
+			OBJ_obj2nid(usage) == NID_anyExtendedKeyUsage;
+	}
+	sk_ASN1_OBJECT_pop_free(usages, ASN1_OBJECT_free);
+	return found;
 }

@@ -231,6 +231,16 @@ add_key_ids(X509 *x509, const struct cert *issuer, GError **error)
 	return good;
 }
 
+static gboolean
+add_no_check(X509 *x509, GError **error)
+{
+	ASN1_NULL *none = ASN1_NULL_new();
+	gboolean good = add_extension(x509, NID_id_pkix_OCSP_noCheck, none, FALSE, error);
+
+	ASN1_NULL_free(none);
+	return good;
+}
+
 /* What a site may not set: these follow from the profile, the names and the keys. */
 static gboolean
 is_reserved(int nid)
@@ -389,6 +399,7 @@ add_extensions(X509 *x509, const struct issue_spec *spec, const struct cert *iss
 		return FALSE;
 	return add_policies(x509, spec, error) && add_key_ids(x509, issuer, error) &&
 	       add_crl_points(x509, spec->crl_urls, error) && add_access(x509, spec, error) &&
+	       (!spec->no_check || add_no_check(x509, error)) &&
 	       add_site_extensions(x509, spec, error);
 }
 

@@ -20,6 +20,7 @@ struct issue_names {
 	const char *common_name;
 	const char *email_in_subject; /* emailAddress attribute */
 	const char *organisation;
+	const char *organisation_id; /* its registration, organizationIdentifier */
 	const char *organisational_unit;
 	const char *given_name;
 	const char *surname;
@@ -51,6 +52,7 @@ struct issue_spec {
 	const char *const *crl_urls;
 	const char *const *ca_issuer_urls;
 	const char *const *ocsp_urls;
+	gboolean no_check;                        /* id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1) */
 	const struct issue_extension *extensions; /* of a site's own; never in place of ours */
 	gsize extension_count;
 };
@@ -58,6 +60,8 @@ struct issue_spec {
 /* issuer NULL: self-signed with issuer_key, whose SPKI must be the spec's. */
 struct cert *issue_cert(const struct issue_spec *spec, const struct cert *issuer,
 			const struct key *issuer_key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* An address as it stands in a certificate: local part as written, domain in A-labels. */
+char *issue_email_value(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Would this extension be taken? For when it is saved (C16). */
 gboolean issue_extension_check(const struct issue_extension *extension,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;

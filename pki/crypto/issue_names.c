@@ -18,6 +18,8 @@ struct attribute {
 static const struct attribute country = { NID_countryName, V_ASN1_PRINTABLESTRING, 2, "country" };
 static const struct attribute organisation = { NID_organizationName, V_ASN1_UTF8STRING, 64,
 					       "organisation" };
+static const struct attribute organisation_id = { NID_organizationIdentifier, V_ASN1_UTF8STRING,
+						  256, "registration of the organisation" };
 static const struct attribute unit = { NID_organizationalUnitName, V_ASN1_UTF8STRING, 64,
 				       "organisational unit" };
 static const struct attribute common_name = { NID_commonName, V_ASN1_UTF8STRING, 64,
@@ -44,6 +46,10 @@ add_attribute(X509_NAME *name, const struct attribute *attribute, const char *va
 	if (value == NULL || *value == '\0')
 		return TRUE;
 	g_autofree char *shown = printable(value);
+	/* S/MIME BR 7.1.4.2: nothing that only says that there is nothing. */
+	if (value[strspn(value, ".- ")] == '\0')
+		return fail_false(error, PS_ERROR_INVALID, "%s '%s' says nothing: leave it out",
+				  attribute->shown, shown);
 	if (!is_clean(value))
 		return fail_false(error, PS_ERROR_INVALID,
 				  "%s '%s' has characters that no name may have", attribute->shown,
@@ -72,6 +78,7 @@ issue_subject(const struct issue_names *names, GError **error)
 
 	if (!add_attribute(name, &country, names->country, error) ||
 	    !add_attribute(name, &organisation, names->organisation, error) ||
+	    !add_attribute(name, &organisation_id, names->organisation_id, error) ||
 	    !add_attribute(name, &unit, names->organisational_unit, error) ||
 	    !add_attribute(name, &common_name, names->common_name, error) ||
 	    !add_attribute(name, &given_name, names->given_name, error) ||
@@ -81,9 +88,8 @@ issue_subject(const struct issue_names *names, GError **error)
 	return g_steal_pointer(&name);
 }
 
-/* RFC 9598 section 3: rfc822Name whenever the local part is ASCII, the domain in A-labels. */
-static GENERAL_NAME *
-email_name(const char *text, GError **error)
+char *
+issue_email_value(const char *text, GError **error)
 {
 	CLEANUP(mailaddr) struct mailaddr *address = mailaddr_parse(text, error);
 
@@ -96,8 +102,20 @@ email_name(const char *text, GError **error)
 	if (!is_clean(full))
 		return fail(error, PS_ERROR_INVALID, "'%s' cannot stand in a certificate",
 			    mailaddr_key(address));
+	return g_steal_pointer(&full);
+}
+
+/* RFC 9598 section 3: rfc822Name whenever the local part is ASCII, the domain in A-labels. */
+static GENERAL_NAME *
+email_name(const char *text, GError **error)
+{
+	g_autofree char *full = issue_email_value(text, error);
+
+	if (full == NULL)
+		return NULL;
 	GENERAL_NAME *name = GENERAL_NAME_new();
-	if (g_str_is_ascii(local)) {
+	/* The domain is in A-labels: what is not ASCII is the local part. */
+	if (g_str_is_ascii(full)) {
 		ASN1_IA5STRING *value = ASN1_IA5STRING_new();
 
 		ASN1_STRING_set(value, full, -1);

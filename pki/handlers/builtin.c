@@ -2,11 +2,12 @@
  * builtin - the gateway's own CA as a request handler: it answers in the same call, inside the
  * transaction of the request, so that a certificate is never issued twice for one.
  */
-#include "pki/ca.h"
+#include "pki/ca_crl.h"
 #include "pki/crypto/cert.h"
 #include "pki/handlers/handler.h"
 #include "store/base/error.h"
 #include "store/cas.h"
+#include "store/config/settings.h"
 #include "store/db/tx.h"
 #include "store/requests.h"
 
@@ -26,6 +27,17 @@ builtin_lacks(const struct handler_context *context, GError **error)
 				      : "the CA waits for its certificate from the external root");
 }
 
+static struct ca_context
+ca_context_of(const struct handler_context *context)
+{
+	return (struct ca_context){ .db = context->db,
+				    .keyring = context->keyring,
+				    .clock = context->clock,
+				    .public_url = context->settings != NULL
+						      ? context->settings->public_url
+						      : NULL };
+}
+
 static gboolean
 builtin_submit(const struct handler_context *context, struct tx *tx,
 	       const struct request_row *request, struct handler_answer *answer, GError **error)
@@ -36,20 +48,26 @@ builtin_submit(const struct handler_context *context, struct tx *tx,
 		.organisation = request->organisation,
 		.first_name = request->first_name,
 		.last_name = request->last_name,
+		.dns_names = (const char *const *)request->names,
 	};
+	g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
 	struct ca_issue options = {
 		.ca = request->ca,
 		.digest = request->digest,
 		.days = request->validity_days,
 		.crl_url = request->crl_url,
 		.profile = request->profile,
+		.key_use = request->key_use,
+		.warnings = warnings,
 	};
-
-	struct cert *cert = ca_issue(context->keyring, context->db, context->clock, request->csr,
-				     &subject, &options, request->id, tx, error);
+	struct ca_context ca = ca_context_of(context);
+	struct cert *cert = ca_issue(&ca, request->csr, &subject, &options, request->id, tx, error);
 	if (cert == NULL)
 		return FALSE;
 	answer->status = HANDLER_ISSUED;
+	g_ptr_array_add(warnings, NULL);
+	if (warnings->len > 1)
+		answer->text = g_strjoinv("; ", (GStrv)warnings->pdata);
 	answer->certs = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
 	g_ptr_array_add(answer->certs, cert);
 	return TRUE;
@@ -68,9 +86,11 @@ builtin_revoke(const struct handler_context *context, struct tx *tx,
 	       const struct handler_revocation *revocation, struct handler_answer *answer,
 	       GError **error)
 {
+	struct ca_context ca = ca_context_of(context);
+
 	answer->status = HANDLER_ISSUED;
-	return ca_revoke(context->db, context->clock, revocation->issuer_thumbprint,
-			 revocation->serial, revocation->reason, FALSE, tx, error);
+	return ca_revoke(&ca, revocation->issuer_thumbprint, revocation->serial, revocation->reason,
+			 FALSE, tx, error);
 }
 
 static GPtrArray *

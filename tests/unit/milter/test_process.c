@@ -178,10 +178,11 @@ make_ca(struct tx *tx, gpointer data, GError **error)
 		.make_default = TRUE,
 		.trust_root = TRUE
 	};
+	struct ca_context context = { site->daemon->db, site->daemon->keyring, site->daemon->clock,
+				      NULL };
 	struct ca_created created = { 0 };
 
-	if (!ca_create(site->daemon->keyring, site->daemon->db, site->daemon->clock, &options,
-		       &created, tx, error))
+	if (!ca_create(&context, &options, &created, NULL, tx, error))
 		return FALSE;
 	cert_unref(created.root);
 	cert_unref(created.intermediate);
@@ -208,9 +209,10 @@ place_order(struct tx *tx, gpointer data, GError **error)
 static void
 site_issue(struct site *site, const char *email)
 {
-	struct order order = { { site->daemon->db, site->daemon->keyring, site->daemon->clock },
-			       email,
-			       0 };
+	struct order order = { .enroll = { .db = site->daemon->db,
+					   .keyring = site->daemon->keyring,
+					   .clock = site->daemon->clock },
+			       .email = email };
 	g_autoptr(GError) error = NULL;
 
 	g_assert_true(db_transaction(site->daemon->db, place_order, &order, &error));

@@ -49,13 +49,20 @@ struct fixture_ca {
 	struct ca_created created;
 };
 
+struct ca_context
+fixture_ca_context(const struct fixture *f)
+{
+	return (struct ca_context){ f->db, f->keyring, f->clock, NULL };
+}
+
 static gboolean
 fixture_ca_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct fixture_ca *act = data;
 
-	return ca_create(act->f->keyring, act->f->db, act->f->clock, act->options, &act->created,
-			 tx, error);
+	struct ca_context context = fixture_ca_context(act->f);
+
+	return ca_create(&context, act->options, &act->created, NULL, tx, error);
 }
 
 gboolean

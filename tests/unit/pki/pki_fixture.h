@@ -7,7 +7,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "pki/ca.h"
+#include "pki/ca_crl.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/key.h"
 #include "pki/crypto/seal.h"
@@ -38,6 +38,7 @@ struct keyring *fixture_keyring(struct fixture *f, const char *path);
 gboolean fixture_ca_create(struct fixture *f, const struct ca_create *options,
 			   struct ca_created *created, GError **error);
 /* A CA of the given key kind that is trusted and the default. */
+struct ca_context fixture_ca_context(const struct fixture *f);
 struct ca_created fixture_ca(struct fixture *f, const char *key);
 void ca_created_clear(struct ca_created *created);
 

@@ -195,8 +195,9 @@ revoke_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct act *act = data;
 
-	return ca_revoke(act->f->db, act->f->clock, NULL, act->serial, act->reason, act->unknown,
-			 tx, error);
+	struct ca_context context = fixture_ca_context(act->f);
+
+	return ca_revoke(&context, NULL, act->serial, act->reason, act->unknown, tx, error);
 }
 
 static gboolean
@@ -204,8 +205,9 @@ crl_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct act *act = data;
 
-	act->der =
-	    ca_make_crl(act->f->keyring, act->f->db, act->f->clock, NULL, &act->crl, tx, error);
+	struct ca_context context = fixture_ca_context(act->f);
+
+	act->der = ca_make_crl(&context, NULL, &act->crl, tx, error);
 	return act->der != NULL;
 }
 
@@ -228,6 +230,8 @@ test_crl_url(void)
 	    g_strdup_printf("http://pki.example.com/%s.crl", cert_ski(ca.intermediate));
 	g_assert_cmpstr(cert_crl_urls(with)[0], ==, url);
 	order.crl_url = FALSE;
+	act = (struct act){ .name = "add_crl_url", .value = "off" };
+	g_assert_true(db_transaction(f.db, set_tx, &act, &error));
 	CLEANUP(cert) struct cert *without = fixture_issue(&f, &order);
 	g_assert_null(cert_crl_urls(without)[0]);
 	ca_created_clear(&ca);
@@ -241,14 +245,35 @@ test_defaults(void)
 		const char *name, *value, *says;
 	} rows[] = {
 		{ "validity_dais", "10", "did you mean 'validity_days'" },
-		{ "validity_days", "0", "1 to 825" },
-		{ "validity_days", "10x", "1 to 825" },
+		{ "validity_days", "0", "1 to 3653" },
+		{ "validity_days", "10x", "1 to 3653" },
+		{ "validity_days", "+10", "1 to 3653" },
 		{ "key", "rsa:1024", "rsa:2048" },
 		{ "digest", "sha1", "sha256" },
 		{ "crl_url", "https://x/", "http://" },
 		{ "crl_url", "http://x/%s%n", "at most one %s" },
 		{ "policy", "1..2", "object identifier" },
+		{ "policy", "2.23.140.1.5.1.2", "follows from the profile" },
+		{ "policy", "1.3.6.1.4.1.99999.1 2.5.29.32.0", "follows from the profile" },
 		{ "store_password", "maybe", "on or off" },
+		{ "country", "de", "capital letters" },
+		{ "generation", "legacy", "multipurpose or strict" },
+		{ "key_pair", "both", "pair" },
+		{ "renew_days", "-1", "0 to 365" },
+		{ "crl_partition_entries", "0", "1 to 5000000" },
+		{ "mail_from", "nobody", "mail address" },
+		{ "cps_url", "ldap://x/", "https://" },
+		{ "organisation",
+		  "a name that is longer than the sixty-four characters that it may have",
+		  "64 characters" },
+		{ "organisation_id", "Example", "schemes" },
+		{ "organisation_id", "VATD-1", "registration such as" },
+		{ "organisation_id", "VATDE", "behind a hyphen" },
+		{ "organisation_id", "LEIXG-529900T8BM49AURSDO56", "LEI" },
+		{ "organisation_id", "LEIDE-529900T8BM49AURSDO55", "LEI" },
+		{ "organisation_id", "GOVUS-1", "country alone" },
+		{ "organisation_id", "INTDE", "INTXG" },
+		{ "organisation_id", "PSDBE+X-1", "subdivision" },
 	};
 	struct fixture f = { 0 };
 	g_autoptr(GError) error = NULL;
@@ -366,8 +391,9 @@ external_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct external *act = data;
 
-	act->csr = ca_create_external(act->f->keyring, act->f->db, act->f->clock, &act->options,
-				      &act->id, tx, error);
+	struct ca_context context = fixture_ca_context(act->f);
+
+	act->csr = ca_create_external(&context, &act->options, &act->id, tx, error);
 	return act->csr != NULL;
 }
 
@@ -376,8 +402,9 @@ take_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct external *act = data;
 
-	return ca_take_cert(act->f->keyring, act->f->db, act->f->clock, act->cert, &act->name, tx,
-			    error);
+	struct ca_context context = fixture_ca_context(act->f);
+
+	return ca_take_cert(&context, act->cert, &act->name, tx, error);
 }
 
 /* Somebody else's root, which is not in our database. */

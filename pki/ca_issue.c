@@ -1,0 +1,417 @@
+/*
+ * ca_issue - from a CSR to a certificate, in one query, one signature and two inserts.
+ */
+#include <string.h>
+
+#include "pki/ca_internal.h"
+#include "pki/crypto/cert.h"
+#include "pki/crypto/csr.h"
+#include "pki/crypto/issue.h"
+#include "pki/crypto/key.h"
+#include "pki/import.h"
+#include "pki/keyring.h"
+#include "store/base/clock.h"
+#include "store/base/error.h"
+#include "store/base/printable.h"
+#include "store/ca_issuing.h"
+#include "store/ca_lists.h"
+#include "store/certs.h"
+#include "store/db/tx.h"
+
+#define DAYS_MAX 3653
+#define DAY_SECONDS 86400
+#define SERIAL_TRIES 5
+
+static gboolean
+key_acceptable(const struct csr *csr, GError **error)
+{
+	enum key_kind kind = csr_key_kind(csr);
+
+	if (kind != KEY_KIND_RSA && kind != KEY_KIND_EC)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "%s keys cannot be used for S/MIME here: use RSA or EC",
+				  csr_key_text(csr));
+	if (!key_strength_allowed(kind, csr_key_bits(csr)))
+		return fail_false(error, PS_ERROR_INVALID,
+				  "%s is too short: RSA 2048, 3072, 4096 or EC P-256, P-384",
+				  csr_key_text(csr));
+	return TRUE;
+}
+
+static const char *
+text_or_null(const char *text)
+{
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+/* One certificate on its way; texts that the spec borrows are here. */
+struct issuing {
+	const struct ca_context *context;
+	const struct ca_issue *options;
+	struct ca_issuing *from; /* borrowed */
+	struct cert *issuer;
+	struct ca_names names;
+	struct issue_spec spec;
+	enum ca_key_use use;
+	gint64 now;
+	gint64 partition;
+	char *crl_url, *aia_url, *ocsp_url;
+	const char *crl_urls[2], *aia_urls[2], *ocsp_urls[2];
+	GPtrArray *policies; /* const char *, borrowed, NULL at the end */
+	GStrv own_policies;
+	GArray *extensions; /* struct issue_extension */
+};
+
+static void
+issuing_clear(struct issuing *issuing)
+{
+	cert_unref(issuing->issuer);
+	ca_names_clear(&issuing->names);
+	g_free(issuing->crl_url);
+	g_free(issuing->aia_url);
+	g_free(issuing->ocsp_url);
+	if (issuing->policies != NULL)
+		g_ptr_array_unref(issuing->policies);
+	g_strfreev(issuing->own_policies);
+	if (issuing->extensions != NULL)
+		g_array_unref(issuing->extensions);
+}
+
+/* The most that the TLS Baseline Requirements allow from that day on (6.3.2), less one day. */
+static gint64
+tls_days_max(gint64 now)
+{
+	static const struct {
+		gint64 from; /* 15 March of 2026, 2027, 2029 */
+		gint64 days;
+	} steps[] = { { 1773532800, 199 }, { 1805068800, 99 }, { 1868227200, 46 } };
+	gint64 days = 397;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
+		if (now >= steps[i].from)
+			days = steps[i].days;
+	return days;
+}
+
+static gboolean
+set_dates(struct issuing *issuing, GError **error)
+{
+	const struct ca_profile *profile = issuing->names.profile;
+	const struct cert *issuer = issuing->issuer;
+	struct issue_spec *spec = &issuing->spec;
+	gint64 days_max =
+	    profile->kind == CA_KIND_TLS_SERVER ? tls_days_max(issuing->now) : profile->days_max;
+	gint64 days = issuing->options->days;
+
+	/* The default is for S/MIME; what lives shorter takes what it may. */
+	if (days == 0)
+		days = profile->smime ? issuing->from->defaults->validity_days
+				      : MIN(issuing->from->defaults->validity_days, days_max);
+	if (days < 1 || days > DAYS_MAX)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "a validity of %" G_GINT64_FORMAT " days cannot be: 1 to %d",
+				  days, DAYS_MAX);
+	if (days > days_max && profile->kind != CA_KIND_TLS_CLIENT)
+		ca_warn(issuing->options->warnings,
+			"%s 6.3.2: a validity of %" G_GINT64_FORMAT
+			" days is more than is allowed, at most %" G_GINT64_FORMAT " are good",
+			profile->smime ? "S/MIME BR" : "TLS BR", days, days_max);
+	/* A day is 86,400 s and notAfter belongs to it (S/MIME BR 6.3.2), so the validity is exact.
+	 */
+	spec->not_before =
+	    MAX(issuing->now - issuing->from->defaults->backdate_seconds, cert_not_before(issuer));
+	spec->not_after = spec->not_before + days * DAY_SECONDS - 1;
+	if (spec->not_after > cert_not_after(issuer)) {
+		g_autofree char *end = clock_format(cert_not_after(issuer));
+		return fail_false(
+		    error, PS_ERROR_INVALID,
+		    "the CA's own certificate ends on %s: ask for at most %" G_GINT64_FORMAT
+		    " days, or make a new CA",
+		    end, MAX((cert_not_after(issuer) - issuing->now) / DAY_SECONDS, 0));
+	}
+	return TRUE;
+}
+
+/* What a certificate says about where more is to be had. A responder's own needs none of it: it is
+ * short-lived and believed without a list (RFC 6960 4.2.2.2.1). */
+static void
+set_urls(struct issuing *issuing)
+{
+	const struct ca_context *context = issuing->context;
+	const struct ca_defaults *defaults = issuing->from->defaults;
+	struct issue_spec *spec = &issuing->spec;
+	GPtrArray *warnings = issuing->options->warnings;
+	const char *rules =
+	    issuing->names.profile->smime ? "S/MIME BR 7.1.2.3 b" : "RFC 5280 4.2.1.13";
+
+	if (issuing->names.profile->kind == CA_KIND_OCSP) {
+		spec->no_check = TRUE;
+		return;
+	}
+	issuing->partition = issuing->from->ca->crl_partition;
+	issuing->crl_url =
+	    issuing->options->crl_url
+		? ca_url_of(context, defaults, CA_URL_CRL, issuing->issuer, issuing->partition)
+		: NULL;
+	issuing->aia_url = ca_url_of(context, defaults, CA_URL_CERT, issuing->issuer, 0);
+	issuing->ocsp_url = ca_url_of(context, defaults, CA_URL_OCSP, issuing->issuer, 0);
+	issuing->crl_urls[0] = issuing->crl_url;
+	issuing->aia_urls[0] = issuing->aia_url;
+	issuing->ocsp_urls[0] = issuing->ocsp_url;
+	spec->crl_urls = issuing->crl_urls;
+	spec->ca_issuer_urls = issuing->aia_urls;
+	spec->ocsp_urls = issuing->ocsp_urls;
+	/* Without a distribution point it is the first list that speaks of it. */
+	if (issuing->crl_url == NULL) {
+		issuing->partition = 0;
+		ca_warn(warnings,
+			"%s: the certificate has no CRL distribution point: set public_url, or "
+			"'ca config crl_url', and leave add_crl_url on",
+			rules);
+	}
+}
+
+static void
+set_policies(struct issuing *issuing)
+{
+	issuing->policies = g_ptr_array_new();
+	if (issuing->names.profile->policy != NULL)
+		g_ptr_array_add(issuing->policies, (gpointer)issuing->names.profile->policy);
+	issuing->own_policies = g_strsplit_set(issuing->from->defaults->policy, " ,", -1);
+	for (char **one = issuing->own_policies; *one != NULL; one++)
+		if (**one != '\0' && issuing->names.profile->kind != CA_KIND_OCSP)
+			g_ptr_array_add(issuing->policies, *one);
+	g_ptr_array_add(issuing->policies, NULL);
+	issuing->spec.policies = (const char *const *)issuing->policies->pdata;
+	if (*issuing->from->defaults->cps_url != '\0')
+		issuing->spec.policy_cps = issuing->from->defaults->cps_url;
+}
+
+/* Those of the profile, then those of all profiles that it does not have itself (C16). */
+static void
+set_extensions(struct issuing *issuing)
+{
+	const GPtrArray *rows = issuing->from->extensions;
+	const char *const order[] = { issuing->names.profile->name, "" };
+
+	issuing->extensions = g_array_new(FALSE, FALSE, sizeof(struct issue_extension));
+	for (gsize pass = 0; pass < G_N_ELEMENTS(order); pass++)
+		for (guint i = 0; i < rows->len; i++) {
+			const struct ca_extension_row *row = g_ptr_array_index(rows, i);
+			struct issue_extension one = { row->name, row->value };
+			gboolean there = strcmp(row->profile, order[pass]) != 0;
+
+			for (guint k = 0; k < issuing->extensions->len && !there; k++)
+				there = strcmp(g_array_index(issuing->extensions,
+							     struct issue_extension, k)
+						   .name,
+					       row->name) == 0;
+			if (!there)
+				g_array_append_val(issuing->extensions, one);
+		}
+	issuing->spec.extensions =
+	    (const struct issue_extension *)(gpointer)issuing->extensions->data;
+	issuing->spec.extension_count = issuing->extensions->len;
+}
+
+/* May this CA issue that? NULL with *error: why not. */
+static struct cert *
+issuer_of(struct tx *tx, const struct ca_row *ca, const struct ca_profile *profile, GError **error)
+{
+	if (ca->thumbprint == NULL)
+		return fail(error, PS_ERROR_DENIED,
+			    "CA '%s' waits for its certificate from the external root", ca->name);
+	if (ca->revoked)
+		return fail(error, PS_ERROR_DENIED,
+			    "CA '%s' is revoked and issues nothing any more: make a new one, and "
+			    "make that the default",
+			    ca->name);
+	CLEANUP(cert) struct cert *issuer = ca_known_cert(tx, ca->thumbprint, error);
+	if (issuer == NULL)
+		return NULL;
+	if (!ca_profile_fits(profile, issuer))
+		return fail(error, PS_ERROR_INVALID,
+			    "CA '%s' may not issue certificates of profile %s, its own certificate "
+			    "is not for that: make a CA with 'ca create --use %s'",
+			    ca->name, profile->name, profile->smime ? "mail" : "tls");
+	return g_steal_pointer(&issuer);
+}
+
+/* The CA that was named; else the default one, or where that is for something else the first that
+ * fits. */
+static gboolean
+find_issuer(struct issuing *issuing, struct tx *tx, GPtrArray *candidates, GError **error)
+{
+	g_autoptr(GError) first = NULL;
+
+	for (guint i = 0; i < candidates->len; i++) {
+		struct ca_issuing *one = g_ptr_array_index(candidates, i);
+		g_autoptr(GError) why = NULL;
+
+		issuing->issuer = issuer_of(tx, one->ca, issuing->names.profile, &why);
+		if (issuing->issuer != NULL) {
+			issuing->from = one;
+			return TRUE;
+		}
+		if (first == NULL)
+			first = g_steal_pointer(&why);
+		/* S/MIME goes to the default one, ready or not: nobody is surprised. */
+		if (issuing->names.profile->smime)
+			break;
+	}
+	g_propagate_error(error, g_steal_pointer(&first));
+	return FALSE;
+}
+
+static gboolean
+no_ca(const char *name, GError **error)
+{
+	g_autofree char *shown = name != NULL ? printable(name) : NULL;
+
+	if (name != NULL)
+		return fail_false(error, PS_ERROR_NOT_FOUND, "CA '%s' does not exist", shown);
+	return fail_false(error, PS_ERROR_NOT_FOUND,
+			  "there is no CA yet, or none is the default: postseal ca create, "
+			  "postseal ca default");
+}
+
+static gboolean
+prepare(struct issuing *issuing, const struct csr *csr, const struct ca_subject *subject,
+	GPtrArray *candidates, struct tx *tx, GError **error)
+{
+	const struct ca_issue *options = issuing->options;
+	struct ca_issuing *first = candidates->len > 0 ? candidates->pdata[0] : NULL;
+
+	if (first == NULL || (options->ca == NULL && !first->ca->is_default))
+		return no_ca(options->ca, error);
+	if (first->key_revoked)
+		return fail_false(
+		    error, PS_ERROR_DENIED,
+		    "a certificate with this key was revoked: a new one needs a new key");
+	const char *profile = text_or_null(options->profile);
+	if (!ca_key_use_parse(options->key_use, &issuing->use, error) ||
+	    !ca_names_make(&issuing->names, profile != NULL ? profile : "smime", subject,
+			   first->defaults, options->warnings, error) ||
+	    !find_issuer(issuing, tx, candidates, error))
+		return FALSE;
+	issuing->spec.key_usage =
+	    ca_key_usage(issuing->names.profile, csr_key_kind(csr), issuing->use, error);
+	if (issuing->spec.key_usage == 0)
+		return FALSE;
+	if (options->digest != NULL &&
+	    !ca_digest_parse(options->digest, &issuing->spec.hash, error))
+		return FALSE;
+	/* With an EC issuer the digest goes with the curve; a default for RSA does not bind it. */
+	if (issuing->spec.hash == ALGORITHM_UNKNOWN &&
+	    cert_key_kind(issuing->issuer) == KEY_KIND_RSA &&
+	    !ca_digest_parse(first->defaults->digest, &issuing->spec.hash, error))
+		return FALSE;
+	issuing->spec.names = issuing->names.names;
+	issuing->spec.spki = csr_spki(csr);
+	issuing->spec.path_length = -1;
+	issuing->spec.extended_usages = issuing->names.profile->usages;
+	set_urls(issuing);
+	set_policies(issuing);
+	set_extensions(issuing);
+	return set_dates(issuing, error);
+}
+
+/* The books first: a serial is given once, whatever became of its certificate. */
+static GBytes *
+take_serial(const struct issuing *issuing, struct tx *tx, GError **error)
+{
+	for (int i = 0; i < SERIAL_TRIES; i++) {
+		g_autoptr(GBytes) serial = issue_random_serial(error);
+		gboolean is_new;
+
+		if (serial == NULL)
+			return NULL;
+		gsize length;
+		const guint8 *bytes = g_bytes_get_data(serial, &length);
+		g_autoptr(GString) hex = g_string_new(NULL);
+		for (gsize k = 0; k < length; k++)
+			g_string_append_printf(hex, "%02x", bytes[k]);
+		struct ca_issued_row row = {
+			.ca_id = issuing->from->ca->id,
+			.serial = hex->str + strspn(hex->str, "0"),
+			.partition = issuing->partition,
+			.not_after = issuing->spec.not_after,
+			.profile = (char *)issuing->names.profile->name,
+		};
+		if (!ca_issued_insert(tx, &row, &is_new, error))
+			return NULL;
+		if (is_new)
+			return g_steal_pointer(&serial);
+	}
+	return fail(error, PS_ERROR_TEMPORARY, "no free serial number was found");
+}
+
+/* A distribution point that is new to this part has to stand in its list. */
+static gboolean
+note_point(const struct issuing *issuing, struct tx *tx, GError **error)
+{
+	const struct ca_list_row row = {
+		.issuer = issuing->from->ca->thumbprint,
+		.key_id = (char *)ca_key_id(issuing->issuer),
+		.partition = issuing->partition,
+	};
+
+	if (issuing->crl_url == NULL ||
+	    g_strv_contains((const char *const *)issuing->from->urls, issuing->crl_url))
+		return TRUE;
+	return ca_lists_add_url(tx, &row, issuing->crl_url, error);
+}
+
+static gboolean
+store_issued(const struct issuing *issuing, struct tx *tx, const struct cert *cert,
+	     gint64 request_id, GError **error)
+{
+	CLEANUP(cert_row) struct cert_row *row = cert_row_from(cert);
+	gboolean is_new;
+
+	g_free(row->origin);
+	row->origin = g_strdup("handler");
+	row->origin_detail = g_strdup_printf("builtin: %s", issuing->from->ca->name);
+	row->request_id = request_id;
+	row->own_ca = g_strdup(issuing->from->ca->thumbprint);
+	row->issued = issuing->now;
+	return certs_insert(tx, row, &is_new, error);
+}
+
+static struct cert *
+issue(struct issuing *issuing, const struct csr *csr, const struct ca_subject *subject,
+      gint64 request_id, struct tx *tx, GError **error)
+{
+	g_autoptr(GPtrArray) candidates =
+	    ca_issuing_find(tx, text_or_null(issuing->options->ca), csr_spki_sha256(csr), error);
+
+	if (candidates == NULL || !prepare(issuing, csr, subject, candidates, tx, error))
+		return NULL;
+	CLEANUP(key)
+	struct key *key =
+	    keyring_find(issuing->context->keyring, issuing->from->ca->spki_sha256, error);
+	g_autoptr(GBytes) serial = key != NULL ? take_serial(issuing, tx, error) : NULL;
+	if (serial == NULL || !note_point(issuing, tx, error))
+		return NULL;
+	issuing->spec.serial = serial;
+	CLEANUP(cert) struct cert *cert = issue_cert(&issuing->spec, issuing->issuer, key, error);
+	if (cert == NULL || !store_issued(issuing, tx, cert, request_id, error))
+		return NULL;
+	return g_steal_pointer(&cert);
+}
+
+struct cert *
+ca_issue(const struct ca_context *context, GBytes *csr_bytes, const struct ca_subject *subject,
+	 const struct ca_issue *options, gint64 request_id, struct tx *tx, GError **error)
+{
+	struct issuing issuing = { .context = context,
+				   .options = options,
+				   .now = clock_now(context->clock) };
+	CLEANUP(csr) struct csr *csr = csr_parse(csr_bytes, error);
+
+	if (csr == NULL || !key_acceptable(csr, error))
+		return NULL;
+	struct cert *cert = issue(&issuing, csr, subject, request_id, tx, error);
+	issuing_clear(&issuing);
+	return cert;
+}
