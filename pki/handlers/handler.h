@@ -119,7 +119,4 @@ void handler_answer_set(struct handler_answer *answer, enum handler_status statu
 			enum handler_error_class error_class, const char *code, const char *format,
 			...) G_GNUC_PRINTF(5, 6);
 
-extern const struct handler handler_builtin;
-extern const struct handler handler_cmp;
-
 #endif

@@ -5,6 +5,7 @@
 
 #include "pki/crypto/cert.h"
 #include "pki/handlers/handler.h"
+#include "pki/handlers/table.h"
 #include "store/base/error.h"
 #include "store/base/nearest.h"
 #include "store/base/printable.h"
@@ -12,6 +13,7 @@
 static const struct handler *const handlers[] = {
 	&handler_builtin, /* each on a line of its own */
 	&handler_cmp,
+	&handler_ejbca,
 };
 
 const struct handler *const *

@@ -1,6 +1,8 @@
 # sources of this folder
-libpki_a_SOURCES += %D%/handler.h %D%/config.h
+libpki_a_SOURCES += %D%/handler.h %D%/config.h %D%/table.h
 libpki_a_SOURCES += %D%/builtin.c %D%/handlers.c
 libpki_a_SOURCES += %D%/peer.c %D%/peer.h
 libpki_a_SOURCES += %D%/config.c %D%/config_set.c %D%/config_values.c %D%/config_values.h
 libpki_a_SOURCES += %D%/cmp.c %D%/cmp_failure.c %D%/cmp_failure.h %D%/held.c %D%/held.h
+libpki_a_SOURCES += %D%/code.c %D%/code.h %D%/ejbca.c %D%/ejbca_message.c %D%/ejbca_message.h
+libpki_a_SOURCES += %D%/session.c %D%/session.h %D%/token.c %D%/token.h

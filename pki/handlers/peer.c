@@ -10,6 +10,7 @@
 #include "pki/crypto/key.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/printable.h"
 #include "store/base/secret.h"
 #include "store/config/settings.h"
 
@@ -248,6 +249,19 @@ peer_failure(const struct handler_context *context, const struct http_answer *go
 				   "the answer is %s", described);
 }
 
+void
+peer_fail(const struct handler_answer *answer, GError **error)
+{
+	g_autofree char *text = printable(answer->text);
+
+	fail(error,
+	     answer->error_class == HANDLER_ERROR_TRANSIENT ||
+		     answer->error_class == HANDLER_ERROR_CONFLICT
+		 ? PS_ERROR_TEMPORARY
+		 : PS_ERROR_INVALID,
+	     "%s", text);
+}
+
 /* --- JSON and forms --- */
 
 /* Deeper than any peer's answer: what walks one may recurse. */
@@ -293,6 +307,27 @@ peer_json_text(const json_t *object, const char *name, gsize max_bytes)
 	return json_is_string(member) && json_string_length(member) <= max_bytes
 		   ? json_string_value(member)
 		   : NULL;
+}
+
+GPtrArray *
+peer_certs_from(GBytes *bytes, GError **error)
+{
+	CLEANUP(bundle) struct bundle *bundle = bundle_read(bytes, "the answer", NULL, error);
+
+	if (bundle == NULL)
+		return NULL;
+	if (bundle->certs->len == 0)
+		return fail(error, PS_ERROR_INVALID, "the answer is without a certificate");
+	return g_ptr_array_ref(bundle->certs);
+}
+
+struct cert *
+peer_cert_from_pem(const char *text, gsize length, GError **error)
+{
+	g_autoptr(GBytes) bytes = g_bytes_new(text, length);
+	g_autoptr(GPtrArray) certs = peer_certs_from(bytes, error);
+
+	return certs != NULL ? cert_ref(g_ptr_array_index(certs, 0)) : NULL;
 }
 
 static struct secret *

@@ -58,6 +58,8 @@ void peer_lost(const GError *why, gboolean acts, gboolean sent, struct handler_a
  * with a body that cannot be read is treated as 500. code and text are the peer's, or NULL. */
 void peer_failure(const struct handler_context *context, const struct http_answer *got,
 		  gboolean acts, const char *code, const char *text, struct handler_answer *answer);
+/* What the answer says as an error, for chain(): TEMPORARY for what may heal, else INVALID. */
+void peer_fail(const struct handler_answer *answer, GError **error);
 /* The status and what kind of body came, for a text: "HTTP status 502 with an HTML page". */
 char *peer_describe(const struct http_answer *got);
 
@@ -65,6 +67,10 @@ char *peer_describe(const struct http_answer *got);
 json_t *peer_json(const struct http_answer *got, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* A member as text; NULL: not there, or of another type, or longer than max_bytes. */
 const char *peer_json_text(const json_t *object, const char *name, gsize max_bytes);
+/* One certificate, and all, of PEM text or PKCS#7; INVALID. struct cert, the caller's. */
+struct cert *peer_cert_from_pem(const char *text, gsize length,
+				GError **error) G_GNUC_WARN_UNUSED_RESULT;
+GPtrArray *peer_certs_from(GBytes *bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* JSON as the body of a request that holds a secret. */
 struct secret *peer_json_body(const json_t *document);
 /* application/x-www-form-urlencoded; values may be NULL (left out). */

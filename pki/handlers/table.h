@@ -1,0 +1,13 @@
+/*
+ * table - the handlers there are, one line each; handlers.c lists them. Immutable. Threads: any.
+ */
+#ifndef PKI_HANDLERS_TABLE_H
+#define PKI_HANDLERS_TABLE_H
+
+#include "pki/handlers/handler.h"
+
+extern const struct handler handler_builtin;
+extern const struct handler handler_cmp;
+extern const struct handler handler_ejbca;
+
+#endif
