@@ -28,7 +28,7 @@ libpki_a_SOURCES += \
 	%D%/ca_names.c \
 	%D%/ca_profile.c \
 	%D%/ca_profile.h \
-	%D%/renewal.h \
+	%D%/renewal.c %D%/renewal.h \
 	%D%/ca_create.c \
 	%D%/ca_crl.c \
 	%D%/ca_external.c \

@@ -10,6 +10,7 @@ const struct job_runner job_runners[] = {
 	{ "housekeeping", DAY_SECONDS, JOB_LANE_WORK, job_housekeeping },
 	{ "work-requests", 60, JOB_LANE_WORK, job_work_requests },
 	{ "auto-request", 0, JOB_LANE_WORK, job_auto_request },
+	{ "renew", RENEW_SECONDS, JOB_LANE_WORK, job_renew },
 	{ "issue-crls", ISSUE_CRLS_SECONDS, JOB_LANE_WORK, job_issue_crls },
 	{ "check-crls", 60, JOB_LANE_WORK, job_check_crls },
 	{ "directory", 0, JOB_LANE_MAIL, job_directory },

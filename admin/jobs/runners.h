@@ -9,11 +9,13 @@
 #include "admin/jobs/scheduler.h"
 
 #define ISSUE_CRLS_SECONDS 600
+#define RENEW_SECONDS 3600
 
 enum job_result job_rewrap(const struct job_context *context, GError **error);
 enum job_result job_housekeeping(const struct job_context *context, GError **error);
 enum job_result job_work_requests(const struct job_context *context, GError **error);
 enum job_result job_auto_request(const struct job_context *context, GError **error);
+enum job_result job_renew(const struct job_context *context, GError **error);
 enum job_result job_issue_crls(const struct job_context *context, GError **error);
 enum job_result job_check_crls(const struct job_context *context, GError **error);
 enum job_result job_directory(const struct job_context *context, GError **error);

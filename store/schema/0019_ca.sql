@@ -114,10 +114,34 @@ CREATE TABLE renewal (
 );
 COMMENT ON TABLE renewal IS 'Certificates about to end that the job renew has looked at';
 COMMENT ON COLUMN renewal.thumbprint IS 'The certificate that is to be renewed';
-COMMENT ON COLUMN renewal.attempts IS 'How often a new one was asked for';
+COMMENT ON COLUMN renewal.attempts IS 'How often it was looked at';
 COMMENT ON COLUMN renewal.next_try IS 'When it is looked at again';
 COMMENT ON COLUMN renewal.request_id IS 'The last request; NULL: none was made';
 COMMENT ON COLUMN renewal.note IS 'What came of it, as a sentence';
 
-GRANT SELECT ON ca_root, ca_root_revocation, ca_issued, ca_list, ca_extension, renewal
+CREATE TABLE user_left (
+	address text COLLATE "C" PRIMARY KEY,
+	at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE user_left IS 'Users that were deleted: their certificates are not renewed by themselves';
+COMMENT ON COLUMN user_left.address IS 'Address, normalised';
+COMMENT ON COLUMN user_left.at IS 'When';
+
+CREATE FUNCTION user_comes_and_goes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'DELETE' THEN
+		INSERT INTO user_left (address) VALUES (OLD.name) ON CONFLICT DO NOTHING;
+	ELSE
+		DELETE FROM user_left WHERE address = NEW.name;
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION user_comes_and_goes IS 'Keeps user_left';
+CREATE TRIGGER scope_user_gone AFTER DELETE ON scope
+	FOR EACH ROW WHEN (OLD.kind = 'user') EXECUTE FUNCTION user_comes_and_goes();
+CREATE TRIGGER scope_user_new AFTER INSERT ON scope
+	FOR EACH ROW WHEN (NEW.kind = 'user') EXECUTE FUNCTION user_comes_and_goes();
+
+GRANT SELECT ON ca_root, ca_root_revocation, ca_issued, ca_list, ca_extension, renewal, user_left
 	TO postseal_milter, postseal_readonly;
