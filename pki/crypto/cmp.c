@@ -178,7 +178,7 @@ openssl_text(void)
 {
 	const char *data = NULL;
 	int flags = 0;
-	unsigned long code = ERR_peek_error_data(&data, &flags);
+	unsigned long code = ERR_peek_last_error_data(&data, &flags);
 	const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
 	char *text = g_strdup(reason != NULL ? reason : "not to be believed");
 

@@ -102,10 +102,13 @@ set_credentials(OSSL_CMP_CTX *ctx, const struct cmp_peer *peer)
 	}
 	if (peer->signer == NULL || peer->signer_key == NULL)
 		return TRUE;
+	if (OSSL_CMP_CTX_set1_cert(ctx, cert_x509(peer->signer)) != 1 ||
+	    OSSL_CMP_CTX_set1_pkey(ctx, key_pkey(peer->signer_key)) != 1)
+		return FALSE;
+	if (peer->extra_certs == NULL || peer->extra_certs->len == 0)
+		return TRUE;
 	STACK_OF(X509) *extra = stack_of(peer->extra_certs);
-	gboolean good = OSSL_CMP_CTX_set1_cert(ctx, cert_x509(peer->signer)) == 1 &&
-			OSSL_CMP_CTX_set1_pkey(ctx, key_pkey(peer->signer_key)) == 1 &&
-			OSSL_CMP_CTX_set1_untrusted(ctx, extra) == 1 &&
+	gboolean good = OSSL_CMP_CTX_set1_untrusted(ctx, extra) == 1 &&
 			OSSL_CMP_CTX_set1_extraCertsOut(ctx, extra) == 1;
 	sk_X509_pop_free(extra, X509_free);
 	return good;

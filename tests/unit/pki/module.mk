@@ -46,3 +46,7 @@ tests_unit_pki_test_import_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_handler_config
 tests_unit_pki_test_handler_config_SOURCES = %D%/test_handler_config.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_handler_config_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+
+check_PROGRAMS += tests/unit/pki/test_cmp
+tests_unit_pki_test_cmp_SOURCES = %D%/test_cmp.c
+tests_unit_pki_test_cmp_LDADD = $(TEST_LIBS) $(PKI_LIBS)
