@@ -1,3 +1,4 @@
+include %D%/mail/module.mk
 include %D%/http/module.mk
 include %D%/api/module.mk
 include %D%/jobs/module.mk

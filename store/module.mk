@@ -25,5 +25,6 @@ libstore_a_SOURCES += %D%/capabilities.c %D%/capabilities.h %D%/answers.c %D%/an
 libstore_a_SOURCES += %D%/ledger.c %D%/ledger.h
 libstore_a_SOURCES += %D%/acme_mails.c %D%/acme_mails.h
 libstore_a_SOURCES += %D%/handler_settings.c %D%/handler_settings.h
+libstore_a_SOURCES += %D%/templates.c %D%/templates.h
 libstore_a_SOURCES += %D%/outbox.c %D%/outbox.h %D%/outbox_internal.h %D%/outbox_work.c
 libstore_a_SOURCES += %D%/request_events.c %D%/requests_work.c %D%/requests_work.h
