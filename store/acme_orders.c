@@ -120,7 +120,7 @@ acme_order_row_free(struct acme_order_row *row)
 
 static const struct statement acme_orders_load_statement = {
 	"acme_orders_load",
-	"SELECT url, asked, failures, finalized FROM acme_order WHERE request_id = $1",
+	"SELECT url, asked, failures FROM acme_order WHERE request_id = $1",
 };
 
 gboolean
@@ -134,21 +134,20 @@ acme_orders_load(struct db *db, gint64 request_id, struct acme_order_row **row, 
 		return FALSE;
 	*row = g_new0(struct acme_order_row, 1);
 	(*row)->request_id = request_id;
-	(*row)->asked = (*row)->finalized = CLOCK_NEVER;
+	(*row)->asked = CLOCK_NEVER;
 	if (rows_count(rows) == 0)
 		return TRUE;
 	(*row)->url = g_strdup(rows_text(rows, 0, 0));
 	(*row)->asked = rows_time(rows, 0, 1);
 	(*row)->failures = (gint)rows_int(rows, 0, 2);
-	(*row)->finalized = rows_time(rows, 0, 3);
 	return TRUE;
 }
 
 static const struct statement acme_orders_save_statement = {
 	"acme_orders_save",
-	"INSERT INTO acme_order (request_id, url, asked, failures, finalized)"
-	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT (request_id) DO UPDATE SET url = excluded.url,"
-	" asked = excluded.asked, failures = excluded.failures, finalized = excluded.finalized",
+	"INSERT INTO acme_order (request_id, url, asked, failures) VALUES ($1, $2, $3, $4)"
+	" ON CONFLICT (request_id) DO UPDATE SET url = excluded.url, asked = excluded.asked,"
+	" failures = excluded.failures",
 };
 
 gboolean
@@ -160,7 +159,6 @@ acme_orders_save(struct tx *tx, const struct acme_order_row *row, GError **error
 	params_text(params, row->url);
 	params_time(params, row->asked);
 	params_int(params, row->failures);
-	params_time(params, row->finalized);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &acme_orders_save_statement, params, error);
 	return rows != NULL;
 }
@@ -202,10 +200,7 @@ acme_challenge_row_free(struct acme_challenge_row *row)
 static const struct statement acme_challenges_put_statement = {
 	"acme_challenges_put",
 	"INSERT INTO acme_challenge (url, request_id, config, kind, domain, token, value, expires)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (url) DO UPDATE SET"
-	" request_id = excluded.request_id, config = excluded.config, kind = excluded.kind,"
-	" domain = excluded.domain, token = excluded.token, value = excluded.value,"
-	" expires = excluded.expires",
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (url) DO NOTHING",
 };
 
 gboolean
@@ -223,6 +218,23 @@ acme_challenges_put(struct tx *tx, const struct acme_challenge_row *row, GError 
 	params_time(params, row->expires);
 	CLEANUP(rows)
 	struct rows *rows = tx_query(tx, &acme_challenges_put_statement, params, error);
+	return rows != NULL;
+}
+
+static const struct statement acme_challenges_added_statement = {
+	"acme_challenges_added",
+	"UPDATE acme_challenge SET added = $2 WHERE url = $1",
+};
+
+gboolean
+acme_challenges_added(struct tx *tx, const char *url, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, url);
+	params_time(params, tx_now(tx));
+	CLEANUP(rows)
+	struct rows *rows = tx_query(tx, &acme_challenges_added_statement, params, error);
 	return rows != NULL;
 }
 
@@ -259,15 +271,16 @@ challenge_rows(struct rows *result)
 		row->domain = g_strdup(rows_text(rows, r, 4));
 		row->token = g_strdup(rows_text(rows, r, 5));
 		row->value = g_strdup(rows_text(rows, r, 6));
-		row->expires = rows_time(rows, r, 7);
+		row->added = rows_time(rows, r, 7);
+		row->expires = rows_time(rows, r, 8);
 		g_ptr_array_add(found, row);
 	}
 	return found;
 }
 
 #define CHALLENGE_COLUMNS                                                                          \
-	"SELECT c.url, c.request_id, c.config, c.kind, c.domain, c.token, c.value, c.expires"      \
-	" FROM acme_challenge c"
+	"SELECT c.url, c.request_id, c.config, c.kind, c.domain, c.token, c.value, c.added,"       \
+	" c.expires FROM acme_challenge c"
 
 static const struct statement acme_challenges_of_statement = {
 	"acme_challenges_of",

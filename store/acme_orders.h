@@ -26,10 +26,9 @@ struct acme_account_row {
 
 struct acme_order_row {
 	gint64 request_id;
-	char *url;        /* NULL: none is known */
-	gint64 asked;     /* one whose URL is not known was asked for then; CLOCK_NEVER: none was */
-	gint failures;    /* orders that ended without a certificate */
-	gint64 finalized; /* CLOCK_NEVER: not yet */
+	char *url;     /* NULL: none is known */
+	gint64 asked;  /* one whose URL is not known was asked for then; CLOCK_NEVER: none was */
+	gint failures; /* orders that ended without a certificate */
 };
 
 struct acme_challenge_row {
@@ -37,6 +36,7 @@ struct acme_challenge_row {
 	gint64 request_id;
 	char *config, *kind; /* "http-01", "dns-01" */
 	char *domain, *token, *value;
+	gint64 added; /* CLOCK_NEVER: perhaps not yet */
 	gint64 expires;
 };
 
@@ -62,9 +62,11 @@ gboolean acme_orders_save(struct tx *tx, const struct acme_order_row *row,
 gboolean acme_orders_known(struct db *db, const char *url, gboolean *known,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* One of the same URL is replaced. */
+/* One of the same URL is left as it is. */
 gboolean acme_challenges_put(struct tx *tx, const struct acme_challenge_row *row,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean acme_challenges_added(struct tx *tx, const char *url,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean acme_challenges_drop(struct tx *tx, const char *url,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Of a request; struct acme_challenge_row *. */

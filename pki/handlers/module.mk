@@ -6,3 +6,5 @@ libpki_a_SOURCES += %D%/config.c %D%/config_set.c %D%/config_values.c %D%/config
 libpki_a_SOURCES += %D%/cmp.c %D%/cmp_failure.c %D%/cmp_failure.h %D%/held.c %D%/held.h
 libpki_a_SOURCES += %D%/code.c %D%/code.h %D%/ejbca.c %D%/ejbca_message.c %D%/ejbca_message.h
 libpki_a_SOURCES += %D%/session.c %D%/session.h %D%/token.c %D%/token.h
+libpki_a_SOURCES += %D%/program.c %D%/program.h
+libpki_a_SOURCES += %D%/acme_object.c %D%/acme_object.h %D%/acme_problem.c %D%/acme_problem.h

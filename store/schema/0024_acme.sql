@@ -29,15 +29,13 @@ CREATE TABLE acme_order (
 	request_id bigint PRIMARY KEY REFERENCES request (id) ON DELETE CASCADE,
 	url text COLLATE "C" UNIQUE,
 	asked timestamptz,
-	failures integer NOT NULL DEFAULT 0,
-	finalized timestamptz
+	failures integer NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE acme_order IS 'The order of a request at its ACME server: never two open ones';
 COMMENT ON COLUMN acme_order.request_id IS 'The request';
 COMMENT ON COLUMN acme_order.url IS 'The order''s own URL; NULL: not known (yet)';
 COMMENT ON COLUMN acme_order.asked IS 'When an order was asked for whose URL is not known yet: look before asking again';
 COMMENT ON COLUMN acme_order.failures IS 'Orders of this request that ended without a certificate';
-COMMENT ON COLUMN acme_order.finalized IS 'When the CSR was handed in; NULL: not yet';
 
 CREATE TABLE acme_challenge (
 	url text COLLATE "C" PRIMARY KEY,
@@ -47,6 +45,7 @@ CREATE TABLE acme_challenge (
 	domain text COLLATE "C" NOT NULL,
 	token text COLLATE "C" NOT NULL,
 	value text NOT NULL,
+	added timestamptz,
 	expires timestamptz NOT NULL
 );
 COMMENT ON TABLE acme_challenge IS 'Answers that stand somewhere until the server has looked: a file over HTTP, a record in the DNS';
@@ -57,6 +56,7 @@ COMMENT ON COLUMN acme_challenge.kind IS 'http-01 or dns-01';
 COMMENT ON COLUMN acme_challenge.domain IS 'The domain that is to be proved';
 COMMENT ON COLUMN acme_challenge.token IS 'The challenge''s token: the name of the file';
 COMMENT ON COLUMN acme_challenge.value IS 'http-01: the key authorization; dns-01: the text of the record';
+COMMENT ON COLUMN acme_challenge.added IS 'When it was put up; NULL: perhaps not yet';
 COMMENT ON COLUMN acme_challenge.expires IS 'Goes then, whatever became of the order';
 CREATE INDEX acme_challenge_token ON acme_challenge (token) WHERE kind = 'http-01';
 CREATE INDEX acme_challenge_request ON acme_challenge (request_id);

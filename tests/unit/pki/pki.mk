@@ -82,3 +82,6 @@ tests_unit_pki_test_import_bulk_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_jws
 tests_unit_pki_test_jws_SOURCES = %D%/test_jws.c
 tests_unit_pki_test_jws_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_program
+tests_unit_pki_test_program_SOURCES = %D%/test_program.c
+tests_unit_pki_test_program_LDADD = $(PKI_LIBS)
