@@ -62,6 +62,9 @@ struct cert *issue_cert(const struct issue_spec *spec, const struct cert *issuer
 			const struct key *issuer_key, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* An address as it stands in a certificate: local part as written, domain in A-labels. */
 char *issue_email_value(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Would these stand in a subject? Their lengths and characters; addresses apart. */
+gboolean issue_names_check(const struct issue_names *names,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Would this extension be taken? For when it is saved (C16). */
 gboolean issue_extension_check(const struct issue_extension *extension,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -7,7 +7,7 @@
 #include "pki/crypto/issue_internal.h"
 #include "store/base/printable.h"
 
-/* RFC 5280 appendix A.1: upper bounds in characters. */
+/* RFC 5280 appendix A.1: upper bounds in characters; of a person's names it would be 32,768. */
 struct attribute {
 	int nid;
 	int type;
@@ -24,8 +24,8 @@ static const struct attribute unit = { NID_organizationalUnitName, V_ASN1_UTF8ST
 				       "organisational unit" };
 static const struct attribute common_name = { NID_commonName, V_ASN1_UTF8STRING, 64,
 					      "common name" };
-static const struct attribute given_name = { NID_givenName, V_ASN1_UTF8STRING, 64, "first name" };
-static const struct attribute surname = { NID_surname, V_ASN1_UTF8STRING, 64, "last name" };
+static const struct attribute given_name = { NID_givenName, V_ASN1_UTF8STRING, 256, "first name" };
+static const struct attribute surname = { NID_surname, V_ASN1_UTF8STRING, 256, "last name" };
 static const struct attribute email = { NID_pkcs9_emailAddress, V_ASN1_IA5STRING, 255,
 					"mail address" };
 
@@ -86,6 +86,14 @@ issue_subject(const struct issue_names *names, GError **error)
 	    !add_attribute(name, &email, names->email_in_subject, error))
 		return NULL;
 	return g_steal_pointer(&name);
+}
+
+gboolean
+issue_names_check(const struct issue_names *names, GError **error)
+{
+	g_autoptr(X509_NAME) subject = issue_subject(names, error);
+
+	return subject != NULL;
 }
 
 char *
