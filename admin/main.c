@@ -197,6 +197,7 @@ start(struct program *program, GError **error)
 		[JOB_LANE_WORK] = (guint)now->job_workers,
 		[JOB_LANE_NETWORK] = (guint)now->fetch_workers,
 		[JOB_LANE_MAIL] = (guint)now->directory_workers,
+		[JOB_LANE_BULK] = 2,
 	};
 	program->scheduler = scheduler_start(program->gateway, workers, error);
 	return program->scheduler != NULL;

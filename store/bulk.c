@@ -236,7 +236,7 @@ first_batch(struct rows *owned, gint64 id, GError **error)
 static const struct statement find_statement = { "bulk_find", BATCH_COLUMNS " WHERE id = $1" };
 static const struct statement lock_statement = {
 	"bulk_lock",
-	BATCH_COLUMNS " WHERE id = $1 FOR SHARE",
+	BATCH_COLUMNS " WHERE id = $1 FOR NO KEY UPDATE",
 };
 static const struct statement list_statement = {
 	"bulk_list",
@@ -506,6 +506,22 @@ bulk_rows_cancel(struct tx *tx, gint64 id, GError **error)
 
 	params_int(params, id);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &cancel_statement, params, error);
+	return rows != NULL;
+}
+
+static const struct statement again_statement = {
+	"bulk_rows_again",
+	"UPDATE bulk_row SET state = 'waiting', why = NULL WHERE batch_id = $1"
+	" AND state IN ('cancelled', 'failed')",
+};
+
+gboolean
+bulk_rows_again(struct tx *tx, gint64 id, GError **error)
+{
+	struct params *params = params_new();
+
+	params_int(params, id);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &again_statement, params, error);
 	return rows != NULL;
 }
 

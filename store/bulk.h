@@ -104,6 +104,9 @@ gboolean bulk_rows_save(struct tx *tx, gint64 id, struct bulk_row *const *rows, 
 /* All that wait become cancelled. */
 gboolean bulk_rows_cancel(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Those that were cancelled, or failed without a request, wait again. */
+gboolean bulk_rows_again(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* What speaks against a new certificate for an address. */
 struct bulk_rival {
 	char *email;

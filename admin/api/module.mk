@@ -9,7 +9,7 @@ libadmin_a_SOURCES += \
 	%D%/doctor.c %D%/doctor.h %D%/doctor_files.c %D%/doctor_mta.c %D%/doctor_place.c %D%/doctor_place.h %D%/listener_probe.c %D%/listener_probe.h \
 	%D%/postconf.c %D%/postconf.h %D%/doctor_store.c \
 	%D%/explains.c %D%/keys.c %D%/milter_status.c %D%/milter_status.h \
-	%D%/preference_sets.c %D%/records.c %D%/requests.c %D%/revocation_lists.c \
+	%D%/preference_sets.c %D%/records.c %D%/batches.c %D%/requests.c %D%/revocation_lists.c \
 	%D%/roots.c %D%/rotation.c %D%/select_show.c %D%/selects.c %D%/selftest.c %D%/serving.c %D%/serving.h %D%/setting_up.c \
 	%D%/status.c %D%/temporary_server.c %D%/temporary_server.h %D%/trust_list.c
 libadmin_a_SOURCES += %D%/directory_servers.c %D%/pending.c
@@ -21,7 +21,7 @@ admin_api_operations_gen_LDADD = libadmin.a libstore.a $(GLIB_LIBS)
 operation_pages = doc/man/postseal-cert.1 doc/man/postseal-key.1 doc/man/postseal-root.1 \
 	doc/man/postseal-crl.1 doc/man/postseal-directory.1 doc/man/postseal-ctl.1 doc/man/postseal-user.1 \
 	doc/man/postseal-domain.1 doc/man/postseal-global.1 doc/man/postseal-select.1 \
-	doc/man/postseal-ca.1 doc/man/postseal-request.1 doc/man/postseal-job.1 \
+	doc/man/postseal-ca.1 doc/man/postseal-request.1 doc/man/postseal-bulk.1 doc/man/postseal-job.1 \
 	doc/man/postseal-audit.1 doc/man/postseal-db.1 doc/man/postseal-config.1 \
 	doc/man/postseal-message.1
 nodist_man_MANS += doc/man/postseal.1 $(operation_pages)

@@ -4,7 +4,7 @@ libadmin_a_SOURCES += \
 	%D%/cert_names.c %D%/cert_names.h %D%/upload.c %D%/upload.h %D%/client.c %D%/client.h %D%/run.c %D%/run.h %D%/run_files.c %D%/run_internal.h %D%/upload_pieces.c %D%/upload_pieces.h \
 	%D%/file_commands.c %D%/file_commands.h %D%/file_pieces.h %D%/explain_text.c %D%/explain_text.h \
 	%D%/message_commands.c %D%/message_commands.h
-libadmin_a_SOURCES += %D%/fetch_wait.c %D%/fetch_wait.h
+libadmin_a_SOURCES += %D%/bulk_wait.c %D%/bulk_wait.h %D%/fetch_wait.c %D%/fetch_wait.h
 
 bin_PROGRAMS += postseal
 postseal_SOURCES = %D%/main.c

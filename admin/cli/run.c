@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "admin/api/arguments.h"
+#include "admin/cli/bulk_wait.h"
 #include "admin/cli/explain_text.h"
 #include "admin/cli/fetch_wait.h"
 #include "admin/cli/output.h"
@@ -208,6 +209,9 @@ run_call(struct client *client, const struct command_line *line, struct client_a
 	    !json_is_true(json_object_get(arguments, "no-wait")) &&
 	    !json_is_true(json_object_get(arguments, "forget")))
 		fetch_wait(client, answer);
+	if (operation_id_of(line->operation) == OPERATION_BULK_SUBMIT && answer->document != NULL &&
+	    !json_is_true(json_object_get(arguments, "no-wait")))
+		bulk_wait(client, answer);
 	json_decref(arguments);
 }
 

@@ -4,4 +4,4 @@ libadmin_a_SOURCES += %D%/check_crls.c %D%/additional_watch.c %D%/additional_wat
 libadmin_a_SOURCES += %D%/directory.c
 libadmin_a_SOURCES += %D%/collect_points.c %D%/fetch_url.c %D%/heartbeat.c %D%/heartbeat.h \
 	%D%/schedule_fetches.c
-libadmin_a_SOURCES += %D%/auto_request.c
+libadmin_a_SOURCES += %D%/auto_request.c %D%/work_bulk.c

@@ -13,6 +13,7 @@ const struct job_runner job_runners[] = {
 	{ "renew", RENEW_SECONDS, JOB_LANE_WORK, job_renew },
 	{ "issue-crls", ISSUE_CRLS_SECONDS, JOB_LANE_WORK, job_issue_crls },
 	{ "check-crls", 60, JOB_LANE_WORK, job_check_crls },
+	{ "bulk", 0, JOB_LANE_BULK, job_bulk },
 	{ "directory", 0, JOB_LANE_MAIL, job_directory },
 	{ "ocsp", 0, JOB_LANE_NETWORK, job_ocsp },
 	{ "fetch-schedule", 15, JOB_LANE_WORK, job_schedule_fetches },

@@ -43,8 +43,9 @@ enum job_lane {
 	JOB_LANE_WORK,    /* database and CPU: job_workers threads */
 	JOB_LANE_NETWORK, /* waits for servers elsewhere: fetch_workers threads */
 	JOB_LANE_MAIL,    /* the same while a message waits for it: directory_workers threads */
+	JOB_LANE_BULK,    /* takes minutes or hours, behind everything else: two threads */
 };
-#define JOB_LANES 3
+#define JOB_LANES 4
 
 struct job_runner {
 	const char *kind;

@@ -1,6 +1,7 @@
 libstore_a_SOURCES += \
 	%D%/error.c %D%/error.h \
 	%D%/log.c %D%/log.h \
+	%D%/background.c %D%/background.h \
 	%D%/clock.c %D%/clock.h \
 	%D%/mailaddr.c %D%/mailaddr.h \
 	%D%/secret.c %D%/secret.h \
