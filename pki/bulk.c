@@ -13,6 +13,8 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/config/settings.h"
+#include "store/db/change_tags.h"
+#include "store/preferences.h"
 
 #define JUDGES_MAX 8
 /* Fewer certificates than that are judged by one thread. */
@@ -20,6 +22,7 @@
 
 struct judging {
 	struct trust *trust;
+	struct trust_mode mode;
 	GPtrArray *rivals;
 	gint next;        /* atomic */
 	gint failed;      /* atomic */
@@ -30,14 +33,14 @@ struct judging {
 static gboolean
 judge_one(struct judging *judging, const struct bulk_rival *rival)
 {
-	const struct trust_mode mode = trust_mode_of(NULL, TRUST_SIGN);
+	g_autoptr(GArray) tags = change_tags_new();
 
 	CLEANUP(cert) struct cert *cert = cert_parse(rival->der, NULL);
 	if (cert == NULL || !cert_may_sign(cert) || !cert_has_email_purpose(cert))
 		return FALSE;
 	CLEANUP(verdict)
-	struct verdict *verdict =
-	    trust_judge_row(judging->trust, cert, rival->ctl, TRUST_SIGN, mode, NULL, NULL);
+	struct verdict *verdict = trust_judge_row(judging->trust, cert, rival->ctl, TRUST_SIGN,
+						  judging->mode, tags, NULL);
 	if (verdict == NULL)
 		g_atomic_int_set(&judging->failed, 1);
 	return verdict != NULL && verdict->state == VERDICT_VALID;
@@ -114,7 +117,7 @@ apply(GPtrArray *rows, const struct judging *judging)
 }
 
 static gboolean
-find_rivals(struct db *db, struct trust *trust, gint64 now, GPtrArray *rows, GError **error)
+find_rivals(const struct bulk_look *look, GPtrArray *rows, GError **error)
 {
 	g_autoptr(GPtrArray) emails = g_ptr_array_new();
 
@@ -124,12 +127,18 @@ find_rivals(struct db *db, struct trust *trust, gint64 now, GPtrArray *rows, GEr
 		if (row->state == BULK_ROW_WAITING)
 			g_ptr_array_add(emails, row->email);
 	}
-	g_autoptr(GPtrArray) rivals =
-	    bulk_rivals(db, (const char *const *)emails->pdata, emails->len, now, error);
-	if (rivals == NULL)
+	g_autoptr(GPtrArray) rivals = bulk_rivals(look->db, (const char *const *)emails->pdata,
+						  emails->len, look->now, error);
+	CLEANUP(preference_set)
+	struct preference_set *set =
+	    rivals != NULL ? preferences_resolve(look->preferences, NULL, error) : NULL;
+	if (set == NULL)
 		return FALSE;
 	g_autofree gboolean *usable = g_new0(gboolean, rivals->len + 1);
-	struct judging judging = { .trust = trust, .rivals = rivals, .usable = usable };
+	struct judging judging = { .trust = look->trust,
+				   .mode = trust_mode_of(set, TRUST_SIGN),
+				   .rivals = rivals,
+				   .usable = usable };
 	if (!judge_all(&judging, error))
 		return FALSE;
 	apply(rows, &judging);
@@ -137,9 +146,9 @@ find_rivals(struct db *db, struct trust *trust, gint64 now, GPtrArray *rows, GEr
 }
 
 GPtrArray *
-bulk_preview(struct db *db, struct trust *trust, gint64 now, const struct settings *settings,
-	     GBytes *bytes, const char *encoding, GError **error)
+bulk_preview(const struct bulk_look *look, GBytes *bytes, const char *encoding, GError **error)
 {
+	const struct settings *settings = look->settings;
 	const struct csv_limits limits = {
 		.bytes = (gsize)settings->api_request_max,
 		.rows = (guint)settings->bulk_rows_max,
@@ -147,7 +156,7 @@ bulk_preview(struct db *db, struct trust *trust, gint64 now, const struct settin
 	};
 	g_autoptr(GPtrArray) rows = bulk_file_read(bytes, encoding, &limits, error);
 
-	if (rows == NULL || !find_rivals(db, trust, now, rows, error))
+	if (rows == NULL || !find_rivals(look, rows, error))
 		return NULL;
 	return g_steal_pointer(&rows);
 }

@@ -16,13 +16,20 @@
 #include "store/bulk.h"
 
 struct enroll;
+struct preference_cache;
 struct settings;
 struct trust;
 struct tx;
 
+struct bulk_look {
+	struct db *db;
+	struct trust *trust;
+	struct preference_cache *preferences;
+	const struct settings *settings;
+	gint64 now;
+};
 /* The file's rows (struct bulk_row *) with what would become of each: also CERTIFIED, UNDER_WAY. */
-GPtrArray *bulk_preview(struct db *db, struct trust *trust, gint64 now,
-			const struct settings *settings, GBytes *bytes, const char *encoding,
+GPtrArray *bulk_preview(const struct bulk_look *look, GBytes *bytes, const char *encoding,
 			GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void bulk_rows_count(GPtrArray *rows, struct bulk_counts *counts);
 

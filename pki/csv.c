@@ -162,7 +162,8 @@ decode(struct reader *reader, const GByteArray *value, gboolean is_utf8)
 	char *text;
 
 	if (is_utf8)
-		return g_strndup((const char *)value->data, value->len);
+		return value->len > 0 ? g_strndup((const char *)value->data, value->len)
+				      : g_strdup("");
 	text = g_convert_with_iconv((const char *)value->data, (gssize)value->len,
 				    reader->converter, NULL, &written, NULL);
 	if (text == NULL || strlen(text) != written) {

@@ -52,9 +52,12 @@ read_rows(struct call *call, const char **name, GError **error)
 
 	if (bytes == NULL)
 		return NULL;
-	GPtrArray *rows =
-	    bulk_preview(gateway->db, gateway->trust, clock_now(gateway->clock),
-			 gateway_settings(gateway), bytes, call_text(call, "encoding"), error);
+	const struct bulk_look look = { .db = gateway->db,
+					.trust = gateway->trust,
+					.preferences = gateway->preferences,
+					.settings = gateway_settings(gateway),
+					.now = clock_now(gateway->clock) };
+	GPtrArray *rows = bulk_preview(&look, bytes, call_text(call, "encoding"), error);
 	if (rows == NULL)
 		g_prefix_error(error, "%s: ", *name);
 	return rows;
