@@ -36,7 +36,7 @@ libpki_a_SOURCES += \
 	%D%/der.c %D%/der.h \
 	%D%/issue.c %D%/issue.h %D%/issue_crl.c \
 	%D%/issue_internal.h %D%/issue_names.c \
-	%D%/key.c %D%/key.h %D%/ocsp.c %D%/ocsp.h \
+	%D%/key.c %D%/key.h %D%/key_sign.c %D%/key_sign.h %D%/ocsp.c %D%/ocsp.h \
 	%D%/seal.c %D%/seal.h
 
 libpki_a_SOURCES += %D%/spool_cipher.c %D%/spool_cipher.h
