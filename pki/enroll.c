@@ -2,45 +2,35 @@
  * enroll - the steps of a request, each in a transaction of its own.
  *
  * A synchronous handler acts inside the transaction that saves its answer. For the others the
- * row is leased by moving next_try ahead, then asked without a transaction, then the answer is
- * saved, if the attempt is still ours.
+ * row is leased, then somebody is asked without a transaction, then the answer is saved, if the
+ * attempt is still ours.
  */
 #include "pki/enroll.h"
 
 #include <string.h>
 
 #include "pki/crypto/cert.h"
-#include "pki/crypto/csr.h"
-#include "pki/crypto/issue.h"
-#include "pki/crypto/key.h"
-#include "pki/enroll_check.h"
-#include "pki/handlers/handler.h"
+#include "pki/enroll_internal.h"
+#include "pki/enroll_schedule.h"
 #include "pki/import.h"
-#include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
-#include "store/base/mailaddr.h"
-#include "store/base/printable.h"
-#include "store/cas.h"
 #include "store/db/tx.h"
+#include "store/requests_work.h"
 
-#define LEASE_SECONDS 600
-#define BACKOFF_FIRST 60
-#define BACKOFF_MAX 3600
+#define SAVE_TRIES 60
+#define SAVE_PAUSE_US (G_USEC_PER_SEC / 2)
 
-gint64
-enroll_backoff(gint attempts)
+const struct handler *
+enroll_handler(const struct enroll *enroll, const char *name, GError **error)
 {
-	gint64 pause = BACKOFF_FIRST;
-
-	for (gint i = 1; i < attempts && pause < BACKOFF_MAX; i++)
-		pause *= 2;
-	return MIN(pause, BACKOFF_MAX);
+	return enroll->find_handler != NULL ? enroll->find_handler(name, error)
+					    : handler_find(name, error);
 }
 
-static struct handler_context
-context_of(const struct enroll *enroll, const struct handler_config *config)
+struct handler_context
+enroll_context(const struct enroll *enroll, const struct handler_config *config)
 {
 	return (struct handler_context){ .db = enroll->db,
 					 .keyring = enroll->keyring,
@@ -49,210 +39,92 @@ context_of(const struct enroll *enroll, const struct handler_config *config)
 					 .config = config };
 }
 
-static const char *
-text_or(const char *text, const char *otherwise)
-{
-	return text != NULL && *text != '\0' ? text : otherwise;
-}
-
 gboolean
-enroll_create(const struct enroll *enroll, struct tx *tx, const struct enroll_order *order,
-	      gint64 *id, GError **error)
-{
-	enum key_kind kind;
-	unsigned int bits;
-
-	if (text_or(order->email, NULL) == NULL || text_or(order->common_name, NULL) == NULL)
-		return fail_false(error, PS_ERROR_INVALID,
-				  "a request needs an address and a common name");
-	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(enroll->db, error);
-	CLEANUP(mailaddr)
-	struct mailaddr *address = defaults != NULL ? mailaddr_parse(order->email, error) : NULL;
-	if (address == NULL)
-		return FALSE;
-	const struct handler *handler =
-	    handler_find(text_or(order->handler, defaults->handler), error);
-	const char *key = text_or(order->key, defaults->key);
-	if (handler == NULL || !key_algorithm_parse(key, &kind, &bits, error))
-		return FALSE;
-	struct request_row row = {
-		.state = REQUEST_NEW,
-		.handler = (char *)handler->name,
-		.handler_config = (char *)text_or(order->handler_config, "default"),
-		.email = (char *)mailaddr_key(address),
-		.common_name = (char *)order->common_name,
-		.organisation = (char *)text_or(order->organisation, NULL),
-		.first_name = (char *)text_or(order->first_name, NULL),
-		.last_name = (char *)text_or(order->last_name, NULL),
-		.ca = (char *)text_or(order->ca, NULL),
-		.key = (char *)key,
-		.digest = (char *)text_or(order->digest, NULL),
-		.profile = (char *)text_or(order->profile, "smime"),
-		.validity_days =
-		    order->validity_days != 0 ? order->validity_days : defaults->validity_days,
-		.crl_url = order->crl_url || defaults->add_crl_url,
-		.options = (char *)order->options,
-		.requester = (char *)order->requester,
-		.names = (GStrv)order->dns_names,
-		.key_use = (char *)text_or(order->key_use, "dual"),
-		.renews = (char *)text_or(order->renews, NULL),
-		.batch_id = order->batch_id,
-		.give_up = CLOCK_NEVER,
-		.next_try = clock_now(enroll->clock),
-	};
-	CLEANUP(handler_config)
-	struct handler_config *config =
-	    handler_config_load(enroll->db, enroll->keyring, handler, row.handler_config, error);
-	if (config == NULL)
-		return FALSE;
-	struct handler_context context = context_of(enroll, config);
-	if (!handler_is_ready(&context, handler, error))
-		return FALSE;
-	return requests_insert(tx, &row, id, error);
-}
-
-static void
-set_text(char **member, const char *text)
-{
-	g_free(*member);
-	*member = text != NULL ? printable(text) : NULL;
-}
-
-/* The handler's own text, which may be long: made printable only where it is shown. */
-static void
-set_handle(struct request_row *row, const char *handle)
-{
-	char *copy = g_strdup(handle);
-
-	g_free(row->handle);
-	row->handle = copy;
-}
-
-static void
-set_error(struct request_row *row, enum handler_error_class error_class, const char *code,
-	  const char *text)
-{
-	set_text(&row->error_class,
-		 error_class != HANDLER_ERROR_NONE ? handler_error_class_name(error_class) : NULL);
-	set_text(&row->error_code, code);
-	set_text(&row->error_text, text);
-}
-
-static gboolean
-make_key_and_csr(const struct enroll *enroll, struct tx *tx, struct request_row *row,
-		 GError **error)
-{
-	CLEANUP(key)
-	struct key *key = keyring_generate(enroll->keyring, tx, row->key, row->id, error);
-	if (key == NULL)
-		return FALSE;
-	struct issue_names names = {
-		.common_name = row->common_name,
-		.organisation = row->organisation,
-		.given_name = row->first_name,
-		.surname = row->last_name,
-		.emails = (const char *const[]){ row->email, NULL },
-	};
-	row->csr = csr_make(key, &names, ALGORITHM_UNKNOWN, error);
-	if (row->csr == NULL)
-		return FALSE;
-	row->spki_sha256 = g_strdup(key_spki_sha256(key));
-	row->state = REQUEST_KEYED;
-	return TRUE;
-}
-
-/* A CA's own chain helps to verify; it is never trusted for coming along. */
-static gboolean
-store_certs(const struct enroll *enroll, struct tx *tx, struct request_row *row, GPtrArray *certs,
-	    GError **error)
-{
-	struct cert *issued = certs->len > 0 ? g_ptr_array_index(certs, 0) : NULL;
-	struct import_options options = { .name = row->handler, .origin = "handler" };
-	gboolean is_new;
-
-	if (!enroll_check(issued, row, clock_now(enroll->clock), error))
-		return FALSE;
-	for (guint i = 0; i < certs->len; i++) {
-		options.request_id = i == 0 ? row->id : 0;
-		if (!import_cert(tx, g_ptr_array_index(certs, i), &options, &is_new, error))
-			return FALSE;
-	}
-	g_free(row->thumbprint);
-	row->thumbprint = g_strdup(cert_thumbprint(issued));
-	row->state = REQUEST_ISSUED;
-	row->next_try = CLOCK_NEVER;
-	set_error(row, HANDLER_ERROR_NONE, NULL, NULL);
-	return TRUE;
-}
-
-static void
-try_again(const struct enroll *enroll, struct request_row *row, gint64 not_before)
-{
-	gint64 now = clock_now(enroll->clock);
-
-	row->next_try = MAX(now + enroll_backoff(row->attempts), not_before);
-	row->next_try = MIN(row->next_try, now + 86400);
-}
-
-static gboolean
-take_answer(const struct enroll *enroll, struct tx *tx, struct request_row *row,
-	    const struct handler_answer *answer, GError **error)
-{
-	set_error(row, answer->error_class, answer->code, answer->text);
-	if (answer->handle != NULL)
-		set_handle(row, answer->handle);
-	switch (answer->status) {
-	case HANDLER_ISSUED:
-		return store_certs(enroll, tx, row, answer->certs, error);
-	case HANDLER_PENDING:
-		row->state = REQUEST_PENDING;
-		try_again(enroll, row, answer->not_before);
-		return TRUE;
-	case HANDLER_RETRY:
-		try_again(enroll, row, answer->not_before);
-		return TRUE;
-	case HANDLER_REJECTED:
-		row->state = REQUEST_REJECTED;
-		row->next_try = CLOCK_NEVER;
-		return TRUE;
-	}
-	return fail_false(error, PS_ERROR_BUG, "handler '%s' gave no answer", row->handler);
-}
-
-struct step {
-	const struct enroll *enroll;
-	gint64 id;
-	const struct handler *handler;
-	gboolean again;   /* there is a next step, now */
-	gboolean outside; /* the handler is to be asked outside of a transaction */
-	struct request_row *row;
-	struct handler_answer *answer; /* of outside */
-	const GError *failure;
-};
-
-static gboolean
-is_open(const struct request_row *row)
+enroll_is_open(const struct request_row *row)
 {
 	return row->state == REQUEST_NEW || row->state == REQUEST_KEYED ||
 	       row->state == REQUEST_PENDING;
 }
 
+gboolean
+enroll_is_asked(const struct request_row *row, gint64 now)
+{
+	return row->lease_until != CLOCK_NEVER && row->lease_until > now && enroll_is_open(row);
+}
+
+struct step {
+	const struct enroll *enroll;
+	gint64 id; /* 0: the oldest due one of the configuration */
+	const struct handler *handler;
+	const struct handler_config *config;
+	gboolean may_ask; /* others, too */
+	gboolean again;   /* there is a next step, now */
+	gboolean outside; /* the handler is to be asked outside of a transaction */
+	struct request_row *row;
+	const struct handler_answer *answer; /* of outside */
+	const GError *failure;
+};
+
 static gboolean
 submit_inside(struct step *step, struct tx *tx, struct request_row *row, GError **error)
 {
-	CLEANUP(handler_config)
-	struct handler_config *config = handler_config_load(
-	    step->enroll->db, step->enroll->keyring, step->handler, row->handler_config, error);
-	if (config == NULL)
-		return FALSE;
-	struct handler_context context = context_of(step->enroll, config);
+	struct handler_context context = enroll_context(step->enroll, step->config);
 	struct handler_answer answer = { 0 };
 
 	row->attempts++;
-	gboolean good = step->handler->submit(&context, tx, row, &answer, error) &&
-			take_answer(step->enroll, tx, row, &answer, error);
+	gboolean good =
+	    step->handler->submit(&context, tx, row, &answer, error) &&
+	    enroll_take_answer(step->enroll, tx, row, step->handler, step->config, &answer, error);
 	handler_answer_clear(&answer);
 	return good;
+}
+
+/* An attempt that left no answer died on the way: the CA may have heard it. TRUE: not again
+ * without a person. */
+static gboolean
+note_dead_attempt(struct request_row *row)
+{
+	if (g_strcmp0(row->asking, "submit") != 0)
+		return FALSE;
+	if (row->handle == NULL)
+		row->lost++;
+	enroll_set_error(
+	    row, HANDLER_ERROR_CONFLICT, NULL,
+	    row->lost > ENROLL_LOST_MAX
+		? "the program stopped while the CA was asked, time and again, and the "
+		  "CA may have issued: look there, then request upload or request retry"
+		: "the program stopped while the CA was asked");
+	g_clear_pointer(&row->asking, g_free);
+	row->lease_until = CLOCK_NEVER;
+	return row->lost > ENROLL_LOST_MAX;
+}
+
+static gboolean
+begin_asking(struct step *step, struct tx *tx, struct request_row *row, GError **error)
+{
+	gboolean died = row->asking != NULL;
+
+	if (note_dead_attempt(row)) {
+		row->next_try = CLOCK_NEVER;
+		return enroll_save(tx, row, row->error_text, error);
+	}
+	row->attempts++;
+	g_free(row->asking);
+	row->asking = g_strdup(row->state == REQUEST_PENDING ? "poll" : "submit");
+	row->lease_until = clock_now(step->enroll->clock) + ENROLL_LEASE_SECONDS;
+	step->outside = TRUE;
+	return enroll_save(tx, row, died ? row->error_text : NULL, error);
+}
+
+static gboolean
+find_row(struct step *step, struct tx *tx, GError **error)
+{
+	g_clear_pointer(&step->row, request_row_free);
+	if (step->id == 0)
+		return requests_lock_due(tx, step->handler->name, handler_config_name(step->config),
+					 clock_now(step->enroll->clock), &step->row, error);
+	step->row = requests_lock(tx, step->id, error);
+	return step->row != NULL;
 }
 
 /* One step under the row's lock. */
@@ -260,30 +132,48 @@ static gboolean
 run_step(struct tx *tx, gpointer data, GError **error)
 {
 	struct step *step = data;
+	gint64 now = clock_now(step->enroll->clock);
 
 	step->again = step->outside = FALSE;
-	g_clear_pointer(&step->row, request_row_free);
-	struct request_row *row = step->row = requests_lock(tx, step->id, error);
-	if (row == NULL)
+	if (!find_row(step, tx, error))
 		return FALSE;
-	if (!is_open(row))
+	struct request_row *row = step->row;
+	if (row == NULL || !enroll_is_open(row) || enroll_is_asked(row, now))
 		return TRUE;
-	step->handler = handler_find(row->handler, error);
-	if (step->handler == NULL)
-		return FALSE;
 	if (row->state == REQUEST_NEW) {
-		if (!make_key_and_csr(step->enroll, tx, row, error))
-			return FALSE;
 		step->again = TRUE;
-	} else if (step->handler->capabilities.synchronous) {
-		if (!submit_inside(step, tx, row, error))
-			return FALSE;
-	} else {
-		row->attempts++;
-		row->next_try = clock_now(step->enroll->clock) + LEASE_SECONDS;
-		step->outside = TRUE;
+		return enroll_make_key(step->enroll, tx, row, step->handler, step->config, error) &&
+		       enroll_save(tx, row, "key and CSR are made", error);
 	}
-	return requests_update(tx, row, error);
+	/* A person's turn: it is not pushed. */
+	if (row->next_try == CLOCK_NEVER)
+		return TRUE;
+	if (step->handler->capabilities.synchronous)
+		return submit_inside(step, tx, row, error);
+	return !step->may_ask || begin_asking(step, tx, row, error);
+}
+
+/* Somebody else, or an uploaded certificate, was faster: theirs stands. But what a CA has issued
+ * for a key of ours is kept even then. */
+static gboolean
+keep_late(struct tx *tx, const struct request_row *row, const struct handler_answer *answer,
+	  GError **error)
+{
+	struct import_options options = { .name = row->handler,
+					  .origin = "handler",
+					  .request_id = row->id };
+	gboolean is_new;
+
+	if (answer->status != HANDLER_ISSUED || answer->certs == NULL || answer->certs->len == 0)
+		return TRUE;
+	struct cert *cert = g_ptr_array_index(answer->certs, 0);
+	if (row->spki_sha256 == NULL || strcmp(cert_spki_sha256(cert), row->spki_sha256) != 0)
+		return TRUE;
+	return import_cert(tx, cert, &options, &is_new, error) &&
+	       requests_note(tx, row->id, row->state,
+			     "the CA gave a certificate when nobody waited for it any more; it is "
+			     "in the store",
+			     error);
 }
 
 static gboolean
@@ -294,11 +184,10 @@ save_answer(struct tx *tx, gpointer data, GError **error)
 
 	if (row == NULL)
 		return FALSE;
-	/* Somebody else, or an uploaded certificate, was faster: theirs stands. */
-	if (!is_open(row) || row->attempts != step->row->attempts)
-		return TRUE;
-	return take_answer(step->enroll, tx, row, step->answer, error) &&
-	       requests_update(tx, row, error);
+	if (!enroll_is_open(row) || row->attempts != step->row->attempts)
+		return keep_late(tx, row, step->answer, error);
+	return enroll_take_answer(step->enroll, tx, row, step->handler, step->config, step->answer,
+				  error);
 }
 
 /* What cannot be done is a state with its reason; whether time heals it the class says. */
@@ -315,22 +204,25 @@ save_failure(struct tx *tx, gpointer data, GError **error)
 
 	if (row == NULL)
 		return FALSE;
-	if (!is_open(row))
+	if (!enroll_is_open(row) || (step->row != NULL && row->attempts > step->row->attempts + 1))
 		return TRUE;
 	row->attempts++;
-	set_error(row,
-		  !lasting ? HANDLER_ERROR_TRANSIENT
-		  : input  ? HANDLER_ERROR_INPUT
-			   : HANDLER_ERROR_CONFIG,
-		  NULL, step->failure->message);
-	if (lasting) {
-		row->state = REQUEST_FAILED;
-		row->next_try = CLOCK_NEVER;
-	} else {
-		try_again(step->enroll, row, 0);
-	}
-	return requests_update(tx, row, error);
+	row->tries++;
+	row->lease_until = CLOCK_NEVER;
+	g_clear_pointer(&row->asking, g_free);
+	enroll_set_error(row,
+			 !lasting ? HANDLER_ERROR_TRANSIENT
+			 : input  ? HANDLER_ERROR_INPUT
+				  : HANDLER_ERROR_CONFIG,
+			 NULL, step->failure->message);
+	if (lasting)
+		return enroll_end(tx, row, REQUEST_FAILED, row->error_text, error);
+	row->next_try =
+	    enroll_next_try(clock_now(step->enroll->clock), row->tries, g_random_int(), 0);
+	return enroll_save(tx, row, row->error_text, error);
 }
+
+/* --- the question --- */
 
 struct saving {
 	const struct step *step;
@@ -346,12 +238,11 @@ write_handle(struct tx *tx, gpointer data, GError **error)
 
 	if (row == NULL)
 		return FALSE;
-	if (!is_open(row) || row->attempts != step->row->attempts)
+	if (!enroll_is_open(row) || row->attempts != step->row->attempts)
 		return fail_false(error, PS_ERROR_DENIED,
 				  "request %" G_GINT64_FORMAT " is worked on by another", step->id);
-	set_handle(row, saving->handle);
-	row->next_try = clock_now(step->enroll->clock) + LEASE_SECONDS;
-	return requests_update(tx, row, error);
+	row->lease_until = clock_now(step->enroll->clock) + ENROLL_LEASE_SECONDS;
+	return enroll_set_handle(row, saving->handle, error) && requests_update(tx, row, error);
 }
 
 static gboolean
@@ -360,10 +251,8 @@ save_handle(gpointer data, const char *handle, GError **error)
 	struct step *step = data;
 	struct saving saving = { step, handle };
 
-	if (!db_transaction(step->enroll->db, write_handle, &saving, error))
-		return FALSE;
-	set_handle(step->row, handle);
-	return TRUE;
+	return db_transaction(step->enroll->db, write_handle, &saving, error) &&
+	       enroll_set_handle(step->row, handle, error);
 }
 
 static gboolean
@@ -375,25 +264,57 @@ is_stopping(gpointer data)
 }
 
 static gboolean
-ask_outside(struct step *step, GError **error)
+ask(struct step *step, struct handler_answer *answer, GError **error)
 {
-	CLEANUP(handler_config)
-	struct handler_config *config =
-	    handler_config_load(step->enroll->db, step->enroll->keyring, step->handler,
-				step->row->handler_config, error);
-	if (config == NULL)
-		return FALSE;
-	struct handler_context context = context_of(step->enroll, config);
-	struct handler_answer answer = { 0 };
+	struct handler_context context = enroll_context(step->enroll, step->config);
+	CLEANUP(enroll_lease)
+	struct enroll_lease *lease =
+	    enroll_lease_keep(step->enroll->db, step->enroll->clock, step->id, step->row->attempts);
+	g_autoptr(GError) why = NULL;
 
 	context.save_handle = save_handle;
 	context.stopping = step->enroll->stopping != NULL ? is_stopping : NULL;
 	context.data = step;
-	gboolean good = step->row->state == REQUEST_PENDING
-			    ? step->handler->poll(&context, step->row, &answer, error)
-			    : step->handler->submit(&context, NULL, step->row, &answer, error);
+	if (!handler_is_ready(&context, step->handler, &why)) {
+		if (!g_error_matches(why, PS_ERROR, PS_ERROR_INVALID)) {
+			g_propagate_error(error, g_steal_pointer(&why));
+			return FALSE;
+		}
+		handler_answer_set(answer, HANDLER_RETRY, HANDLER_ERROR_CONFIG, NULL, "%s",
+				   why->message);
+		return TRUE;
+	}
+	return step->row->state == REQUEST_PENDING
+		   ? step->handler->poll(&context, step->row, answer, error)
+		   : step->handler->submit(&context, NULL, step->row, answer, error);
+}
+
+/* An answer is worth waiting for the database: asking again may mean a second certificate. */
+static gboolean
+save_patiently(struct step *step, GError **error)
+{
+	for (gint tries = 1;; tries++) {
+		g_autoptr(GError) why = NULL;
+
+		if (db_transaction(step->enroll->db, save_answer, step, &why))
+			return TRUE;
+		if (tries >= SAVE_TRIES || !g_error_matches(why, PS_ERROR, PS_ERROR_TEMPORARY)) {
+			g_propagate_error(error, g_steal_pointer(&why));
+			return FALSE;
+		}
+		g_usleep(SAVE_PAUSE_US);
+	}
+}
+
+static gboolean
+ask_outside(struct step *step, GError **error)
+{
+	struct handler_answer answer = { 0 };
+	gboolean good = ask(step, &answer, error);
+
 	step->answer = &answer;
-	good = good && db_transaction(step->enroll->db, save_answer, step, error);
+	good = good && save_patiently(step, error);
+	step->answer = NULL;
 	handler_answer_clear(&answer);
 	return good;
 }
@@ -404,34 +325,89 @@ advance(struct step *step, GError **error)
 	do {
 		if (!db_transaction(step->enroll->db, run_step, step, error))
 			return FALSE;
+		if (step->row != NULL)
+			step->id = step->row->id;
 		if (step->outside && !ask_outside(step, error))
 			return FALSE;
 	} while (step->again);
 	return TRUE;
 }
 
-gboolean
-enroll_advance(const struct enroll *enroll, gint64 id, struct request_row **row, GError **error)
+/* What failed becomes a state, if there is a row and a database to keep it. */
+static gboolean
+run(struct step *step, GError **error)
 {
-	struct step step = { .enroll = enroll, .id = id };
 	g_autoptr(GError) why = NULL;
+	gboolean good = advance(step, &why);
 
-	gboolean good = advance(&step, &why);
-	request_row_free(step.row);
-	if (!good) {
-		/* A request that is not there, or a database that is away, has no state to save. */
+	if (!good && step->id != 0) {
 		CLEANUP(request_row)
-		struct request_row *there = requests_find(enroll->db, id, NULL);
-		step.failure = why;
-		if (there == NULL || !db_transaction(enroll->db, save_failure, &step, NULL)) {
-			g_propagate_error(error, g_steal_pointer(&why));
+		struct request_row *there = requests_find(step->enroll->db, step->id, NULL);
+		step->failure = why;
+		good = there != NULL && db_transaction(step->enroll->db, save_failure, step, NULL);
+	}
+	g_clear_pointer(&step->row, request_row_free);
+	if (!good)
+		g_propagate_error(error, g_steal_pointer(&why));
+	return good;
+}
+
+static gboolean
+go_on(const struct enroll *enroll, gint64 id, gboolean may_ask, struct request_row **row,
+      GError **error)
+{
+	CLEANUP(request_row) struct request_row *there = requests_find(enroll->db, id, error);
+	CLEANUP(handler_config) struct handler_config *config = NULL;
+	struct step step = { .enroll = enroll, .id = id, .may_ask = may_ask };
+
+	if (there == NULL)
+		return FALSE;
+	if (enroll_is_open(there)) {
+		step.handler = enroll_handler(enroll, there->handler, error);
+		if (step.handler == NULL)
 			return FALSE;
-		}
+		config = handler_config_load(enroll->db, enroll->keyring, step.handler,
+					     there->handler_config, error);
+		step.config = config;
+		if (config == NULL || !run(&step, error))
+			return FALSE;
 	}
 	if (row == NULL)
 		return TRUE;
 	*row = requests_find(enroll->db, id, error);
 	return *row != NULL;
+}
+
+gboolean
+enroll_advance(const struct enroll *enroll, gint64 id, struct request_row **row, GError **error)
+{
+	return go_on(enroll, id, TRUE, row, error);
+}
+
+gboolean
+enroll_prepare(const struct enroll *enroll, gint64 id, struct request_row **row, GError **error)
+{
+	return go_on(enroll, id, FALSE, row, error);
+}
+
+gboolean
+enroll_work_one(const struct enroll *enroll, const char *handler, const char *config_name,
+		gint64 *id, GError **error)
+{
+	struct step step = { .enroll = enroll, .may_ask = TRUE };
+	CLEANUP(handler_config) struct handler_config *config = NULL;
+
+	*id = 0;
+	step.handler = enroll_handler(enroll, handler, error);
+	if (step.handler == NULL)
+		return FALSE;
+	config = handler_config_load(enroll->db, enroll->keyring, step.handler, config_name, error);
+	step.config = config;
+	if (config == NULL)
+		return FALSE;
+	gboolean good = run(&step, error);
+	*id = step.id;
+	return good;
 }
 
 gboolean
@@ -455,44 +431,4 @@ enroll_run_due(const struct enroll *enroll, gint limit, guint *worked, GError **
 		}
 	}
 	return TRUE;
-}
-
-gboolean
-enroll_retry(const struct enroll *enroll, struct tx *tx, gint64 id, GError **error)
-{
-	CLEANUP(request_row) struct request_row *row = requests_lock(tx, id, error);
-
-	if (row == NULL)
-		return FALSE;
-	if (row->state == REQUEST_ISSUED)
-		return fail_false(error, PS_ERROR_INVALID,
-				  "request %" G_GINT64_FORMAT " has its certificate already", id);
-	if (!is_open(row))
-		row->state = row->csr != NULL ? REQUEST_KEYED : REQUEST_NEW;
-	row->next_try = clock_now(enroll->clock);
-	row->attempts = 0;
-	set_error(row, HANDLER_ERROR_NONE, NULL, NULL);
-	return requests_update(tx, row, error);
-}
-
-gboolean
-enroll_take_cert(const struct enroll *enroll, struct tx *tx, struct cert *cert, gint64 *request_id,
-		 GError **error)
-{
-	CLEANUP(request_row)
-	struct request_row *waiting = requests_by_spki(enroll->db, cert_spki_sha256(cert), error);
-	if (waiting == NULL)
-		return FALSE;
-	CLEANUP(request_row) struct request_row *row = requests_lock(tx, waiting->id, error);
-	if (row == NULL)
-		return FALSE;
-	if (!is_open(row))
-		return fail_false(error, PS_ERROR_INVALID,
-				  "request %" G_GINT64_FORMAT " is finished already", row->id);
-	g_autoptr(GPtrArray) certs = g_ptr_array_new();
-	g_ptr_array_add(certs, cert);
-	if (!store_certs(enroll, tx, row, certs, error))
-		return FALSE;
-	*request_id = row->id;
-	return requests_update(tx, row, error);
 }

@@ -44,3 +44,6 @@ libpki_a_SOURCES += \
 	%D%/fetch_one.c %D%/fetch_one.h \
 	%D%/fetch_schedule.c %D%/fetch_schedule.h
 libpki_a_SOURCES += %D%/delivery.c %D%/delivery.h %D%/delivery_bundle.c %D%/delivery_password.c %D%/sms.c %D%/sms.h
+libpki_a_SOURCES += \
+	%D%/enroll_answer.c %D%/enroll_hand.c %D%/enroll_internal.h %D%/enroll_lease.c \
+	%D%/enroll_make.c %D%/enroll_schedule.c %D%/enroll_schedule.h

@@ -82,6 +82,8 @@ static const struct default_info {
 	DEFAULT(crl_days, "7", NUMBER, 1, 365, "days until the next CRL"),
 	DEFAULT(crl_partition_entries, "100000", NUMBER, 1, 5000000,
 		"entries after which a CRL gets its next part"),
+	DEFAULT(request_max_age, "30", NUMBER, 1, 3650,
+		"days after which an unfinished request is given up"),
 #undef DEFAULT
 };
 

@@ -52,6 +52,7 @@ struct ca_defaults {
 	gint64 backdate_seconds;      /* C13 */
 	gint64 crl_days;              /* nextUpdate of CRLs made without a word about it */
 	gint64 crl_partition_entries; /* so many entries, then a CRL gets its next part */
+	gint64 request_max_age;       /* days until an unfinished request is given up */
 };
 
 /* Inserts or changes by name; *id is set. One that is made default takes it from the others. */

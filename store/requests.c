@@ -257,7 +257,7 @@ requests_find(struct db *db, gint64 id, GError **error)
 	struct params *params = params_new();
 
 	params_int(params, id);
-	return first_request(db_query(db, &requests_find_statement, params, error), id, error);
+	return first_request(db_write(db, &requests_find_statement, params, error), id, error);
 }
 
 struct request_row *

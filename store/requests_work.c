@@ -104,6 +104,29 @@ requests_wake(struct tx *tx, const char *handler, const char *config, gint64 now
 	return TRUE;
 }
 
+static const struct statement requests_overdue_statement = {
+	"requests_overdue",
+	"SELECT id FROM request WHERE" OPEN_STATES " AND give_up <= $1 AND next_try IS NULL"
+	" AND (lease_until IS NULL OR lease_until <= $1) ORDER BY id LIMIT 1000",
+};
+
+GArray *
+requests_overdue(struct db *db, gint64 now, GError **error)
+{
+	struct params *params = params_new();
+
+	params_time(params, now);
+	CLEANUP(rows) struct rows *rows = db_write(db, &requests_overdue_statement, params, error);
+	if (rows == NULL)
+		return NULL;
+	GArray *ids = g_array_new(FALSE, FALSE, sizeof(gint64));
+	for (int r = 0; r < rows_count(rows); r++) {
+		gint64 id = rows_int(rows, r, 0);
+		g_array_append_val(ids, id);
+	}
+	return ids;
+}
+
 static const struct statement requests_extend_statement = {
 	"requests_extend",
 	"UPDATE request SET lease_until = $3 WHERE id = $1 AND attempts = $2"

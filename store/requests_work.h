@@ -12,8 +12,8 @@
 
 #include "store/requests.h"
 
-#define REQUESTS_JOB_HERE "work-requests" /* handlers that answer inside of a transaction */
-#define REQUESTS_JOB_ASK "ask-ca"         /* handlers that ask others */
+#define REQUESTS_JOB_HERE "issue" /* handlers that answer inside of a transaction */
+#define REQUESTS_JOB_ASK "ask-ca" /* handlers that ask others */
 
 /* The oldest due one that nobody works on, locked; *row NULL: none. */
 gboolean requests_lock_due(struct tx *tx, const char *handler, const char *config, gint64 now,
@@ -35,6 +35,8 @@ gboolean requests_call_worker(struct tx *tx, const char *handler, const char *co
 /* Its settings were changed: what waited for that is due. *woken counts. */
 gboolean requests_wake(struct tx *tx, const char *handler, const char *config, gint64 now,
 		       gint64 *woken, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Numbers (gint64) of those that wait for a person and for longer than they may. */
+GArray *requests_overdue(struct db *db, gint64 now, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Who asks goes on asking: FALSE with NOT_FOUND when the attempt is not his any more. */
 gboolean requests_extend(struct db *db, gint64 id, gint attempt, gint64 until,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -24,7 +24,8 @@ enroll_of(const struct call *call)
 {
 	return (struct enroll){ .db = call->gateway->db,
 				.keyring = call->gateway->keyring,
-				.clock = call->gateway->clock };
+				.clock = call->gateway->clock,
+				.settings = gateway_settings(call->gateway) };
 }
 
 static char *
@@ -245,7 +246,7 @@ retry(struct change *change, struct tx *tx, gpointer data, GError **error)
 	g_auto(GStrv) texts = call_list(change->call, "ids");
 
 	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_retry(&enroll, tx, g_array_index(ids, gint64, i), error))
+		if (!enroll_retry(&enroll, tx, g_array_index(ids, gint64, i), FALSE, error))
 			return NULL;
 	g_autofree char *list = g_strjoinv(" ", texts);
 	change->object = g_strdup_printf("request %s", list);
@@ -285,10 +286,11 @@ static json_t *
 delete_requests(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
 	const GArray *ids = data;
+	struct enroll enroll = enroll_of(change->call);
 	g_auto(GStrv) texts = call_list(change->call, "ids");
 
 	for (guint i = 0; i < ids->len; i++)
-		if (!requests_delete(tx, g_array_index(ids, gint64, i), error))
+		if (!enroll_delete(&enroll, tx, g_array_index(ids, gint64, i), error))
 			return NULL;
 	g_autofree char *list = g_strjoinv(" ", texts);
 	change->object = g_strdup_printf("request %s", list);
@@ -375,7 +377,8 @@ take_certs(struct change *change, struct tx *tx, gpointer data, GError **error)
 			}
 			continue;
 		}
-		gboolean taken = enroll_take_cert(&enroll, tx, cert, &id, &problem);
+		gboolean taken =
+		    enroll_take_cert(&enroll, tx, cert, upload->certs, &id, NULL, &problem);
 
 		if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_TEMPORARY)) {
 			g_propagate_error(error, g_steal_pointer(&problem));

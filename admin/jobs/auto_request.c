@@ -70,7 +70,10 @@ make_request(struct gateway *gateway, const char *email, const char *handler, GE
 {
 	g_auto(GStrv) names = g_strsplit(handler, "/", 2);
 	struct order order = {
-		.enroll = { gateway->db, gateway->keyring, gateway->clock },
+		.enroll = { .db = gateway->db,
+			    .keyring = gateway->keyring,
+			    .clock = gateway->clock,
+			    .settings = gateway_settings(gateway) },
 		.what = { .email = email,
 			  .common_name = email,
 			  .handler = names[0],
@@ -83,7 +86,7 @@ make_request(struct gateway *gateway, const char *email, const char *handler, GE
 	log_info("a certificate was requested for an author who has none", "address", email,
 		 "handler", handler);
 	/* What is left undone here is taken up with the other requests. */
-	return enroll_advance(&order.enroll, order.id, NULL, error);
+	return enroll_prepare(&order.enroll, order.id, NULL, error);
 }
 
 enum job_result

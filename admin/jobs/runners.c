@@ -3,6 +3,8 @@
  */
 #include "admin/jobs/runners.h"
 
+#include "store/requests_work.h"
+
 #define DAY_SECONDS 86400
 
 const struct job_runner job_runners[] = {
@@ -19,5 +21,8 @@ const struct job_runner job_runners[] = {
 	{ "fetch-schedule", 15, JOB_LANE_WORK, job_schedule_fetches },
 	{ "crl-refresh", 0, JOB_LANE_WORK, job_collect_points },
 	{ "fetch", 0, JOB_LANE_NETWORK, job_fetch_url },
+	/* requests: issued here, and handed in elsewhere */
+	{ REQUESTS_JOB_HERE, 0, JOB_LANE_WORK, job_work_requests },
+	{ REQUESTS_JOB_ASK, 0, JOB_LANE_NETWORK, job_work_requests },
 };
 const gsize job_runner_count = G_N_ELEMENTS(job_runners);

@@ -77,6 +77,10 @@ gboolean cert_has_digital_signature(const struct cert *cert);
 gboolean cert_has_email_purpose(const struct cert *cert); /* K4 */
 /* Extended key usage has this OID, or any, or is absent. */
 gboolean cert_allows_purpose(const struct cert *cert, const char *oid);
+/* RFC 5280 4.2.1.12, for TLS: is this purpose ("serverAuth", "clientAuth") named, or any? Without
+ * the extension it is not. */
+gboolean cert_names_purpose(const struct cert *cert, const char *purpose);
+GStrv cert_dns_names(const struct cert *cert);         /* of the SAN, lower case; owned */
 gboolean cert_is_ca(const struct cert *cert);          /* basicConstraints cA */
 int cert_path_length(const struct cert *cert);         /* -1 when there is no limit */
 gboolean cert_is_self_issued(const struct cert *cert); /* subject and issuer are one name */

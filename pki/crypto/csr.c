@@ -22,19 +22,48 @@ struct csr {
 };
 
 static gboolean
-add_alt_names(X509_REQ *request, const struct issue_names *names, GError **error)
+add_key_usage(STACK_OF(X509_EXTENSION) * *extensions, unsigned int key_usage)
+{
+	ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
+	gboolean good = bits != NULL;
+
+	/* Bit 0 of the string is the highest of the first octet, as the mask has it. */
+	for (int bit = 0; good && bit < 8; bit++)
+		if ((key_usage & (0x80u >> bit)) != 0)
+			good = ASN1_BIT_STRING_set_bit(bits, bit, 1) == 1;
+	good = good && X509V3_add1_i2d(extensions, NID_key_usage, bits, 1, X509V3_ADD_DEFAULT) == 1;
+	ASN1_BIT_STRING_free(bits);
+	return good;
+}
+
+static gboolean
+add_extended(STACK_OF(X509_EXTENSION) * *extensions, const char *usages)
+{
+	g_autoptr(X509_EXTENSION) one = X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, usages);
+
+	return one != NULL && X509v3_add_ext(extensions, one, -1) != NULL;
+}
+
+static gboolean
+add_extensions(X509_REQ *request, const struct issue_names *names, unsigned int key_usage,
+	       const char *extended_usages, GError **error)
 {
 	gboolean none = TRUE;
 	g_autoptr(GENERAL_NAMES) all = issue_alt_names(names, &none, error);
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	gboolean good = TRUE;
 
 	if (all == NULL)
 		return FALSE;
-	if (none)
-		return TRUE;
-	STACK_OF(X509_EXTENSION) *extensions = NULL;
-	gboolean good =
-	    X509V3_add1_i2d(&extensions, NID_subject_alt_name, all, 0, X509V3_ADD_DEFAULT) == 1 &&
-	    X509_REQ_add_extensions(request, extensions) == 1;
+	if (!none)
+		good = X509V3_add1_i2d(&extensions, NID_subject_alt_name, all, 0,
+				       X509V3_ADD_DEFAULT) == 1;
+	if (key_usage != 0)
+		good = good && add_key_usage(&extensions, key_usage);
+	if (extended_usages != NULL)
+		good = good && add_extended(&extensions, extended_usages);
+	if (extensions != NULL)
+		good = good && X509_REQ_add_extensions(request, extensions) == 1;
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	if (!good)
 		return fail_openssl_false(error, PS_ERROR_BUG, "the request cannot be made");
@@ -42,8 +71,8 @@ add_alt_names(X509_REQ *request, const struct issue_names *names, GError **error
 }
 
 GBytes *
-csr_make(const struct key *key, const struct issue_names *names, enum algorithm hash,
-	 GError **error)
+csr_make_for(const struct key *key, const struct issue_names *names, unsigned int key_usage,
+	     const char *extended_usages, enum algorithm hash, GError **error)
 {
 	g_autoptr(X509_REQ) request = X509_REQ_new();
 	g_autoptr(X509_NAME) subject = issue_subject(names, error);
@@ -56,7 +85,7 @@ csr_make(const struct key *key, const struct issue_names *names, enum algorithm 
 	    X509_REQ_set_subject_name(request, subject) != 1 ||
 	    X509_REQ_set_pubkey(request, key_pkey(key)) != 1)
 		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be made");
-	if (!add_alt_names(request, names, error))
+	if (!add_extensions(request, names, key_usage, extended_usages, error))
 		return NULL;
 	signer = issue_signer(key, hash, FALSE, error);
 	if (signer == NULL)
@@ -67,6 +96,13 @@ csr_make(const struct key *key, const struct issue_names *names, enum algorithm 
 	if (length <= 0)
 		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be written");
 	return bytes_take_openssl(der, length);
+}
+
+GBytes *
+csr_make(const struct key *key, const struct issue_names *names, enum algorithm hash,
+	 GError **error)
+{
+	return csr_make_for(key, names, 0, NULL, hash, error);
 }
 
 char *

@@ -19,6 +19,11 @@ struct csr;
 /* Subject and SAN of the names, signed with the key; DER. hash UNKNOWN picks the key's own. */
 GBytes *csr_make(const struct key *key, const struct issue_names *names, enum algorithm hash,
 		 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same, which also asks for usages: a mask of enum key_usage (0: no word about it), and
+ * OpenSSL's names of extended ones ("emailProtection"; NULL: no word). */
+GBytes *csr_make_for(const struct key *key, const struct issue_names *names, unsigned int key_usage,
+		     const char *extended_usages, enum algorithm hash,
+		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 char *csr_to_pem(GBytes *der);
 /* DER or PEM; the signature is checked: who signs holds the key. */
 struct csr *csr_parse(GBytes *bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -46,3 +46,4 @@ libpki_a_SOURCES += %D%/capabilities.c %D%/capabilities.h
 libpki_a_SOURCES += %D%/cms_plausible.c %D%/cms_plausible.h
 libpki_a_SOURCES += %D%/jws.c %D%/jws.h
 libpki_a_SOURCES += %D%/cmp.c %D%/cmp.h %D%/cmp_internal.h %D%/cmp_journal.c %D%/cmp_setup.c
+libpki_a_SOURCES += %D%/cert_tls.c

@@ -39,13 +39,15 @@ const struct handler_key handler_common_keys[] = {
 	{ "parallel", HANDLER_KEY_INT, "2", "1..16", FALSE,
 	  "How many requests of this configuration are handed in or asked about at the same time, "
 	  "by all daemons together." },
+	{ "anchors", HANDLER_KEY_CERTS, "", "", FALSE,
+	  "Roots that certificates of this CA may lead to, beside those of the root store." },
 	{ .name = NULL },
 };
 
 gboolean
 handler_has_common_keys(const struct handler *handler)
 {
-	return !handler->capabilities.synchronous && !handler->capabilities.csr_upload;
+	return !handler->capabilities.synchronous;
 }
 
 static const struct handler_key *

@@ -9,7 +9,9 @@
 #include "pki/handlers/handler.h"
 #include "pki/keyring.h"
 #include "store/base/error.h"
+#include "store/db/tx.h"
 #include "store/handler_settings.h"
+#include "store/requests_work.h"
 
 #define SECRET_MAX_BYTES 4096
 
@@ -95,6 +97,19 @@ fill_row(struct handler_setting_row *row, struct keyring *keyring, const struct 
 	return row->value != NULL;
 }
 
+/* Requests that stopped for their settings are tried with the new ones. */
+static gboolean
+wake(struct tx *tx, const struct handler *handler, const char *config, GError **error)
+{
+	gint64 woken;
+
+	if (!requests_wake(tx, handler->name, config, tx_now(tx), &woken, error))
+		return FALSE;
+	return woken == 0 ||
+	       requests_call_worker(tx, handler->name, config, handler->capabilities.synchronous,
+				    tx_now(tx), error);
+}
+
 gboolean
 handler_config_set(struct tx *tx, struct keyring *keyring, const struct handler *handler,
 		   const char *config, const char *name, const struct secret *value,
@@ -109,7 +124,8 @@ handler_config_set(struct tx *tx, struct keyring *keyring, const struct handler 
 		return fail_false(error, PS_ERROR_INVALID, "%s: write a name in the place of <...>",
 				  name);
 	if (value == NULL)
-		return handler_settings_drop(tx, handler->name, of, name, NULL, error);
+		return handler_settings_drop(tx, handler->name, of, name, NULL, error) &&
+		       wake(tx, handler, of, error);
 	CLEANUP(handler_setting_row)
 	struct handler_setting_row *row = g_new0(struct handler_setting_row, 1);
 	row->name = g_strdup(name);
@@ -117,7 +133,8 @@ handler_config_set(struct tx *tx, struct keyring *keyring, const struct handler 
 		g_prefix_error(error, "%s: ", name);
 		return FALSE;
 	}
-	return handler_settings_put(tx, handler->name, of, row, error);
+	return handler_settings_put(tx, handler->name, of, row, error) &&
+	       wake(tx, handler, of, error);
 }
 
 gboolean

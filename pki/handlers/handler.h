@@ -78,6 +78,10 @@ struct handler_revocation {
 	const char *reason;            /* RFC 5280 by name, "keyCompromise"; NULL: unspecified */
 };
 
+struct issue_names;
+
+/* A setting named key_type is the kind of key made for its requests where none is named; one named
+ * max_age_days is how long they are waited for instead of the default request_max_age. */
 struct handler {
 	const char *name; /* "builtin" */
 	const char *sentence;
@@ -86,6 +90,9 @@ struct handler {
 	/* Ready to be chosen, beyond the required keys, which are looked at before? NULL, or what
 	 * it lacks and how to mend it (owned by the caller). May be NULL. */
 	char *(*lacks)(const struct handler_context *context, GError **error);
+	/* May leave out or change names that its CSRs would have (texts of the request). NULL:
+	 * as they are. */
+	void (*shape)(const struct handler_context *context, struct issue_names *names);
 	/* Synchronous handlers act inside tx; others get tx NULL and must not hold one. */
 	gboolean (*submit)(const struct handler_context *context, struct tx *tx,
 			   const struct request_row *request, struct handler_answer *answer,

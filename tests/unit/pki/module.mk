@@ -50,3 +50,6 @@ tests_unit_pki_test_handler_config_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_cmp
 tests_unit_pki_test_cmp_SOURCES = %D%/test_cmp.c
 tests_unit_pki_test_cmp_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_enroll_steps
+tests_unit_pki_test_enroll_steps_SOURCES = %D%/test_enroll_steps.c %D%/pki_fixture.c %D%/pki_fixture.h
+tests_unit_pki_test_enroll_steps_LDADD = $(TEST_LIBS) $(PKI_LIBS)

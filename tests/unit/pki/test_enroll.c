@@ -5,6 +5,7 @@
 
 #include "pki/crypto/csr.h"
 #include "pki/enroll_check.h"
+#include "pki/enroll_schedule.h"
 #include "pki/handlers/handler.h"
 #include "store/keys.h"
 
@@ -109,7 +110,7 @@ retry_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct act *act = data;
 
-	return enroll_retry(act->enroll, tx, act->id, error);
+	return enroll_retry(act->enroll, tx, act->id, FALSE, error);
 }
 
 static gboolean
@@ -117,7 +118,7 @@ take_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct act *act = data;
 
-	return enroll_take_cert(act->enroll, tx, act->cert, &act->id, error);
+	return enroll_take_cert(act->enroll, tx, act->cert, NULL, &act->id, NULL, error);
 }
 
 static void
@@ -200,13 +201,32 @@ test_uploaded(void)
 }
 
 static void
-test_backoff(void)
+test_schedule(void)
 {
-	g_assert_cmpint(enroll_backoff(1), ==, 60);
-	g_assert_cmpint(enroll_backoff(2), ==, 120);
-	g_assert_cmpint(enroll_backoff(100), ==, 3600);
-	for (gint n = 1; n < 20; n++)
-		g_assert_cmpint(enroll_backoff(n), <=, enroll_backoff(n + 1));
+	static const guint32 chances[] = { 0, 1, 77777, G_MAXUINT32 };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(chances); i++) {
+		gint64 window = 0;
+		for (gint n = 1; n <= 10; n++) {
+			gint64 pause = enroll_pause(n, chances[i]);
+			g_assert_cmpint(pause, >=, 1);
+			g_assert_cmpint(pause, <=, 300);
+			window += pause;
+		}
+		g_assert_cmpint(window, >, 300);
+		g_assert_cmpint(window, <, 1800);
+		for (gint n = 11; n < 100; n++) {
+			g_assert_cmpint(enroll_pause(n, chances[i]), >=, 900);
+			g_assert_cmpint(enroll_pause(n, chances[i]), <=, 3600);
+		}
+	}
+	/* The peer's word wins, within a day. */
+	g_assert_cmpint(enroll_next_try(1000, 1, 0, 1500), ==, 1500);
+	g_assert_cmpint(enroll_next_try(1000, 50, 0, 1005), ==, 1005);
+	g_assert_cmpint(enroll_next_try(1000, 61, 0, 1005), ==, 1060);
+	g_assert_cmpint(enroll_next_try(1000, 1, 0, 1), ==, 1001);
+	g_assert_cmpint(enroll_next_try(1000, 1, 0, 1000 + 90000), ==, 1000 + 86400);
+	g_assert_cmpint(enroll_next_try(1000, 1, 0, CLOCK_NEVER), ==, CLOCK_NEVER);
 }
 
 static void
@@ -218,7 +238,6 @@ test_handlers(void)
 	g_assert_cmpuint(n, >=, 1);
 	for (gsize i = 0; i < n; i++) {
 		g_assert_true(handler_find(all[i]->name, NULL) == all[i]);
-		g_assert_nonnull(all[i]->lacks);
 		g_assert_nonnull(all[i]->submit);
 		g_assert_true(all[i]->capabilities.synchronous || all[i]->poll != NULL);
 		g_assert_true(!all[i]->capabilities.revokes || all[i]->revoke != NULL);
@@ -234,7 +253,7 @@ main(int argc, char **argv)
 	g_test_add_func("/enroll/issued once", test_issue);
 	g_test_add_func("/enroll/a failure is a state, and can be tried again", test_failure);
 	g_test_add_func("/enroll/a certificate that a person brings", test_uploaded);
-	g_test_add_func("/enroll/back-off grows to a ceiling", test_backoff);
+	g_test_add_func("/enroll/pauses grow to a ceiling", test_schedule);
 	g_test_add_func("/enroll/handlers keep their contract", test_handlers);
 	int status = g_test_run();
 	scratch_pg_stop(pg);
