@@ -150,12 +150,16 @@ enroll_store_certs(const struct enroll *enroll, struct tx *tx, struct request_ro
 
 static gboolean
 issued(const struct enroll *enroll, struct tx *tx, struct request_row *row,
-       const struct handler *handler, const struct handler_config *config, GPtrArray *certs,
-       GError **error)
+       const struct handler *handler, const struct handler_config *config,
+       const struct handler_answer *answer, GError **error)
 {
 	g_autoptr(GPtrArray) none = g_ptr_array_new();
 	g_autoptr(GError) why = NULL;
-	GPtrArray *all = certs != NULL ? certs : none;
+	GPtrArray *all = answer->certs != NULL ? answer->certs : none;
+	g_autofree char *remark = answer->text != NULL ? printable(answer->text) : NULL;
+
+	if (remark != NULL && !requests_note(tx, row->id, row->state, remark, error))
+		return FALSE;
 
 	/* Our own CA is what it is, trusted or not; and what it made goes away with the
 	 * transaction. */
@@ -288,7 +292,7 @@ enroll_take_answer(const struct enroll *enroll, struct tx *tx, struct request_ro
 	row->lease_until = CLOCK_NEVER;
 	switch (answer->status) {
 	case HANDLER_ISSUED:
-		return issued(enroll, tx, row, handler, config, answer->certs, error);
+		return issued(enroll, tx, row, handler, config, answer, error);
 	case HANDLER_PENDING:
 		return pending(enroll, tx, row, answer, error);
 	case HANDLER_RETRY:

@@ -106,8 +106,9 @@ issue_tx(struct tx *tx, gpointer data, GError **error)
 	struct ca_subject subject = { .email = issuing->email, .common_name = "Bob" };
 	struct ca_issue options = { .days = 90 };
 
-	issuing->cert = ca_issue(script.f->keyring, script.f->db, script.f->clock,
-				 issuing->request->csr, &subject, &options, 0, tx, error);
+	struct ca_context context = { script.f->db, script.f->keyring, script.f->clock, NULL };
+
+	issuing->cert = ca_issue(&context, issuing->request->csr, &subject, &options, 0, tx, error);
 	return issuing->cert != NULL;
 }
 
