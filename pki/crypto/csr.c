@@ -70,14 +70,48 @@ add_extensions(X509_REQ *request, const struct issue_names *names, unsigned int 
 	return TRUE;
 }
 
+static GBytes *
+sign_request(X509_REQ *request, const struct key *key, enum algorithm hash, GError **error)
+{
+	g_autoptr(EVP_MD_CTX) signer = issue_signer(key, hash, FALSE, error);
+	unsigned char *der = NULL;
+
+	if (signer == NULL)
+		return NULL;
+	if (X509_REQ_sign_ctx(request, signer) <= 0)
+		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be signed");
+	int length = i2d_X509_REQ(request, &der);
+	if (length <= 0)
+		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be written");
+	return bytes_take_openssl(der, length);
+}
+
+GBytes *
+csr_make_like(const struct key *key, const struct cert *cert, GError **error)
+{
+	g_autoptr(X509_REQ) request = X509_REQ_new();
+	X509 *like = cert_x509(cert);
+	int place = X509_get_ext_by_NID(like, NID_subject_alt_name, -1);
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+
+	gboolean good = X509_REQ_set_version(request, X509_REQ_VERSION_1) == 1 &&
+			X509_REQ_set_subject_name(request, X509_get_subject_name(like)) == 1 &&
+			X509_REQ_set_pubkey(request, key_pkey(key)) == 1;
+	if (good && place >= 0)
+		good = X509v3_add_ext(&extensions, X509_get_ext(like, place), -1) != NULL &&
+		       X509_REQ_add_extensions(request, extensions) == 1;
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	if (!good)
+		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be made");
+	return sign_request(request, key, ALGORITHM_UNKNOWN, error);
+}
+
 GBytes *
 csr_make_for(const struct key *key, const struct issue_names *names, unsigned int key_usage,
 	     const char *extended_usages, enum algorithm hash, GError **error)
 {
 	g_autoptr(X509_REQ) request = X509_REQ_new();
 	g_autoptr(X509_NAME) subject = issue_subject(names, error);
-	g_autoptr(EVP_MD_CTX) signer = NULL;
-	unsigned char *der = NULL;
 
 	if (subject == NULL)
 		return NULL;
@@ -87,15 +121,7 @@ csr_make_for(const struct key *key, const struct issue_names *names, unsigned in
 		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be made");
 	if (!add_extensions(request, names, key_usage, extended_usages, error))
 		return NULL;
-	signer = issue_signer(key, hash, FALSE, error);
-	if (signer == NULL)
-		return NULL;
-	if (X509_REQ_sign_ctx(request, signer) <= 0)
-		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be signed");
-	int length = i2d_X509_REQ(request, &der);
-	if (length <= 0)
-		return fail_openssl(error, PS_ERROR_BUG, "the request cannot be written");
-	return bytes_take_openssl(der, length);
+	return sign_request(request, key, hash, error);
 }
 
 GBytes *

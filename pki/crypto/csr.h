@@ -24,6 +24,9 @@ GBytes *csr_make(const struct key *key, const struct issue_names *names, enum al
 GBytes *csr_make_for(const struct key *key, const struct issue_names *names, unsigned int key_usage,
 		     const char *extended_usages, enum algorithm hash,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* With subject and SAN of a certificate that is renewed. */
+GBytes *csr_make_like(const struct key *key, const struct cert *cert,
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 char *csr_to_pem(GBytes *der);
 /* DER or PEM; the signature is checked: who signs holds the key. */
 struct csr *csr_parse(GBytes *bytes, GError **error) G_GNUC_WARN_UNUSED_RESULT;

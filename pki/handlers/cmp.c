@@ -17,6 +17,7 @@
 #include "pki/handlers/handler.h"
 #include "pki/handlers/held.h"
 #include "pki/handlers/peer.h"
+#include "pki/handlers/table.h"
 #include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"

@@ -14,6 +14,7 @@ static const struct handler *const handlers[] = {
 	&handler_builtin, /* each on a line of its own */
 	&handler_cmp,
 	&handler_atlas,
+	&handler_est,
 	&handler_ejbca,
 };
 

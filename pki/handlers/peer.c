@@ -125,6 +125,40 @@ peer_set_bearer(struct peer *peer, struct secret *token)
 	peer_set_login(peer, token != NULL ? HTTP_AUTH_BEARER : HTTP_AUTH_NONE, NULL, token);
 }
 
+gboolean
+peer_set_anchors(struct peer *peer, GPtrArray *certs, GError **error)
+{
+	GBytes *anchors = bundle_write_pem(certs, error);
+
+	if (anchors == NULL)
+		return FALSE;
+	g_clear_pointer(&peer->anchors, g_bytes_unref);
+	peer->anchors = peer->tls.anchors = anchors;
+	return TRUE;
+}
+
+gboolean
+peer_set_identity(struct peer *peer, struct cert *cert, const struct key *key, GError **error)
+{
+	g_autoptr(GPtrArray) certs = g_ptr_array_new();
+	struct secret *der = key_to_pkcs8(key, error);
+
+	if (der == NULL)
+		return FALSE;
+	g_ptr_array_add(certs, cert);
+	GBytes *pem = bundle_write_pem(certs, error);
+	if (pem == NULL) {
+		secret_unref(der);
+		return FALSE;
+	}
+	g_clear_pointer(&peer->certs, g_bytes_unref);
+	secret_unref(peer->key);
+	peer->certs = peer->tls.certs = pem;
+	peer->key = der;
+	peer->tls.key = der;
+	return TRUE;
+}
+
 static gboolean
 goes_on(gpointer data)
 {

@@ -18,6 +18,7 @@
 #include "pki/net/http.h"
 #include "store/base/cleanup.h"
 
+struct key;
 struct secret;
 
 #define PEER_ANSWER_MAX_BYTES (1024 * 1024)
@@ -45,6 +46,12 @@ void peer_set_bearer(struct peer *peer, struct secret *token);
 /* In place of the options' user and password; NULL: none. */
 void peer_set_login(struct peer *peer, enum http_auth auth, const char *user,
 		    struct secret *password);
+
+/* In place of the options' anchors and certificate; refs are taken. NULL: as it was. */
+gboolean peer_set_anchors(struct peer *peer, GPtrArray *certs,
+			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean peer_set_identity(struct peer *peer, struct cert *cert, const struct key *key,
+			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* method, url, body and headers of the request count, the rest is filled in where it is not set.
  * *sent (may be NULL) as in http.h. NULL: no answer. */
