@@ -28,3 +28,4 @@ libstore_a_SOURCES += %D%/handler_settings.c %D%/handler_settings.h
 libstore_a_SOURCES += %D%/templates.c %D%/templates.h
 libstore_a_SOURCES += %D%/outbox.c %D%/outbox.h %D%/outbox_internal.h %D%/outbox_work.c
 libstore_a_SOURCES += %D%/request_events.c %D%/requests_work.c %D%/requests_work.h
+libstore_a_SOURCES += %D%/request_handles.c %D%/request_handles.h

@@ -15,6 +15,7 @@ static const struct handler *const handlers[] = {
 	&handler_cmp,
 	&handler_atlas,
 	&handler_est,
+	&handler_adcs,
 	&handler_ejbca,
 };
 

@@ -11,3 +11,4 @@ libpki_a_SOURCES += %D%/session.c %D%/session.h %D%/token.c %D%/token.h
 libpki_a_SOURCES += %D%/program.c %D%/program.h
 libpki_a_SOURCES += %D%/acme_object.c %D%/acme_object.h %D%/acme_problem.c %D%/acme_problem.h
 libpki_a_SOURCES += %D%/est.c %D%/est_reader.c %D%/est_reader.h
+libpki_a_SOURCES += %D%/adcs.c %D%/adcs_page.c %D%/adcs_page.h

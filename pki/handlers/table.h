@@ -10,6 +10,7 @@ extern const struct handler handler_atlas;
 extern const struct handler handler_builtin;
 extern const struct handler handler_cmp;
 extern const struct handler handler_est;
+extern const struct handler handler_adcs;
 extern const struct handler handler_ejbca;
 
 #endif
