@@ -12,6 +12,7 @@
 #include "pki/verdict.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/bulk_rivals.h"
 #include "store/config/settings.h"
 #include "store/db/change_tags.h"
 #include "store/preferences.h"

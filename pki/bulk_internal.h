@@ -20,5 +20,8 @@ GPtrArray *bulk_claim(struct tx *tx, const struct bulk_batch *batch, GPtrArray *
 /* The row failed, unless somebody else was faster. */
 gboolean bulk_refuse(struct db *db, const struct bulk_batch *batch, struct bulk_row *row,
 		     const char *why, GError **error);
+/* A batch of the built-in CA, one key each. As bulk_run. */
+gboolean bulk_issue(const struct bulk_work *work, const struct bulk_batch *batch,
+		    gboolean *finished, GError **error);
 
 #endif

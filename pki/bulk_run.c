@@ -14,6 +14,7 @@
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
+#include "store/bulk_rivals.h"
 #include "store/db/tx.h"
 #include "store/requests.h"
 #include "store/scopes.h"
@@ -302,7 +303,7 @@ advance_one(gpointer data, gpointer user_data)
 	g_autofree gint64 *id = data;
 	g_autoptr(GError) why = NULL;
 
-	background_thread();
+	background_thread(BACKGROUND_LOW);
 	gboolean good = enroll_advance(crew->enroll, *id, NULL, &why);
 	gboolean away = !good && g_error_matches(why, PS_ERROR, PS_ERROR_TEMPORARY);
 	if (!good && !away)
@@ -479,7 +480,10 @@ bulk_run(const struct bulk_work *work, gint64 id, gboolean *finished, GError **e
 		return TRUE;
 	}
 	struct ending ending = { .id = id, .state = BULK_DONE };
-	if (!run_by_requests(work, batch, finished, &why)) {
+	/* A pair is two requests that know each other: enroll's business. */
+	gboolean at_once =
+	    strcmp(batch->handler, "builtin") == 0 && g_strcmp0(batch->key_use, "pair") != 0;
+	if (!(at_once ? bulk_issue : run_by_requests)(work, batch, finished, &why)) {
 		if (g_error_matches(why, PS_ERROR, PS_ERROR_TEMPORARY)) {
 			g_propagate_error(error, g_steal_pointer(&why));
 			return FALSE;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pki/ca_internal.h"
+#include "pki/ca_mint.h"
 #include "pki/crypto/cert.h"
 #include "pki/crypto/csr.h"
 #include "pki/crypto/issue.h"
@@ -23,18 +24,14 @@
 #define SERIAL_TRIES 5
 
 static gboolean
-key_acceptable(const struct csr *csr, GError **error)
+key_acceptable(enum key_kind kind, unsigned int bits, const char *text, GError **error)
 {
-	enum key_kind kind = csr_key_kind(csr);
-
 	if (kind != KEY_KIND_RSA && kind != KEY_KIND_EC)
 		return fail_false(error, PS_ERROR_INVALID,
-				  "%s keys cannot be used for S/MIME here: use RSA or EC",
-				  csr_key_text(csr));
-	if (!key_strength_allowed(kind, csr_key_bits(csr)))
+				  "%s keys cannot be used for S/MIME here: use RSA or EC", text);
+	if (!key_strength_allowed(kind, bits))
 		return fail_false(error, PS_ERROR_INVALID,
-				  "%s is too short: RSA 2048, 3072, 4096 or EC P-256, P-384",
-				  csr_key_text(csr));
+				  "%s is too short: RSA 2048, 3072, 4096 or EC P-256, P-384", text);
 	return TRUE;
 }
 
@@ -60,6 +57,7 @@ struct issuing {
 	GPtrArray *policies; /* const char *, borrowed, NULL at the end */
 	GStrv own_policies;
 	GArray *extensions; /* struct issue_extension */
+	GPtrArray *issuers; /* struct cert, of the candidates, or NULL; borrowed */
 };
 
 static void
@@ -216,8 +214,11 @@ set_extensions(struct issuing *issuing)
 
 /* May this CA issue that? NULL with *error: why not. */
 static struct cert *
-issuer_of(struct tx *tx, const struct ca_row *ca, const struct ca_profile *profile, GError **error)
+issuer_of(const struct issuing *issuing, struct tx *tx, guint candidate, const struct ca_row *ca,
+	  GError **error)
 {
+	const struct ca_profile *profile = issuing->names.profile;
+
 	if (ca->thumbprint == NULL)
 		return fail(error, PS_ERROR_DENIED,
 			    "CA '%s' waits for its certificate from the external root", ca->name);
@@ -226,7 +227,10 @@ issuer_of(struct tx *tx, const struct ca_row *ca, const struct ca_profile *profi
 			    "CA '%s' is revoked and issues nothing any more: make a new one, and "
 			    "make that the default",
 			    ca->name);
-	CLEANUP(cert) struct cert *issuer = ca_known_cert(tx, ca->thumbprint, error);
+	CLEANUP(cert)
+	struct cert *issuer = issuing->issuers != NULL
+				  ? cert_ref(g_ptr_array_index(issuing->issuers, candidate))
+				  : ca_known_cert(tx, ca->thumbprint, error);
 	if (issuer == NULL)
 		return NULL;
 	if (!ca_profile_fits(profile, issuer))
@@ -248,7 +252,7 @@ find_issuer(struct issuing *issuing, struct tx *tx, GPtrArray *candidates, GErro
 		struct ca_issuing *one = g_ptr_array_index(candidates, i);
 		g_autoptr(GError) why = NULL;
 
-		issuing->issuer = issuer_of(tx, one->ca, issuing->names.profile, &why);
+		issuing->issuer = issuer_of(issuing, tx, i, one->ca, &why);
 		if (issuing->issuer != NULL) {
 			issuing->from = one;
 			return TRUE;
@@ -276,7 +280,7 @@ no_ca(const char *name, GError **error)
 }
 
 static gboolean
-prepare(struct issuing *issuing, const struct csr *csr, const struct ca_subject *subject,
+prepare(struct issuing *issuing, enum key_kind kind, const struct ca_subject *subject,
 	GPtrArray *candidates, struct tx *tx, GError **error)
 {
 	const struct ca_issue *options = issuing->options;
@@ -294,8 +298,7 @@ prepare(struct issuing *issuing, const struct csr *csr, const struct ca_subject 
 			   first->defaults, options->warnings, error) ||
 	    !find_issuer(issuing, tx, candidates, error))
 		return FALSE;
-	issuing->spec.key_usage =
-	    ca_key_usage(issuing->names.profile, csr_key_kind(csr), issuing->use, error);
+	issuing->spec.key_usage = ca_key_usage(issuing->names.profile, kind, issuing->use, error);
 	if (issuing->spec.key_usage == 0)
 		return FALSE;
 	if (options->digest != NULL &&
@@ -307,7 +310,6 @@ prepare(struct issuing *issuing, const struct csr *csr, const struct ca_subject 
 	    !ca_digest_parse(first->defaults->digest, &issuing->spec.hash, error))
 		return FALSE;
 	issuing->spec.names = issuing->names.names;
-	issuing->spec.spki = csr_spki(csr);
 	issuing->spec.path_length = -1;
 	issuing->spec.extended_usages = issuing->names.profile->usages;
 	set_urls(issuing);
@@ -362,19 +364,28 @@ note_point(const struct issuing *issuing, struct tx *tx, GError **error)
 	return ca_lists_add_url(tx, &row, issuing->crl_url, error);
 }
 
+static struct cert_row *
+issued_row(const struct ca_row *ca, const struct cert *cert, gint64 request_id, gint64 now)
+{
+	struct cert_row *row = cert_row_from(cert);
+
+	g_free(row->origin);
+	row->origin = g_strdup("handler");
+	row->origin_detail = g_strdup_printf("builtin: %s", ca->name);
+	row->request_id = request_id;
+	row->own_ca = g_strdup(ca->thumbprint);
+	row->issued = now;
+	return row;
+}
+
 static gboolean
 store_issued(const struct issuing *issuing, struct tx *tx, const struct cert *cert,
 	     gint64 request_id, GError **error)
 {
-	CLEANUP(cert_row) struct cert_row *row = cert_row_from(cert);
+	CLEANUP(cert_row)
+	struct cert_row *row = issued_row(issuing->from->ca, cert, request_id, issuing->now);
 	gboolean is_new;
 
-	g_free(row->origin);
-	row->origin = g_strdup("handler");
-	row->origin_detail = g_strdup_printf("builtin: %s", issuing->from->ca->name);
-	row->request_id = request_id;
-	row->own_ca = g_strdup(issuing->from->ca->thumbprint);
-	row->issued = issuing->now;
 	return certs_insert(tx, row, &is_new, error);
 }
 
@@ -385,8 +396,10 @@ issue(struct issuing *issuing, const struct csr *csr, const struct ca_subject *s
 	g_autoptr(GPtrArray) candidates =
 	    ca_issuing_find(tx, text_or_null(issuing->options->ca), csr_spki_sha256(csr), error);
 
-	if (candidates == NULL || !prepare(issuing, csr, subject, candidates, tx, error))
+	if (candidates == NULL ||
+	    !prepare(issuing, csr_key_kind(csr), subject, candidates, tx, error))
 		return NULL;
+	issuing->spec.spki = csr_spki(csr);
 	CLEANUP(key)
 	struct key *key =
 	    keyring_find(issuing->context->keyring, issuing->from->ca->spki_sha256, error);
@@ -409,9 +422,207 @@ ca_issue(const struct ca_context *context, GBytes *csr_bytes, const struct ca_su
 				   .now = clock_now(context->clock) };
 	CLEANUP(csr) struct csr *csr = csr_parse(csr_bytes, error);
 
-	if (csr == NULL || !key_acceptable(csr, error))
+	if (csr == NULL ||
+	    !key_acceptable(csr_key_kind(csr), csr_key_bits(csr), csr_key_text(csr), error))
 		return NULL;
 	struct cert *cert = issue(&issuing, csr, subject, request_id, tx, error);
 	issuing_clear(&issuing);
 	return cert;
+}
+
+/* --- many at once --- */
+
+struct ca_mint {
+	gint references;
+	struct ca_context context;
+	struct ca_issue options;
+	char *ca, *digest, *profile, *key_use; /* of options */
+	char *public_url;
+	GPtrArray *candidates; /* struct ca_issuing */
+	GPtrArray *issuers;    /* struct cert of each; NULL: it is not ready */
+	GPtrArray *keys;       /* struct key, likewise */
+	char *crl_url;         /* of the first one; see ca_mint_store */
+	gint64 partition;
+	GMutex lock; /* of these two */
+};
+
+struct ca_mint *
+ca_mint_ref(struct ca_mint *mint)
+{
+	g_atomic_int_inc(&mint->references);
+	return mint;
+}
+
+void
+ca_mint_unref(struct ca_mint *mint)
+{
+	if (mint == NULL || !g_atomic_int_dec_and_test(&mint->references))
+		return;
+	g_free(mint->ca);
+	g_free(mint->digest);
+	g_free(mint->profile);
+	g_free(mint->key_use);
+	g_free(mint->public_url);
+	g_clear_pointer(&mint->candidates, g_ptr_array_unref);
+	g_ptr_array_unref(mint->issuers);
+	g_ptr_array_unref(mint->keys);
+	g_free(mint->crl_url);
+	g_mutex_clear(&mint->lock);
+	g_free(mint);
+}
+
+const char *
+ca_mint_name(const struct ca_mint *mint)
+{
+	return ((struct ca_issuing *)g_ptr_array_index(mint->candidates, 0))->ca->name;
+}
+
+/* Of a CA that cannot issue neither certificate nor key is needed: issuer_of() says why it cannot.
+ */
+static gboolean
+load_candidate(struct ca_mint *mint, struct tx *tx, const struct ca_row *ca, GError **error)
+{
+	gboolean ready = ca->thumbprint != NULL && !ca->revoked;
+	struct cert *issuer = ready ? ca_known_cert(tx, ca->thumbprint, error) : NULL;
+	struct key *key =
+	    issuer != NULL ? keyring_find(mint->context.keyring, ca->spki_sha256, error) : NULL;
+
+	g_ptr_array_add(mint->issuers, issuer);
+	g_ptr_array_add(mint->keys, key);
+	return !ready || key != NULL;
+}
+
+struct ca_mint *
+ca_mint_open(const struct ca_context *context, const struct ca_issue *options, struct tx *tx,
+	     GError **error)
+{
+	CLEANUP(ca_mint) struct ca_mint *mint = g_new0(struct ca_mint, 1);
+
+	mint->references = 1;
+	g_mutex_init(&mint->lock);
+	mint->context = *context;
+	mint->context.public_url = mint->public_url = g_strdup(context->public_url);
+	mint->options = *options;
+	mint->options.ca = mint->ca = g_strdup(text_or_null(options->ca));
+	mint->options.digest = mint->digest = g_strdup(text_or_null(options->digest));
+	mint->options.profile = mint->profile = g_strdup(options->profile);
+	mint->options.key_use = mint->key_use = g_strdup(options->key_use);
+	mint->options.warnings = NULL;
+	mint->issuers = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
+	mint->keys = g_ptr_array_new_with_free_func((GDestroyNotify)key_unref);
+	mint->candidates = ca_issuing_find(tx, mint->options.ca, NULL, error);
+	if (mint->candidates == NULL)
+		return NULL;
+	if (mint->candidates->len == 0) {
+		(void)no_ca(mint->options.ca, error);
+		return NULL;
+	}
+	for (guint i = 0; i < mint->candidates->len; i++) {
+		const struct ca_issuing *one = g_ptr_array_index(mint->candidates, i);
+
+		/* S/MIME is issued by the first one alone. */
+		if (!load_candidate(mint, tx, one->ca, i == 0 ? error : NULL) && i == 0)
+			return NULL;
+	}
+	return g_steal_pointer(&mint);
+}
+
+static struct key *
+key_of(const struct ca_mint *mint, const struct issuing *issuing)
+{
+	for (guint i = 0; i < mint->candidates->len; i++)
+		if (g_ptr_array_index(mint->candidates, i) == issuing->from)
+			return g_ptr_array_index(mint->keys, i);
+	return NULL;
+}
+
+static gboolean
+mint_one(struct ca_mint *mint, struct issuing *issuing, const struct key *key,
+	 const struct ca_subject *subject, struct ca_minted *minted, GError **error)
+{
+	if (!key_acceptable(key_kind(key), key_bits(key), key_text(key), error) ||
+	    !prepare(issuing, key_kind(key), subject, mint->candidates, NULL, error))
+		return FALSE;
+	const struct key *issuer_key = key_of(mint, issuing);
+	if (issuer_key == NULL)
+		return fail_false(error, PS_ERROR_NOT_FOUND, "the key of CA '%s' is not there",
+				  issuing->from->ca->name);
+	g_autoptr(GBytes) serial = issue_random_serial(error);
+	if (serial == NULL)
+		return FALSE;
+	issuing->spec.serial = serial;
+	issuing->spec.spki = key_spki(key);
+	minted->cert = issue_cert(&issuing->spec, issuing->issuer, issuer_key, error);
+	minted->ca = issuing->from->ca;
+	minted->profile = issuing->names.profile->name;
+	minted->partition = issuing->partition;
+	minted->now = issuing->now;
+	g_mutex_lock(&mint->lock);
+	if (mint->crl_url == NULL) {
+		mint->crl_url = g_strdup(issuing->crl_url);
+		mint->partition = issuing->partition;
+	}
+	g_mutex_unlock(&mint->lock);
+	return minted->cert != NULL;
+}
+
+gboolean
+ca_mint_make(struct ca_mint *mint, const struct key *key, const struct ca_subject *subject,
+	     struct ca_minted *minted, GError **error)
+{
+	struct issuing issuing = { .context = &mint->context,
+				   .options = &mint->options,
+				   .issuers = mint->issuers,
+				   .now = clock_now(mint->context.clock) };
+
+	gboolean good = mint_one(mint, &issuing, key, subject, minted, error);
+	issuing_clear(&issuing);
+	return good;
+}
+
+struct cert_row *
+ca_mint_row(const struct ca_minted *minted, gint64 request_id)
+{
+	return issued_row(minted->ca, minted->cert, request_id, minted->now);
+}
+
+/* Is the CA still what it was when the mint read it? */
+static gboolean
+check_unchanged(const struct ca_mint *mint, struct tx *tx, const struct ca_row *ca, GError **error)
+{
+	g_autoptr(GPtrArray) now = ca_issuing_find(tx, ca->thumbprint, NULL, error);
+
+	if (now == NULL)
+		return FALSE;
+	const struct ca_issuing *one = now->len > 0 ? g_ptr_array_index(now, 0) : NULL;
+	if (one != NULL && one->ca->id == ca->id && !one->ca->revoked)
+		return mint->crl_url == NULL ||
+		       g_strv_contains((const char *const *)one->urls, mint->crl_url) ||
+		       ca_lists_add_url(
+			   tx,
+			   &(const struct ca_list_row){
+			       .issuer = ca->thumbprint,
+			       .key_id = (char *)ca_key_id(g_ptr_array_index(mint->issuers, 0)),
+			       .partition = mint->partition },
+			   mint->crl_url, error);
+	return fail_false(error, PS_ERROR_TEMPORARY, "CA '%s' changed while certificates were made",
+			  ca->name);
+}
+
+gboolean
+ca_mint_store(struct ca_mint *mint, struct tx *tx, const struct ca_minted *const *minted, gsize n,
+	      GError **error)
+{
+	g_autofree struct ca_issued_row *rows = g_new0(struct ca_issued_row, n + 1);
+
+	for (gsize i = 0; i < n; i++)
+		rows[i] = (struct ca_issued_row){
+			.ca_id = minted[i]->ca->id,
+			.serial = (char *)cert_serial_hex(minted[i]->cert),
+			.partition = minted[i]->partition,
+			.not_after = cert_not_after(minted[i]->cert),
+			.profile = (char *)minted[i]->profile,
+		};
+	return n == 0 || (check_unchanged(mint, tx, minted[0]->ca, error) &&
+			  ca_issued_insert_many(tx, rows, n, error));
 }

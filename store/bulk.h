@@ -107,23 +107,6 @@ gboolean bulk_rows_cancel(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_
 /* Those that were cancelled, or failed without a request, wait again. */
 gboolean bulk_rows_again(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* What speaks against a new certificate for an address. */
-struct bulk_rival {
-	char *email;
-	GBytes *der;       /* of a certificate whose key is held, within its dates; or NULL */
-	char *ctl;         /* its CTL entry, see certs.h */
-	char *thumbprint;  /* or NULL */
-	gint64 request_id; /* of an unfinished request; 0: none */
-};
-/* For these addresses (mailaddr_key); struct bulk_rival *, by address. now: which dates count. */
-GPtrArray *bulk_rivals(struct db *db, const char *const *emails, gsize n, gint64 now,
-		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The same within the transaction that is about to make requests, without the certificates
- * themselves: those that came into the store since then alone. Other batches wait for its end. */
-GPtrArray *bulk_rivals_since(struct tx *tx, const char *const *emails, gsize n, gint64 since,
-			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-void bulk_rival_free(struct bulk_rival *rival);
-
 void bulk_batch_free(struct bulk_batch *batch);
 void bulk_row_free(struct bulk_row *row);
 DEFINE_CLEANUP(bulk_batch, bulk_batch_free)

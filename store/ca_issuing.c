@@ -157,6 +157,41 @@ ca_issued_insert(struct tx *tx, const struct ca_issued_row *row, gboolean *is_ne
 	return TRUE;
 }
 
+static const struct statement ca_issued_insert_many_statement = {
+	"ca_issued_insert_many",
+	"INSERT INTO ca_issued (ca_id, serial, crl_partition, not_after, profile)"
+	" SELECT n.ca, n.serial, n.part, to_timestamp(n.not_after), n.profile"
+	" FROM unnest($1::bigint[], $2::text[], $3::integer[], $4::bigint[], $5::text[])"
+	" AS n(ca, serial, part, not_after, profile) ON CONFLICT DO NOTHING",
+};
+
+gboolean
+ca_issued_insert_many(struct tx *tx, const struct ca_issued_row *rows, gsize n, GError **error)
+{
+	g_autofree gint64 *numbers = g_new(gint64, 3 * n + 1);
+	g_autofree const char **texts = g_new(const char *, 2 * n + 1);
+	struct params *params = params_new();
+
+	for (gsize i = 0; i < n; i++) {
+		numbers[i] = rows[i].ca_id;
+		numbers[n + i] = rows[i].partition;
+		numbers[2 * n + i] = rows[i].not_after;
+		texts[i] = rows[i].serial;
+		texts[n + i] = rows[i].profile;
+	}
+	params_int_array(params, numbers, n);
+	params_text_array(params, texts, n);
+	params_int_array(params, numbers + n, n);
+	params_int_array(params, numbers + 2 * n, n);
+	params_text_array(params, texts + n, n);
+	CLEANUP(rows)
+	struct rows *made = tx_query(tx, &ca_issued_insert_many_statement, params, error);
+	if (made == NULL)
+		return FALSE;
+	return rows_affected(made) == (gint64)n ||
+	       fail_false(error, PS_ERROR_TEMPORARY, "a serial number was given before");
+}
+
 static const struct statement ca_issued_find_statement = {
 	"ca_issued_find",
 	"SELECT ca_id, serial, crl_partition, not_after, profile FROM ca_issued"

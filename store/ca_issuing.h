@@ -40,6 +40,9 @@ struct ca_issued_row {
 /* *is_new FALSE: this serial was given before. */
 gboolean ca_issued_insert(struct tx *tx, const struct ca_issued_row *row, gboolean *is_new,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* All are new, or it fails with TEMPORARY. */
+gboolean ca_issued_insert_many(struct tx *tx, const struct ca_issued_row *rows, gsize n,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* *row NULL: never issued. */
 gboolean ca_issued_find(struct db *db, gint64 ca_id, const char *serial, struct ca_issued_row **row,
 			GError **error) G_GNUC_WARN_UNUSED_RESULT;

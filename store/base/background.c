@@ -9,10 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NICEST 19
+#define NICE_LOW 10
+#define NICE_IDLE 19
 
 void
-background_thread(void)
+background_thread(enum background background)
 {
 	static _Thread_local gboolean done;
 	const struct sched_param none = { 0 };
@@ -20,8 +21,11 @@ background_thread(void)
 	if (done)
 		return;
 	done = TRUE;
-	if (sched_setscheduler(0, SCHED_IDLE, &none) != 0)
-		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICEST);
+	if (sched_setscheduler(0, background == BACKGROUND_IDLE ? SCHED_IDLE : SCHED_BATCH,
+			       &none) != 0 ||
+	    background == BACKGROUND_LOW)
+		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid),
+				  background == BACKGROUND_IDLE ? NICE_IDLE : NICE_LOW);
 }
 
 /* "cpu  user nice system idle iowait irq softirq steal …", in ticks. */
