@@ -14,6 +14,7 @@
 #include "store/base/error.h"
 #include "store/certs.h"
 #include "store/db/tx.h"
+#include "store/roots.h"
 
 #define DEFAULT_KEY "rsa:3072"
 
@@ -28,6 +29,40 @@ external_name(const struct ca_create *options, gint64 now, guint number)
 	return g_strdup_printf("Postseal Mail CA %.10s-%u", date, number);
 }
 
+static const char *
+some(const char *a, const char *b)
+{
+	if (a != NULL && *a != '\0')
+		return a;
+	return *b != '\0' ? b : NULL;
+}
+
+/* The name is the CA's from now on: no other CA of the stores may have it. */
+static gboolean
+name_is_free(const struct ca_context *context, struct tx *tx, const char *name, GBytes *csr_der,
+	     GError **error)
+{
+	CLEANUP(ca_row) struct ca_row *same = cas_find_in_tx(tx, name, NULL);
+	CLEANUP(ca_root_row) struct ca_root_row *root = ca_named_root(tx, name);
+	CLEANUP(csr) struct csr *csr = csr_parse(csr_der, error);
+
+	if (csr == NULL)
+		return FALSE;
+	const char *key = csr_subject_key(csr);
+	g_autoptr(GPtrArray) certs = certs_by_subject(context->db, key, NULL, error);
+	g_autoptr(GPtrArray) roots = certs != NULL ? roots_all(context->db, error) : NULL;
+	if (roots == NULL)
+		return FALSE;
+	gboolean taken = same != NULL || root != NULL || certs->len > 0;
+	for (guint i = 0; i < roots->len; i++)
+		taken = taken ||
+			strcmp(((const struct root_row *)roots->pdata[i])->subject_key, key) == 0;
+	return !taken || fail_false(error, PS_ERROR_INVALID,
+				    "a CA named '%s' is in the store already: choose another "
+				    "common name",
+				    name);
+}
+
 GBytes *
 ca_create_external(const struct ca_context *context, const struct ca_create *options, gint64 *id,
 		   struct tx *tx, GError **error)
@@ -39,23 +74,23 @@ ca_create_external(const struct ca_context *context, const struct ca_create *opt
 	if (cas == NULL || (part->digest != NULL && !ca_digest_parse(part->digest, &hash, error)))
 		return NULL;
 	g_autofree char *name = external_name(options, clock_now(context->clock), cas->len + 1);
-	CLEANUP(ca_row) struct ca_row *same = cas_find_in_tx(tx, name, NULL);
-	if (same != NULL)
-		return fail(error, PS_ERROR_INVALID, "a CA named '%s' exists already", name);
 	CLEANUP(key)
 	struct key *key = keyring_generate(context->keyring, tx,
 					   part->key != NULL ? part->key : DEFAULT_KEY, 0, error);
 	if (key == NULL)
 		return NULL;
+	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(context->db, error);
+	if (defaults == NULL)
+		return NULL;
 	const char *emails[] = { part->email, NULL };
 	struct issue_names names = {
 		.common_name = name,
-		.organisation = options->organisation,
-		.country = options->country,
+		.organisation = some(options->organisation, defaults->organisation),
+		.country = some(options->country, defaults->country),
 		.emails = part->email != NULL ? emails : NULL,
 	};
 	g_autoptr(GBytes) csr = csr_make(key, &names, hash, error);
-	if (csr == NULL)
+	if (csr == NULL || !name_is_free(context, tx, name, csr, error))
 		return NULL;
 	struct ca_row row = {
 		.name = name,
@@ -92,10 +127,12 @@ cert_fits(const struct cert *cert, gint64 now, GError **error)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "key usage of '%s' lacks keyCertSign or cRLSign",
 				  cert_subject(cert));
-	if (!cert_has_email_purpose(cert))
-		return fail_false(error, PS_ERROR_INVALID,
-				  "extended key usage of '%s' lacks emailProtection",
-				  cert_subject(cert));
+	if (!cert_has_email_purpose(cert) && !cert_allows_purpose(cert, "1.3.6.1.5.5.7.3.1"))
+		return fail_false(
+		    error, PS_ERROR_INVALID,
+		    "extended key usage of '%s' lacks emailProtection (or serverAuth, "
+		    "for TLS)",
+		    cert_subject(cert));
 	if (now < cert_not_before(cert) || now > cert_not_after(cert))
 		return fail_false(error, PS_ERROR_INVALID, "'%s' is not valid today",
 				  cert_subject(cert));
@@ -130,9 +167,12 @@ first_crl(const struct ca_context *context, const struct cert *cert, gint64 id, 
 	    defaults != NULL ? keyring_find(context->keyring, cert_spki_sha256(cert), error) : NULL;
 	if (key == NULL || !cas_next_crl_number(tx, id, &number, error))
 		return FALSE;
-	struct ca_crl_signer signer = { cert, key, ALGORITHM_UNKNOWN, defaults->crl_days };
-	g_autoptr(GBytes) der = ca_crl_make(context, &signer, number, NULL, tx, error);
-	return der != NULL &&
+	struct ca_crl_signer signer = { .cert = cert,
+					.key = key,
+					.hash = ALGORITHM_UNKNOWN,
+					.days = defaults->crl_days,
+					.number = number };
+	return ca_crl_make(context, &signer, NULL, NULL, tx, error) &&
 	       cas_set_crl_next(tx, id, clock_now(context->clock) + signer.days * 86400 * 2 / 3,
 				error);
 }

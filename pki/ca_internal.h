@@ -44,9 +44,14 @@ struct ca_crl_signer {
 	const struct key *key;
 	enum algorithm hash; /* UNKNOWN: what fits the key */
 	gint64 days;
+	gint64 number;
+	gint64 partition_entries;
 };
-/* Signs and stores one list. revocations: struct revocation_row, or NULL for none. */
-GBytes *ca_crl_make(const struct ca_context *context, const struct ca_crl_signer *signer,
-		    gint64 number, const GPtrArray *revocations, struct tx *tx, GError **error);
+/* Signs and stores the lists of all parts. revocations: struct revocation_row, or NULL for none;
+ * *first (may be NULL): the DER of the first part, owned by the caller. */
+gboolean ca_crl_make(const struct ca_context *context, const struct ca_crl_signer *signer,
+		     const GPtrArray *revocations, GBytes **first, struct tx *tx, GError **error);
+/* A root of ours by its own thumbprint or name; NULL: it is none. */
+struct ca_root_row *ca_named_root(struct tx *tx, const char *name);
 
 #endif

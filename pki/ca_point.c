@@ -10,7 +10,7 @@
 #include "pki/crypto/cert.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
-#include "store/crls.h"
+#include "store/ca_lists.h"
 #include "store/fetches.h"
 
 /* NULL with *error; *row NULL without: there is none. */
@@ -27,21 +27,8 @@ find_fetch(struct db *db, const char *url, struct fetch_row **row, GError **erro
 	return TRUE;
 }
 
-static gboolean
-find_newest(struct db *db, const struct cert *cert, struct crl_row **row, GError **error)
-{
-	g_autoptr(GError) why = NULL;
-
-	*row = crls_newest(db, cert_subject_key(cert), cert_ski(cert), &why);
-	if (*row == NULL && !g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND)) {
-		g_propagate_error(error, g_steal_pointer(&why));
-		return FALSE;
-	}
-	return TRUE;
-}
-
 static char *
-compare(const struct ca_row *ca, const struct fetch_row *fetch, const struct crl_row *newest,
+compare(const struct ca_row *ca, const struct fetch_row *fetch, const struct ca_list_row *list,
 	gint64 now)
 {
 	if (fetch->state == FETCH_NEVER)
@@ -49,18 +36,37 @@ compare(const struct ca_row *ca, const struct fetch_row *fetch, const struct crl
 	if (fetch->state == FETCH_FAILED)
 		return g_strdup_printf("the CRL of '%s' cannot be fetched from %s: %s", ca->name,
 				       fetch->url, fetch->result);
-	if (newest == NULL)
+	if (list->thumbprint == NULL)
 		return NULL;
-	if (newest->next_update < now)
+	if (list->next_update < now)
 		return g_strdup_printf("the CRL of '%s' is out of date, and so is what %s gives",
 				       ca->name, fetch->url);
 	/* What was made after the last look may well be there by now. */
-	if (g_strcmp0(fetch->yield, newest->thumbprint) == 0 || newest->created >= fetch->last_try)
+	if (g_strcmp0(fetch->yield, list->thumbprint) == 0 || list->made >= fetch->last_try)
 		return NULL;
-	return g_strdup_printf(
-	    "%s holds an older CRL of '%s' than number %s, which is in force here: "
-	    "publish that with 'postseal ca export --crl'",
-	    fetch->url, ca->name, newest->number);
+	return g_strdup_printf("%s holds an older CRL of '%s' than number %" G_GINT64_FORMAT
+			       ", which is in force here: publish that with 'postseal ca export "
+			       "--crl'",
+			       fetch->url, ca->name, list->number);
+}
+
+/* Of all points that certificates of this part name; the first fault is enough. */
+static gboolean
+look_at_part(const struct ca_context *context, const struct ca_row *ca,
+	     const struct ca_list_row *list, gint64 now, char **fault, gint64 *looked,
+	     GError **error)
+{
+	for (char **url = list->urls; *url != NULL && *fault == NULL; url++) {
+		CLEANUP(fetch_row) struct fetch_row *fetch = NULL;
+
+		if (!find_fetch(context->db, *url, &fetch, error))
+			return FALSE;
+		if (fetch == NULL)
+			continue;
+		*looked = MAX(*looked, fetch->last_try);
+		*fault = compare(ca, fetch, list, now);
+	}
+	return TRUE;
 }
 
 gboolean
@@ -71,23 +77,12 @@ ca_point_fault(const struct ca_context *context, const struct ca_row *ca, gint64
 	*looked = 0;
 	if (ca->thumbprint == NULL)
 		return TRUE;
-	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(context->db, error);
-	if (defaults == NULL)
+	g_autoptr(GPtrArray) lists = ca_lists_find(context->db, ca->thumbprint, error);
+	if (lists == NULL)
 		return FALSE;
-	CLEANUP(cert) struct cert *cert = ca_load_cert(context->db, ca->thumbprint, error);
-	if (cert == NULL)
-		return FALSE;
-	g_autofree char *url = ca_url_of(context, defaults, CA_URL_CRL, cert, 0);
-	if (url == NULL)
-		return TRUE;
-	CLEANUP(fetch_row) struct fetch_row *fetch = NULL;
-	CLEANUP(crl_row) struct crl_row *newest = NULL;
-	if (!find_fetch(context->db, url, &fetch, error) ||
-	    !find_newest(context->db, cert, &newest, error))
-		return FALSE;
-	if (fetch == NULL)
-		return TRUE;
-	*looked = fetch->last_try;
-	*fault = compare(ca, fetch, newest, now);
+	for (guint i = 0; i < lists->len && *fault == NULL; i++)
+		if (!look_at_part(context, ca, g_ptr_array_index(lists, i), now, fault, looked,
+				  error))
+			return FALSE;
 	return TRUE;
 }

@@ -10,7 +10,8 @@
 #include "store/db/tx.h"
 
 #define LIST_COLUMNS                                                                               \
-	"SELECT issuer, key_id, crl_partition, urls, number, thumbprint, next_update FROM ca_list"
+	"SELECT issuer, key_id, crl_partition, urls, number, thumbprint, next_update, made"        \
+	" FROM ca_list"
 
 void
 ca_list_row_free(struct ca_list_row *row)
@@ -46,6 +47,7 @@ take_lists(struct rows *taken)
 		row->number = rows_int(rows, r, 4);
 		row->thumbprint = g_strdup(rows_text(rows, r, 5));
 		row->next_update = rows_time(rows, r, 6);
+		row->made = rows_time(rows, r, 7);
 		g_ptr_array_add(found, row);
 	}
 	return found;
@@ -115,10 +117,10 @@ ca_lists_add_url(struct tx *tx, const struct ca_list_row *row, const char *url, 
 
 static const struct statement ca_lists_save_statement = {
 	"ca_lists_save",
-	"INSERT INTO ca_list (issuer, crl_partition, key_id, number, thumbprint, next_update)"
-	" VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (issuer, crl_partition) DO UPDATE"
+	"INSERT INTO ca_list (issuer, crl_partition, key_id, number, thumbprint, next_update, made)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (issuer, crl_partition) DO UPDATE"
 	" SET number = excluded.number, thumbprint = excluded.thumbprint,"
-	" next_update = excluded.next_update",
+	" next_update = excluded.next_update, made = excluded.made",
 };
 
 gboolean
@@ -132,6 +134,27 @@ ca_lists_save(struct tx *tx, const struct ca_list_row *row, GError **error)
 	params_int(params, row->number);
 	params_text(params, row->thumbprint);
 	params_time(params, row->next_update);
+	params_time(params, row->made);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &ca_lists_save_statement, params, error);
 	return rows != NULL;
+}
+
+static const struct statement ca_lists_left_over_statement = {
+	"ca_lists_left_over",
+	"SELECT array_agg(thumbprint) FROM crl WHERE issuer_key = $1 AND signer_key = $2"
+	" AND state = 'usable' AND thumbprint <> ALL ($3::text[])",
+};
+
+GStrv
+ca_lists_left_over(struct tx *tx, const char *issuer_key, const char *signer_key,
+		   const char *const *present, gsize n, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, issuer_key);
+	params_text(params, signer_key);
+	params_text_array(params, present, n);
+	CLEANUP(rows)
+	struct rows *rows = tx_query(tx, &ca_lists_left_over_statement, params, error);
+	return rows != NULL ? rows_text_array(rows, 0, 0) : NULL;
 }

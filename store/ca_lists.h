@@ -20,7 +20,8 @@ struct ca_list_row {
 	GStrv urls;         /* distribution points that certificates of this part name */
 	gint64 number;      /* of the last list */
 	char *thumbprint;   /* of the last list; NULL: none yet */
-	gint64 next_update; /* CLOCK_NEVER: none yet */
+	gint64 made;        /* when that was; CLOCK_NEVER: none yet */
+	gint64 next_update; /* likewise */
 };
 
 /* All of them, by issuer and part; issuer NULL: of all. */
@@ -34,9 +35,15 @@ GBytes *ca_lists_der(struct db *db, const char *key_id, gint64 partition,
 /* The part exists from here on, and this distribution point (may be NULL) belongs to it. */
 gboolean ca_lists_add_url(struct tx *tx, const struct ca_list_row *row, const char *url,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Writes number, thumbprint, next_update; makes the row where it is new. */
+/* Writes number, thumbprint, made, next_update; makes the row where it is new. */
 gboolean ca_lists_save(struct tx *tx, const struct ca_list_row *row,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* Lists in force of this name and key that are none of these: a part took their place. Thumbprints.
+ */
+GStrv ca_lists_left_over(struct tx *tx, const char *issuer_key, const char *signer_key,
+			 const char *const *present, gsize n,
+			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 void ca_list_row_free(struct ca_list_row *row);
 DEFINE_CLEANUP(ca_list_row, ca_list_row_free)

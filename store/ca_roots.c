@@ -90,3 +90,41 @@ ca_roots_list(struct db *db, GError **error)
 		g_ptr_array_add(found, root_read(rows, r));
 	return found;
 }
+
+static const struct statement ca_roots_crl_next_statement = {
+	"ca_roots_crl_next",
+	"UPDATE ca_root SET crl_next = $2 WHERE thumbprint = $1",
+};
+
+gboolean
+ca_roots_set_crl_next(struct tx *tx, const char *thumbprint, gint64 at, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, thumbprint);
+	params_time(params, at);
+	CLEANUP(rows)
+	struct rows *rows = tx_query(tx, &ca_roots_crl_next_statement, params, error);
+	return rows != NULL;
+}
+
+static const struct statement ca_roots_number_statement = {
+	"ca_roots_number",
+	"UPDATE ca_root SET crl_number = crl_number + 1 WHERE thumbprint = $1"
+	" RETURNING crl_number",
+};
+
+gboolean
+ca_roots_next_crl_number(struct tx *tx, const char *thumbprint, gint64 *number, GError **error)
+{
+	struct params *params = params_new();
+
+	params_text(params, thumbprint);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &ca_roots_number_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	if (rows_count(rows) != 1)
+		return fail_false(error, PS_ERROR_NOT_FOUND, "this root does not exist");
+	*number = rows_int(rows, 0, 0);
+	return TRUE;
+}

@@ -214,80 +214,21 @@ cas_next_crl_number(struct tx *tx, gint64 id, gint64 *number, GError **error)
 	return TRUE;
 }
 
-void
-revocation_row_free(struct revocation_row *row)
-{
-	if (row == NULL)
-		return;
-	g_free(row->serial);
-	g_free(row->comment);
-	g_free(row);
-}
-
-static const struct statement cas_revoke_statement = {
-	"cas_revoke",
-	"INSERT INTO ca_revocation (ca_id, serial, revoked_at, reason, comment)"
-	" VALUES ($1, $2, $3, $4, $5) ON CONFLICT (ca_id, serial) DO NOTHING",
+static const struct statement cas_next_partition_statement = {
+	"cas_next_partition",
+	"UPDATE ca SET crl_partition = crl_partition + 1 WHERE id = $1",
 };
 
 gboolean
-cas_revoke(struct tx *tx, const struct revocation_row *row, gboolean *is_new, GError **error)
+cas_next_partition(struct tx *tx, gint64 id, GError **error)
 {
 	struct params *params = params_new();
 
-	params_int(params, row->ca_id);
-	params_text(params, row->serial);
-	params_time(params, row->revoked_at);
-	params_int(params, row->reason);
-	params_text(params, row->comment);
-	CLEANUP(rows) struct rows *rows = tx_query(tx, &cas_revoke_statement, params, error);
+	params_int(params, id);
+	CLEANUP(rows)
+	struct rows *rows = tx_query(tx, &cas_next_partition_statement, params, error);
 	if (rows == NULL)
 		return FALSE;
-	*is_new = rows_affected(rows) > 0;
+	tx_changed(tx, CHANGE_CA, NULL);
 	return TRUE;
-}
-
-/* Of certificates that have expired too: an entry stays until after the expiry (RFC 5280 3.3). */
-static const struct statement cas_revocations_statement = {
-	"cas_revocations",
-	"SELECT ca_id, serial, revoked_at, reason, comment FROM ca_revocation WHERE ca_id = $1"
-	" ORDER BY revoked_at, serial",
-};
-
-GPtrArray *
-cas_revocations(struct tx *tx, gint64 ca_id, GError **error)
-{
-	struct params *params = params_new();
-
-	params_int(params, ca_id);
-	CLEANUP(rows) struct rows *rows = tx_query(tx, &cas_revocations_statement, params, error);
-	if (rows == NULL)
-		return NULL;
-	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)revocation_row_free);
-	for (int r = 0; r < rows_count(rows); r++) {
-		struct revocation_row *row = g_new0(struct revocation_row, 1);
-		row->ca_id = rows_int(rows, r, 0);
-		row->serial = g_strdup(rows_text(rows, r, 1));
-		row->revoked_at = rows_time(rows, r, 2);
-		row->reason = (gint)rows_int(rows, r, 3);
-		row->comment = g_strdup(rows_text(rows, r, 4));
-		g_ptr_array_add(found, row);
-	}
-	return found;
-}
-
-static const struct statement cas_forget_revocations_statement = {
-	"cas_forget_revocations",
-	"DELETE FROM ca_revocation WHERE ca_id = $1",
-};
-
-gboolean
-cas_forget_revocations(struct tx *tx, gint64 ca_id, GError **error)
-{
-	struct params *params = params_new();
-
-	params_int(params, ca_id);
-	CLEANUP(rows)
-	struct rows *rows = tx_query(tx, &cas_forget_revocations_statement, params, error);
-	return rows != NULL;
 }

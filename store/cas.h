@@ -59,6 +59,8 @@ struct ca_defaults {
 gboolean cas_insert(struct tx *tx, const struct ca_row *row, gint64 *id,
 		    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean cas_set_default(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Its CRL gets its next part: what is issued from now on belongs to that. */
+gboolean cas_next_partition(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean cas_set_crl_next(struct tx *tx, gint64 id, gint64 at,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* By name, by thumbprint of the issuing certificate, or NULL for the default one. NOT_FOUND. */
@@ -71,20 +73,6 @@ GPtrArray *cas_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean cas_next_crl_number(struct tx *tx, gint64 id, gint64 *number,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Revocations that we made ourselves; they become entries of the next CRL. */
-struct revocation_row {
-	gint64 ca_id;
-	char *serial;
-	gint64 revoked_at;
-	gint reason;
-	char *comment;
-};
-gboolean cas_revoke(struct tx *tx, const struct revocation_row *row, gboolean *is_new,
-		    GError **error) G_GNUC_WARN_UNUSED_RESULT;
-GPtrArray *cas_revocations(struct tx *tx, gint64 ca_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-gboolean cas_forget_revocations(struct tx *tx, gint64 ca_id,
-				GError **error) G_GNUC_WARN_UNUSED_RESULT;
-
 /* Roots of our own, each above one CA or several. */
 struct ca_root_row {
 	char *thumbprint, *spki_sha256;
@@ -95,6 +83,11 @@ gboolean ca_roots_insert(struct tx *tx, const struct ca_root_row *row,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* By thumbprint or name, or the thumbprint or name of a CA below it. NOT_FOUND. */
 struct ca_root_row *ca_roots_find(struct tx *tx, const char *name,
+				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ca_roots_set_crl_next(struct tx *tx, const char *thumbprint, gint64 at,
+			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* As cas_next_crl_number. */
+gboolean ca_roots_next_crl_number(struct tx *tx, const char *thumbprint, gint64 *number,
 				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *ca_roots_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -109,11 +102,9 @@ GPtrArray *ca_defaults_describe(const struct ca_defaults *defaults);
 
 void ca_row_free(struct ca_row *row);
 void ca_defaults_free(struct ca_defaults *defaults);
-void revocation_row_free(struct revocation_row *row);
 void ca_root_row_free(struct ca_root_row *row);
 DEFINE_CLEANUP(ca_row, ca_row_free)
 DEFINE_CLEANUP(ca_root_row, ca_root_row_free)
 DEFINE_CLEANUP(ca_defaults, ca_defaults_free)
-DEFINE_CLEANUP(revocation_row, revocation_row_free)
 
 #endif

@@ -17,7 +17,7 @@ libstore_a_SOURCES += %D%/directories.c %D%/directories.h
 libstore_a_SOURCES += %D%/bulk.c %D%/bulk.h %D%/bulk_issued.c %D%/bulk_issued.h %D%/bulk_rivals.c %D%/bulk_rivals.h
 libstore_a_SOURCES += %D%/ca_issuing.c %D%/ca_issuing.h %D%/ca_lists.c %D%/ca_lists.h \
 	%D%/ca_organisation_id.c %D%/ca_organisation_id.h %D%/ca_roots.c %D%/cas_internal.h \
-	%D%/renewals.c %D%/renewals.h
+	%D%/renewals.c %D%/renewals.h %D%/ca_revocations.c %D%/ca_revocations.h
 libstore_a_SOURCES += %D%/candidates.c %D%/candidates.h
 libstore_a_SOURCES += %D%/cache.c %D%/cache.h %D%/preference_tags.h %D%/scope_rows.c %D%/scope_rows.h
 libstore_a_SOURCES += %D%/fetches.c %D%/fetch_points.c %D%/fetch_points.h

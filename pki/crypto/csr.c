@@ -15,7 +15,7 @@
 struct csr {
 	GBytes *der;
 	GBytes *spki;
-	char *spki_sha256, *subject, *key_text;
+	char *spki_sha256, *subject, *subject_key, *key_text;
 	enum key_kind key_kind;
 	unsigned int key_bits;
 	GPtrArray *emails;
@@ -234,6 +234,7 @@ csr_parse(GBytes *bytes, GError **error)
 	csr->spki = bytes_take_openssl(spki, spki_length);
 	csr->spki_sha256 = digest_hex("SHA256", spki, (gsize)spki_length);
 	csr->subject = name_text(X509_REQ_get_subject_name(request));
+	csr->subject_key = name_key(X509_REQ_get_subject_name(request));
 	csr->key_kind = key_kind_of(pkey, &csr->key_bits);
 	csr->key_text = key_text_of(pkey);
 	csr->emails = g_ptr_array_new_with_free_func((GDestroyNotify)mailaddr_unref);
@@ -251,6 +252,7 @@ csr_free(struct csr *csr)
 	g_bytes_unref(csr->spki);
 	g_free(csr->spki_sha256);
 	g_free(csr->subject);
+	g_free(csr->subject_key);
 	g_free(csr->key_text);
 	g_ptr_array_unref(csr->emails);
 	g_free(csr);
@@ -265,6 +267,7 @@ GETTER(GBytes *, der, der)
 GETTER(GBytes *, spki, spki)
 GETTER(const char *, spki_sha256, spki_sha256)
 GETTER(const char *, subject, subject)
+GETTER(const char *, subject_key, subject_key)
 GETTER(const char *, key_text, key_text)
 GETTER(enum key_kind, key_kind, key_kind)
 GETTER(unsigned int, key_bits, key_bits)

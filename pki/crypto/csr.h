@@ -35,6 +35,7 @@ GBytes *csr_der(const struct csr *csr);
 GBytes *csr_spki(const struct csr *csr); /* SubjectPublicKeyInfo in DER; borrowed */
 const char *csr_spki_sha256(const struct csr *csr);
 const char *csr_subject(const struct csr *csr);
+const char *csr_subject_key(const struct csr *csr); /* as cert_subject_key */
 const char *csr_key_text(const struct csr *csr);
 enum key_kind csr_key_kind(const struct csr *csr);
 unsigned int csr_key_bits(const struct csr *csr);

@@ -130,8 +130,8 @@ add_policies(X509 *x509, const struct issue_spec *spec, GError **error)
 	return good;
 }
 
-static GENERAL_NAME *
-uri_name(const char *uri, GError **error)
+GENERAL_NAME *
+issue_uri_name(const char *uri, GError **error)
 {
 	if (!g_str_is_ascii(uri) || strpbrk(uri, " \t\r\n<>\"") != NULL ||
 	    strchr(uri, ':') == NULL) {
@@ -159,7 +159,7 @@ add_crl_points(X509 *x509, const char *const *urls, GError **error)
 	point->distpoint->name.fullname = GENERAL_NAMES_new();
 	sk_DIST_POINT_push(points, point);
 	for (gsize i = 0; good && urls[i] != NULL; i++) {
-		GENERAL_NAME *name = uri_name(urls[i], error);
+		GENERAL_NAME *name = issue_uri_name(urls[i], error);
 
 		good = name != NULL;
 		if (good)
@@ -174,7 +174,7 @@ static gboolean
 push_access(AUTHORITY_INFO_ACCESS *access, int method, const char *const *urls, GError **error)
 {
 	for (gsize i = 0; urls != NULL && urls[i] != NULL; i++) {
-		GENERAL_NAME *name = uri_name(urls[i], error);
+		GENERAL_NAME *name = issue_uri_name(urls[i], error);
 		ACCESS_DESCRIPTION *one = name != NULL ? ACCESS_DESCRIPTION_new() : NULL;
 
 		if (one == NULL)

@@ -83,6 +83,11 @@ struct issue_crl_spec {
 	gboolean pss;
 	const struct issue_revoked *revoked;
 	gsize revoked_count;
+	/* A critical issuingDistributionPoint with these URLs (RFC 5280 5.2.5); NULL: none.
+	 * with_name: and the issuer's name, which is the point of certificates that name none
+	 * (6.3.3). */
+	const char *const *points;
+	gboolean with_name;
 };
 struct crl *issue_crl(const struct issue_crl_spec *spec, const struct cert *issuer,
 		      const struct key *issuer_key, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -73,6 +73,45 @@ add_extensions(X509_CRL *crl, const struct issue_crl_spec *spec, const struct ce
 }
 
 static gboolean
+push_name(GENERAL_NAMES *names, const X509_NAME *issuer)
+{
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	X509_NAME *copy = X509_NAME_dup(issuer);
+
+	if (copy == NULL) {
+		GENERAL_NAME_free(name);
+		return FALSE;
+	}
+	GENERAL_NAME_set0_value(name, GEN_DIRNAME, copy);
+	return sk_GENERAL_NAME_push(names, name) > 0;
+}
+
+static gboolean
+add_point(X509_CRL *crl, const struct issue_crl_spec *spec, GError **error)
+{
+	ISSUING_DIST_POINT *point = ISSUING_DIST_POINT_new();
+	gboolean good = TRUE;
+
+	point->distpoint = DIST_POINT_NAME_new();
+	point->distpoint->type = 0;
+	point->distpoint->name.fullname = GENERAL_NAMES_new();
+	for (gsize i = 0; good && spec->points[i] != NULL; i++) {
+		GENERAL_NAME *name = issue_uri_name(spec->points[i], error);
+
+		good = name != NULL;
+		if (good)
+			sk_GENERAL_NAME_push(point->distpoint->name.fullname, name);
+	}
+	if (good && spec->with_name)
+		good = push_name(point->distpoint->name.fullname, X509_CRL_get_issuer(crl));
+	if (good && X509_CRL_add1_ext_i2d(crl, NID_issuing_distribution_point, point, 1,
+					  X509V3_ADD_APPEND) != 1)
+		good = fail_openssl_false(error, PS_ERROR_BUG, "the CRL cannot be made");
+	ISSUING_DIST_POINT_free(point);
+	return good;
+}
+
+static gboolean
 set_dates(X509_CRL *crl, const struct issue_crl_spec *spec, GError **error)
 {
 	ASN1_TIME *now = ASN1_TIME_set(NULL, (time_t)spec->this_update);
@@ -112,7 +151,8 @@ issue_crl(const struct issue_crl_spec *spec, const struct cert *issuer,
 	for (gsize i = 0; i < spec->revoked_count; i++)
 		if (!add_revoked(crl, &spec->revoked[i], error))
 			return NULL;
-	if (!add_extensions(crl, spec, issuer, error))
+	if (!add_extensions(crl, spec, issuer, error) ||
+	    (spec->points != NULL && !add_point(crl, spec, error)))
 		return NULL;
 	X509_CRL_sort(crl);
 	signer = issue_signer(issuer_key, spec->hash, spec->pss, error);

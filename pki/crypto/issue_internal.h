@@ -11,6 +11,8 @@
 X509_NAME *issue_subject(const struct issue_names *names, GError **error);
 /* The subjectAltName; *none is set when there is nothing to put into it. */
 GENERAL_NAMES *issue_alt_names(const struct issue_names *names, gboolean *none, GError **error);
+/* INVALID for what is no URL. */
+GENERAL_NAME *issue_uri_name(const char *uri, GError **error);
 /* A context ready for X509_sign_ctx and the like. The hash must be SHA-256, -384 or -512;
  * UNKNOWN picks what fits the key. */
 EVP_MD_CTX *issue_signer(const struct key *key, enum algorithm hash, gboolean pss, GError **error);

@@ -77,6 +77,7 @@ CREATE TABLE ca_list (
 	urls text[] NOT NULL DEFAULT '{}',
 	number bigint,
 	thumbprint text COLLATE "C",
+	made timestamptz,
 	next_update timestamptz,
 	PRIMARY KEY (issuer, crl_partition)
 );
@@ -87,6 +88,7 @@ COMMENT ON COLUMN ca_list.key_id IS 'Key identifier of the issuer, hex: the name
 COMMENT ON COLUMN ca_list.urls IS 'Distribution points that certificates of this part name';
 COMMENT ON COLUMN ca_list.number IS 'Number of the last one made';
 COMMENT ON COLUMN ca_list.thumbprint IS 'The last one made, in crl; NULL: none yet';
+COMMENT ON COLUMN ca_list.made IS 'When that was';
 COMMENT ON COLUMN ca_list.next_update IS 'Until when that is good';
 CREATE INDEX ca_list_key_id ON ca_list (key_id);
 
