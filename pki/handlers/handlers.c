@@ -17,6 +17,7 @@ static const struct handler *const handlers[] = {
 	&handler_est,
 	&handler_adcs,
 	&handler_ejbca,
+	&handler_epki,
 };
 
 const struct handler *const *

@@ -6,6 +6,7 @@ libpki_a_SOURCES += %D%/config.c %D%/config_set.c %D%/config_values.c %D%/config
 libpki_a_SOURCES += %D%/cmp.c %D%/cmp_failure.c %D%/cmp_failure.h %D%/held.c %D%/held.h
 libpki_a_SOURCES += %D%/atlas.c %D%/atlas_request.c %D%/atlas_request.h %D%/atlas_session.c %D%/atlas_session.h
 libpki_a_SOURCES += %D%/remembered.c %D%/remembered.h
+libpki_a_SOURCES += %D%/epki.c %D%/epki_message.c %D%/epki_message.h %D%/soap.c %D%/soap.h
 libpki_a_SOURCES += %D%/code.c %D%/code.h %D%/ejbca.c %D%/ejbca_message.c %D%/ejbca_message.h
 libpki_a_SOURCES += %D%/session.c %D%/session.h %D%/token.c %D%/token.h
 libpki_a_SOURCES += %D%/program.c %D%/program.h

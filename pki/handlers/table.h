@@ -12,5 +12,6 @@ extern const struct handler handler_cmp;
 extern const struct handler handler_est;
 extern const struct handler handler_adcs;
 extern const struct handler handler_ejbca;
+extern const struct handler handler_epki;
 
 #endif
