@@ -48,3 +48,5 @@ libpki_a_SOURCES += %D%/delivery.c %D%/delivery.h %D%/delivery_bundle.c %D%/deli
 libpki_a_SOURCES += \
 	%D%/enroll_answer.c %D%/enroll_hand.c %D%/enroll_internal.h %D%/enroll_lease.c \
 	%D%/enroll_make.c %D%/enroll_schedule.c %D%/enroll_schedule.h
+libpki_a_SOURCES += %D%/ocsp_responder.c %D%/ocsp_responder.h %D%/ocsp_issuers.c %D%/ocsp_issuers.h \
+	%D%/ocsp_delegate.c %D%/ocsp_delegate.h %D%/published.c %D%/published.h

@@ -29,3 +29,5 @@ libstore_a_SOURCES += %D%/templates.c %D%/templates.h
 libstore_a_SOURCES += %D%/outbox.c %D%/outbox.h %D%/outbox_internal.h %D%/outbox_work.c
 libstore_a_SOURCES += %D%/request_events.c %D%/requests_work.c %D%/requests_work.h
 libstore_a_SOURCES += %D%/request_handles.c %D%/request_handles.h
+libstore_a_SOURCES += %D%/ocsp_answers.c %D%/ocsp_answers.h %D%/ocsp_responders.c \
+	%D%/publications.c %D%/publications.h

@@ -5,17 +5,22 @@
 
 #include <unistd.h>
 
+#include "admin/http/public_private.h"
 #include "milter/gateway.h"
+#include "pki/ocsp_responder.h"
 #include "store/base/error.h"
 #include "store/config/settings.h"
 
-struct public
-{
-	struct gateway *gateway;
-	struct public_server *server;
-};
+#define OCSP_TYPE "application/ocsp-request"
 
 static const struct public_route routes[] = {
+	{ "/", PUBLIC_GET, NULL, 0, public_file_peek, public_page_handle },
+	{ "/crl/", PUBLIC_GET, NULL, 0, public_file_peek, public_crl_handle },
+	{ "/ca/", PUBLIC_GET, NULL, 0, public_file_peek, public_ca_handle },
+	{ "/ocsp", PUBLIC_POST, OCSP_TYPE, OCSP_REQUEST_MAX_BYTES, public_ocsp_peek,
+	  public_ocsp_handle },
+	{ "/ocsp/", PUBLIC_GET | PUBLIC_POST, OCSP_TYPE, OCSP_REQUEST_MAX_BYTES, public_ocsp_peek,
+	  public_ocsp_handle },
 	{ NULL, 0, NULL, 0, NULL, NULL },
 };
 
@@ -55,6 +60,25 @@ limits_of(const struct settings *settings)
 	return limits;
 }
 
+static gpointer
+answer_ref(gpointer answer)
+{
+	return public_answer_ref(answer);
+}
+
+static void
+answer_unref(gpointer answer)
+{
+	public_answer_unref(answer);
+}
+
+static struct cache *
+answers_cache(struct gateway *gateway)
+{
+	return cache_new(gateway->changelog, gateway->clock, &gateway->limits, CACHE_WHOLE,
+			 answer_ref, answer_unref);
+}
+
 struct public *
 public_start(struct gateway *gateway, GArray *fds, GError **error)
 {
@@ -62,6 +86,12 @@ public_start(struct gateway *gateway, GArray *fds, GError **error)
 
 	struct public *public = g_new0(struct public, 1);
 	public->gateway = gateway;
+	public->responder =
+	    ocsp_responder_new(gateway->db, gateway->changelog, gateway->clock, gateway->keyring);
+	public->answers = answers_cache(gateway);
+	public->files = answers_cache(gateway);
+	public->malformed = public_ocsp_refusal(OCSP_MALFORMED);
+	public->unauthorized = public_ocsp_refusal(OCSP_UNAUTHORIZED);
 	public->server = public_server_start((const int *)(const void *)fds->data, fds->len, routes,
 					     &limits, gateway->clock, public, error);
 	g_array_unref(fds);
@@ -78,6 +108,11 @@ public_stop(struct public *public)
 	if (public == NULL)
 		return;
 	public_server_stop(public->server);
+	cache_free(public->answers);
+	cache_free(public->files);
+	ocsp_responder_free(public->responder);
+	public_answer_unref(public->malformed);
+	public_answer_unref(public->unauthorized);
 	g_free(public);
 }
 

@@ -15,7 +15,7 @@ struct public_answer {
 	const char *content_type, *allow;
 	GBytes *body;
 	char etag[36]; /* with its quotes */
-	gint64 last_modified, expires, keep_seconds;
+	gint64 last_modified, expires, fresh, keep_seconds;
 	GMutex lock; /* of what follows */
 	struct MHD_Response *full, *unchanged;
 	gint64 built;
@@ -38,6 +38,7 @@ public_answer_new(const struct public_answer_spec *spec)
 	answer->body = g_bytes_ref(spec->body);
 	answer->last_modified = spec->last_modified;
 	answer->expires = spec->expires;
+	answer->fresh = spec->fresh != 0 ? spec->fresh : spec->expires;
 	answer->keep_seconds = spec->keep_seconds;
 	g_snprintf(answer->etag, sizeof answer->etag, "\"%.32s\"", digest);
 	g_mutex_init(&answer->lock);
@@ -168,19 +169,18 @@ add_date(struct MHD_Response *response, const char *name, gint64 seconds)
 static void
 add_caching(struct MHD_Response *response, const struct public_answer *answer, gint64 now)
 {
-	gint64 left = answer->expires != CLOCK_NEVER ? answer->expires - now - HEADERS_SECONDS : 0;
+	gint64 left = answer->expires != CLOCK_NEVER ? answer->fresh - now - HEADERS_SECONDS : 0;
 
 	if (answer->keep_seconds > 0)
 		left = MIN(left, answer->keep_seconds);
-	if (left <= 0) {
+	if (answer->expires == CLOCK_NEVER) {
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 		return;
 	}
 	g_autofree char *text = g_strdup_printf(
-	    "max-age=%" G_GINT64_FORMAT ", public, no-transform, must-revalidate", left);
+	    "max-age=%" G_GINT64_FORMAT ", public, no-transform, must-revalidate", MAX(left, 0));
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, text);
-	add_date(response, MHD_HTTP_HEADER_EXPIRES,
-		 answer->keep_seconds > 0 ? now + left : answer->expires);
+	add_date(response, MHD_HTTP_HEADER_EXPIRES, answer->expires);
 }
 
 static void

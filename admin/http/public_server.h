@@ -59,8 +59,9 @@ struct public_answer_spec {
 	const char *content_type; /* static */
 	GBytes *body;             /* a reference is taken */
 	gint64 last_modified;     /* CLOCK_NEVER: not said */
-	gint64 expires;           /* may be kept until then; CLOCK_NEVER: not to be kept */
-	gint64 keep_seconds;      /* but no longer than this; 0: no limit */
+	gint64 expires;           /* is good until then; CLOCK_NEVER: not to be kept by anybody */
+	gint64 fresh;             /* there is a newer one from then on; 0: as expires */
+	gint64 keep_seconds;      /* a cache looks again after so long; 0: at that time */
 	const char *allow;        /* static; of 405, or NULL */
 };
 struct public_answer *public_answer_new(const struct public_answer_spec *spec);

@@ -24,5 +24,7 @@ const struct job_runner job_runners[] = {
 	/* requests: issued here, and handed in elsewhere */
 	{ REQUESTS_JOB_HERE, 0, JOB_LANE_WORK, job_work_requests },
 	{ REQUESTS_JOB_ASK, 0, JOB_LANE_NETWORK, job_work_requests },
+
+	{ "ocsp-answers", 300, JOB_LANE_WORK, job_ocsp_answers },
 };
 const gsize job_runner_count = G_N_ELEMENTS(job_runners);

@@ -25,5 +25,6 @@ enum job_result job_schedule_fetches(const struct job_context *context, GError *
 enum job_result job_fetch_url(const struct job_context *context, GError **error);
 
 enum job_result job_bulk(const struct job_context *context, GError **error);
+enum job_result job_ocsp_answers(const struct job_context *context, GError **error);
 
 #endif

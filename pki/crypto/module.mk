@@ -37,6 +37,7 @@ libpki_a_SOURCES += \
 	%D%/issue.c %D%/issue.h %D%/issue_crl.c \
 	%D%/issue_internal.h %D%/issue_names.c \
 	%D%/key.c %D%/key.h %D%/key_sign.c %D%/key_sign.h %D%/ocsp.c %D%/ocsp.h \
+	%D%/ocsp_answer.c %D%/ocsp_answer.h %D%/ocsp_inquiry.c \
 	%D%/seal.c %D%/seal.h
 
 libpki_a_SOURCES += %D%/spool_cipher.c %D%/spool_cipher.h

@@ -13,3 +13,4 @@ EXTRA_DIST += %D%/mtas %D%/test_torture.py
 EXTRA_DIST += %D%/test_outbound.py
 EXTRA_DIST += %D%/test_inbound.py
 EXTRA_DIST += %D%/test_preferences.py
+EXTRA_DIST += %D%/test_public.py

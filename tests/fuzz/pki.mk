@@ -36,3 +36,7 @@ FUZZ_TARGETS += tests/fuzz/fuzz_smtp_reply
 tests_fuzz_fuzz_smtp_reply_SOURCES = %D%/fuzz_smtp_reply.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_smtp_reply_LDADD = $(PKI_LIBS)
 tests_fuzz_fuzz_smtp_reply_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_ocsp_request
+tests_fuzz_fuzz_ocsp_request_SOURCES = %D%/fuzz_ocsp_request.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_ocsp_request_LDADD = $(PKI_LIBS)
+tests_fuzz_fuzz_ocsp_request_LDFLAGS = $(FUZZ_LINK)

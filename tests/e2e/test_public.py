@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+"""The public listener: CRLs, CA certificates and OCSP answers, as other programs see them."""
+import base64
+import http.client
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from harness import INSIDE, Site, Tap, free_port, require, wait_until  # noqa: E402
+
+OCSP_REQUEST, OCSP_RESPONSE = "application/ocsp-request", "application/ocsp-response"
+FULL = os.environ.get("PS_FULL") == "yes"
+
+
+class Web:
+    """The listener as an HTTP client sees it; one connection, kept."""
+
+    def __init__(self, port):
+        self.port = port
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+
+    def ask(self, path, method="GET", body=None, **headers):
+        self.connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        answer = self.connection.getresponse()
+        body = answer.read()
+        if answer.will_close:
+            self.connection.close()
+        return answer.status, answer.headers, body
+
+    def get(self, path, **headers):
+        return self.ask(path, **headers)
+
+
+def run(*argv, check=True, stdin=None):
+    done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{argv}: {done.stdout.decode(errors='replace')}")
+    return done.stdout.decode(errors="replace")
+
+
+class Case:
+    """What the tests below share."""
+
+    def __init__(self, site, port):
+        self.site, self.port, self.web = site, port, Web(port)
+        self.url = f"http://127.0.0.1:{port}"
+        self.folder = tempfile.mkdtemp(dir=site.folder)
+        _, _, page = self.web.get("/")
+        ids = re.findall(rb'ca/([0-9a-f]+)\.cer', page)
+        self.ca_id, self.root_id = ids[0].decode(), ids[1].decode()
+        for name, key_id in (("ca", self.ca_id), ("root", self.root_id)):
+            status, _, pem = self.web.get(f"/ca/{key_id}.pem")
+            require(status == 200, f"{name}: {status}")
+            self.write(name + ".pem", pem)
+        self.leaf = self.certificate("alice@" + INSIDE)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, data):
+        with open(self.path(name), "wb") as f:
+            f.write(data)
+        return self.path(name)
+
+    def certificate(self, address):
+        """Path of the certificate of this address, which is issued."""
+        self.site.issue(address)
+        path = self.path(address + ".pem")
+        self.site.cli("cert", "export", "--output", path, self.serials(address)[0]["thumbprint"])
+        return path
+
+    def serials(self, address):
+        return self.site.json("cert", "list", "--email", address)["items"]
+
+    def request(self, leaf, *options, issuer="ca.pem"):
+        path = self.path("request.der")
+        run("openssl", "ocsp", "-issuer", self.path(issuer), "-cert", leaf, "-reqout", path, *options)
+        with open(path, "rb") as f:
+            return f.read()
+
+    def status(self, leaf, *options, issuer="ca.pem"):
+        """What openssl makes of the answer by POST, verified up to the root."""
+        text = run("openssl", "ocsp", *options, "-issuer", self.path(issuer), "-cert", leaf, "-url",
+                   f"{self.url}/ocsp/{self.ca_id}", "-CAfile", self.path("root.pem"), "-verify_other", self.path("ca.pem"), "-no_nonce",
+                   check=False)
+        require("Response verify OK" in text or "unauthorized" in text, text)
+        return text
+
+
+def page(case):
+    status, headers, body = case.web.get("/")
+    require(status == 200 and headers["Content-Type"].startswith("text/html"), f"{status} {headers}")
+    require(b"<script" not in body and b"Set-Cookie" not in bytes(str(headers), "ascii"), "a script or a cookie")
+    sha256 = run("openssl", "x509", "-in", case.path("root.pem"), "-noout", "-fingerprint", "-sha256").split("=")[1].strip()
+    require(sha256.encode() in body, f"no fingerprint {sha256}")
+    for link in re.findall(rb'href="([^"]+)"', body):
+        status, _, _ = case.web.get("/" + link.decode())
+        require(status == 200, f"{link}: {status}")
+    require("default-src 'none'" in headers["Content-Security-Policy"], "no policy")
+
+
+def certificates(case):
+    status, headers, der = case.web.get(f"/ca/{case.ca_id}.cer")
+    require(status == 200 and headers["Content-Type"] == "application/pkix-cert", f"{status} {headers}")
+    run("openssl", "x509", "-inform", "DER", "-noout", stdin=der)
+    status, headers, p7c = case.web.get(f"/ca/{case.ca_id}.p7c")
+    require(status == 200 and headers["Content-Type"] == "application/pkcs7-mime", f"{status} {headers}")
+    text = run("openssl", "pkcs7", "-inform", "DER", "-print_certs", "-noout", stdin=p7c)
+    require(text.count("subject=") == 2, text)
+
+
+def lists(case):
+    for key_id, issuer in ((case.ca_id, "ca.pem"), (case.root_id, "root.pem")):
+        status, headers, der = case.web.get(f"/crl/{key_id}.crl")
+        require(status == 200 and headers["Content-Type"] == "application/pkix-crl", f"{status} {headers}")
+        text = run("openssl", "crl", "-inform", "DER", "-noout", "-nextupdate", "-CAfile", case.path(issuer), stdin=der)
+        require("verify OK" in text, text)
+    require(case.web.get(f"/crl/{case.ca_id}-7.crl")[0] == 404, "a part that is not there")
+
+
+def conditional(case):
+    for path in (f"/crl/{case.ca_id}.crl", f"/ca/{case.ca_id}.cer"):
+        status, headers, body = case.web.get(path)
+        etag, modified = headers["ETag"], headers["Last-Modified"]
+        require(int(headers["Content-Length"]) == len(body), "length")
+        status, headers, body = case.web.get(path, If_None_Match=etag)
+        require(status == 304 and body == b"" and headers["ETag"] == etag, f"{status} {headers}")
+        require(case.web.get(path, If_None_Match='"other", ' + etag)[0] == 304, "a list of tags")
+        require(case.web.get(path, If_None_Match='"other"')[0] == 200, "another tag")
+        require(case.web.get(path, If_Modified_Since=modified)[0] == 304, "the same date")
+        require(case.web.get(path, If_Modified_Since="Sun, 06 Nov 1994 08:49:37 GMT")[0] == 200, "an old date")
+        require(case.web.get(path, If_Modified_Since=modified, If_None_Match='"other"')[0] == 200, "the tag comes first")
+        status, headers, body = case.web.ask(path, "HEAD")
+        require(status == 200 and headers["ETag"] == etag and body == b"", "HEAD")
+    status, headers, _ = case.web.get(f"/crl/{case.ca_id}.crl")
+    require("max-age=" in headers["Cache-Control"] and headers["Expires"].endswith("GMT"), str(headers))
+
+
+def refusals(case):
+    for path, method, headers, expected in (
+            ("/v1/status", "GET", {}, 404), ("/nothing", "GET", {}, 404), ("/ca/", "GET", {}, 404),
+            ("/ca/../../etc/passwd", "GET", {}, 404), (f"/ca/{case.ca_id}.key", "GET", {}, 404),
+            ("/crl/%00.crl", "GET", {}, 404), ("/", "POST", {}, 405), (f"/ca/{case.ca_id}.cer", "PUT", {}, 405),
+            ("/ocsp", "GET", {}, 405), ("/ocsp", "POST", {"Content_Type": "text/plain"}, 415),
+            ("/", "DELETE", {}, 405), ("/", "BREW", {}, 405)):
+        web = Web(case.port)
+        status, got, _ = web.ask(path, method, b"x" if method == "POST" else None, **headers)
+        require(status == expected, f"{method} {path}: {status}")
+        require(status != 405 or "Allow" in got, f"{method} {path}: no Allow")
+        web.connection.close()
+    web = Web(case.port)
+    status, _, _ = web.ask("/ocsp", "POST", b"x" * 20000, Content_Type=OCSP_REQUEST)
+    require(status == 413, f"a large request: {status}")
+    web.connection.close()
+
+
+def limits(case):
+    """Who sends nothing, or slowly, is cut off; the others are served meanwhile."""
+    idle = [socket.create_connection(("127.0.0.1", case.port)) for _ in range(20)]
+    drip = socket.create_connection(("127.0.0.1", case.port))
+    drip.sendall(b"GET / HT")
+    require(case.web.get("/")[0] == 200, "served beside those who wait")
+    if FULL:
+        start = time.monotonic()
+        while time.monotonic() < start + 40:
+            try:
+                drip.sendall(b"x")
+                time.sleep(0.5)
+            except OSError:
+                break
+        require(time.monotonic() < start + 30, "a request that never ends")
+    for one in idle + [drip]:
+        one.close()
+
+
+def ocsp_forms(case):
+    """The same answer by POST and GET, however the request comes."""
+    request = case.request(case.leaf, "-no_nonce")
+    status, headers, answer = case.web.ask("/ocsp", "POST", request, Content_Type=OCSP_REQUEST)
+    require(status == 200 and headers["Content-Type"] == OCSP_RESPONSE, f"{status} {headers}")
+    path = urllib.parse.quote(base64.b64encode(request).decode(), safe="")
+    plain = base64.b64encode(request).decode()
+    for way in (f"/ocsp/{case.ca_id}/{path}", f"/ocsp/{path}", f"/ocsp/{plain}", f"/ocsp/{case.ca_id}/{plain}"):
+        status, got, other = case.web.get(way)
+        require(status == 200 and other == answer, f"{way}: {status}")
+        require(got["ETag"] == headers["ETag"], "another tag")
+    require(int(re.search(r"max-age=(\d+)", got["Cache-Control"])[1]) > 3600, str(got))
+    require(case.web.get(way, If_None_Match=got["ETag"])[0] == 304, "not conditional")
+    with_nonce = case.request(case.leaf)
+    _, _, other = case.web.ask(f"/ocsp/{case.ca_id}", "POST", with_nonce, Content_Type=OCSP_REQUEST + "; x=y")
+    require(other == answer, "a nonce is passed over")
+    text = run("openssl", "ocsp", "-respin", case.write("answer.der", answer), "-text", "-noverify", check=False)
+    require("Responder Id: " in text and "OCSP Nonce" not in text and "Next Update" in text and "noCheck" in text or
+            "OCSP No Check" in text, text)
+
+
+def ocsp_answers(case):
+    good = case.status(case.leaf)
+    require(": good" in good, good)
+    require(": good" in case.status(case.leaf, "-sha256"), "SHA-256")
+    require(": good" in case.status(case.path("ca.pem"), issuer="root.pem"), "the CA itself")
+    text = run("openssl", "ocsp", "-issuer", case.path("ca.pem"), "-serial", "0x1234567890", "-url", case.url + "/ocsp",
+               "-CAfile", case.path("root.pem"), check=False)
+    require("unauthorized" in text, text)
+    text = run("openssl", "ocsp", "-issuer", case.path("ca.pem"), "-cert", case.leaf, "-serial", "0x1234567890", "-url",
+               case.url + "/ocsp", "-CAfile", case.path("root.pem"), "-verify_other", case.path("ca.pem"), check=False)
+    require(": good" in text and "0x1234567890: unknown" in text, text)
+    for bad in (b"", b"\x30\x00", b"x" * 100, case.request(case.leaf) + b"\0"):
+        status, _, answer = case.web.ask("/ocsp", "POST", bad, Content_Type=OCSP_REQUEST)
+        require(status == 200 and answer == b"\x30\x03\x0a\x01\x01", f"{bad[:10]}: {status} {answer!r}")
+    require(case.web.get("/ocsp/Mxyz")[2] == b"\x30\x03\x0a\x01\x01", "no base64 of a request")
+
+
+def ocsp_revoked(case):
+    """A revocation is told at once, and a hold that is lifted, too."""
+    for reason, says in (("keyCompromise", "keyCompromise"), ("certificateHold", "certificateHold"), (None, "")):
+        leaf = case.certificate(f"r{reason}@{INSIDE}".lower())
+        require(": good" in case.status(leaf), "good first")
+        serial = run("openssl", "x509", "-in", leaf, "-noout", "-serial").split("=")[1].strip()
+        case.site.cli("ca", "revoke", serial, *(["--reason", reason] if reason else []))
+        text = wait_until("the revocation is told", lambda: re.search(r": revoked[^$]*", case.status(leaf)), 3)[0]
+        require(says in text and ("Reason" in text) == bool(says), text)
+
+
+def gnutls(case):
+    if not shutil.which("ocsptool"):
+        return
+    request = case.path("gnutls.der")
+    run("ocsptool", "--generate-request", "--load-cert", case.leaf, "--load-issuer", case.path("ca.pem"), "--outder",
+        "--outfile", request, "--nonce", check=False)
+    text = run("ocsptool", f"--ask={case.url}/ocsp", "--load-cert", case.leaf, "--load-issuer", case.path("ca.pem"),
+               "--load-trust", case.path("root.pem"), check=False)
+    require("Certificate Status: good" in text and "Verifying OCSP Response: Success" in text, text)
+
+
+def main():
+    tap = Tap()
+    port = free_port()
+    settings = {"public_listen": f"127.0.0.1:{port}", "public_url": f"http://127.0.0.1:{port}"}
+    with Site(settings) as site:
+        site.start(postfix=False)
+        site.make_ca()
+        case = Case(site, port)
+        for name, function in (("the page lists the CAs", page), ("CA certificates", certificates), ("lists", lists),
+                               ("conditional requests", conditional), ("refusals", refusals), ("limits", limits),
+                               ("OCSP by GET and POST", ocsp_forms), ("OCSP answers", ocsp_answers),
+                               ("OCSP of what is revoked", ocsp_revoked), ("GnuTLS believes them", gnutls)):
+            tap.case(name, function, case)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
