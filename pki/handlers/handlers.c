@@ -12,6 +12,7 @@
 
 static const struct handler *const handlers[] = {
 	&handler_builtin, /* each on a line of its own */
+	&handler_acme,
 	&handler_cmp,
 	&handler_atlas,
 	&handler_est,

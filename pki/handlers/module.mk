@@ -13,3 +13,6 @@ libpki_a_SOURCES += %D%/program.c %D%/program.h
 libpki_a_SOURCES += %D%/acme_object.c %D%/acme_object.h %D%/acme_problem.c %D%/acme_problem.h
 libpki_a_SOURCES += %D%/est.c %D%/est_reader.c %D%/est_reader.h
 libpki_a_SOURCES += %D%/adcs.c %D%/adcs_page.c %D%/adcs_page.h
+libpki_a_SOURCES += %D%/acme.c %D%/acme_account.c %D%/acme_account.h %D%/acme_cert.c %D%/acme_cert.h
+libpki_a_SOURCES += %D%/acme_challenge.c %D%/acme_challenge.h %D%/acme_email.c %D%/acme_email.h
+libpki_a_SOURCES += %D%/acme_order.c %D%/acme_order.h %D%/acme_wire.c %D%/acme_wire.h

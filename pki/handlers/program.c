@@ -271,7 +271,7 @@ judge(const struct child *child, const char *why, struct program_result *result,
 }
 
 gboolean
-program_run(const struct program *program, struct program_result *result, GError **error)
+program_call(const struct program *program, struct program_result *result, GError **error)
 {
 	unsigned int timeout =
 	    program->timeout_seconds != 0 ? program->timeout_seconds : TIMEOUT_SECONDS;

@@ -37,7 +37,7 @@ struct program_result {
 /* May it be run? */
 gboolean program_check(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* *result zeroed before. */
-gboolean program_run(const struct program *program, struct program_result *result,
+gboolean program_call(const struct program *program, struct program_result *result,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void program_result_clear(struct program_result *result);
 

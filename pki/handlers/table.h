@@ -7,6 +7,7 @@
 #include "pki/handlers/handler.h"
 
 extern const struct handler handler_atlas;
+extern const struct handler handler_acme;
 extern const struct handler handler_builtin;
 extern const struct handler handler_cmp;
 extern const struct handler handler_est;

@@ -120,6 +120,23 @@ on_body(char *bytes, size_t size, size_t count, void *data)
 	return length;
 }
 
+/* Link is a list that servers send as several fields (RFC 8288 section 3). */
+static void
+keep_header(struct exchange *exchange, const char *line, gsize name_length, gsize length)
+{
+	char *name = g_ascii_strdown(line, (gssize)name_length);
+	char *value = g_strstrip(g_strndup(line + name_length + 1, length - name_length - 1));
+	const char *before =
+	    strcmp(name, "link") == 0 ? g_hash_table_lookup(exchange->headers, name) : NULL;
+
+	if (before != NULL) {
+		char *both = g_strconcat(before, ", ", value, NULL);
+		g_free(value);
+		value = both;
+	}
+	g_hash_table_insert(exchange->headers, name, value);
+}
+
 static size_t
 on_header(char *bytes, size_t size, size_t count, void *data)
 {
@@ -136,12 +153,8 @@ on_header(char *bytes, size_t size, size_t count, void *data)
 	/* The head of another answer follows after 100 Continue. */
 	if (length > 5 && memcmp(bytes, "HTTP/", 5) == 0)
 		g_hash_table_remove_all(exchange->headers);
-	else if (colon != NULL && g_hash_table_size(exchange->headers) < ANSWER_HEADERS_MAX) {
-		char *value = g_strndup(colon + 1, length - (gsize)(colon + 1 - bytes));
-
-		g_hash_table_insert(exchange->headers, g_ascii_strdown(bytes, colon - bytes),
-				    g_strstrip(value));
-	}
+	else if (colon != NULL && g_hash_table_size(exchange->headers) < ANSWER_HEADERS_MAX)
+		keep_header(exchange, bytes, (gsize)(colon - bytes), length);
 	return length;
 }
 

@@ -79,8 +79,8 @@ struct http_answer {
 	unsigned int status;
 	char *content_type; /* may be NULL */
 	GBytes *body;
-	GHashTable
-	    *headers; /* lower-case name -> value; the last of a repeated one, use http_header */
+	GHashTable *headers; /* lower-case name -> value; the last of a repeated one, of Link all;
+			      * use http_header */
 	/* Read strictly, left out when they are not as they should be. */
 	char *etag;           /* NULL: none */
 	gint64 last_modified; /* 0: none */

@@ -39,7 +39,7 @@ test_what_it_sees(void)
 	g_autoptr(GError) error = NULL;
 
 	g_setenv("SECRET_OF_OURS", "1", TRUE);
-	g_assert_true(program_run(&program, &result, &error));
+	g_assert_true(program_call(&program, &result, &error));
 	g_assert_no_error(error);
 	g_assert_cmpint(result.status, ==, 3);
 	g_assert_cmpstr(result.message, ==, "told");
@@ -87,7 +87,7 @@ test_its_end(void)
 		gint64 began = clock_monotonic_us();
 
 		g_test_message("%s", rows[i].says);
-		g_assert_false(program_run(&program, &result, &error));
+		g_assert_false(program_call(&program, &result, &error));
 		g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
 		g_assert_nonnull(strstr(error->message, rows[i].why));
 		g_assert_true(result.started);
@@ -106,7 +106,7 @@ test_background(void)
 	struct program_result result = { 0 };
 	g_autoptr(GError) error = NULL;
 
-	g_assert_true(program_run(&program, &result, &error));
+	g_assert_true(program_call(&program, &result, &error));
 	g_assert_cmpint(result.status, ==, 0);
 	g_assert_cmpmem(g_bytes_get_data(result.output, NULL), g_bytes_get_size(result.output),
 			"done\n", 5);
