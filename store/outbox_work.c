@@ -1,14 +1,14 @@
-/*
- * outbox_work - deliveries in the hands of those who carry them out.
- */
+/* outbox_work - see outbox_work.h. */
+#include "store/outbox_work.h"
+
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/db/db.h"
 #include "store/db/tx.h"
-#include "store/outbox.h"
 #include "store/outbox_internal.h"
 
-/* A claim whose holder is gone is counted and taken up again: better twice than never. */
+/* holder and the number of the attempt together say whose it is: two threads of a process have one
+ * name. A claim whose holder is gone is counted and taken up again: better twice than never. */
 static const struct statement outbox_take_statement = {
 	"outbox_take",
 	"UPDATE outbox SET holder = $2, held_until = now() + make_interval(secs => $3::integer),"
@@ -75,7 +75,7 @@ is_ours(const struct rows *rows, const struct outbox_row *row, GError **error)
 static const struct statement outbox_hold_statement = {
 	"outbox_hold",
 	"UPDATE outbox SET held_until = now() + make_interval(secs => $3::integer)"
-	" WHERE id = $1 AND holder = $2",
+	" WHERE id = $1 AND holder = $2 AND attempts + sms_attempts = $4",
 };
 
 gboolean
@@ -86,6 +86,7 @@ outbox_hold(struct db *db, const struct outbox_row *row, gint64 lease_seconds, G
 	params_int(params, row->id);
 	params_text(params, row->holder);
 	params_int(params, lease_seconds);
+	params_int(params, row->attempts + row->sms_attempts);
 	CLEANUP(rows) struct rows *rows = db_write(db, &outbox_hold_statement, params, error);
 	return is_ours(rows, row, error);
 }
@@ -99,13 +100,14 @@ static const struct statement outbox_durable_statement = {
 static const struct statement outbox_claim_statement = {
 	"outbox_claim",
 	"UPDATE outbox SET state = 'claimed', updated = now()"
-	" WHERE id = $1 AND holder = $2 AND held_until > now() AND state = 'ready'",
+	" WHERE id = $1 AND holder = $2 AND held_until > now() AND state = 'ready'"
+	" AND attempts + sms_attempts = $3",
 };
 static const struct statement outbox_claim_sms_statement = {
 	"outbox_claim_sms",
 	"UPDATE outbox SET sms = 'claimed', updated = now()"
 	" WHERE id = $1 AND holder = $2 AND held_until > now() AND state = 'sent'"
-	" AND sms = 'waiting'",
+	" AND sms = 'waiting' AND attempts + sms_attempts = $3",
 };
 
 struct claim {
@@ -124,6 +126,7 @@ claim(struct tx *tx, gpointer data, GError **error)
 	struct params *params = params_new();
 	params_int(params, what->row->id);
 	params_text(params, what->row->holder);
+	params_int(params, what->row->attempts + what->row->sms_attempts);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, what->statement, params, error);
 	return is_ours(rows, what->row, error);
 }
@@ -152,7 +155,7 @@ static const struct statement outbox_save_statement = {
 	" sms = $8, sms_error = $9, message_id = $10, utf8 = $11, built = $12, subject = $13,"
 	" repeated = $14, holder = CASE WHEN $15 THEN holder END,"
 	" held_until = CASE WHEN $15 THEN held_until END, updated = now()"
-	" WHERE id = $1 AND holder = $2",
+	" WHERE id = $1 AND holder = $2 AND attempts + sms_attempts = $16",
 };
 
 static gboolean
@@ -179,6 +182,7 @@ save(struct tx *tx, const struct outbox_row *row, gboolean held, GError **error)
 	params_text(params, row->subject);
 	params_int(params, row->repeated);
 	params_bool(params, held);
+	params_int(params, row->attempts + row->sms_attempts);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &outbox_save_statement, params, error);
 	return is_ours(rows, row, error);
 }

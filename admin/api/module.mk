@@ -12,6 +12,7 @@ libadmin_a_SOURCES += \
 	%D%/preference_sets.c %D%/records.c %D%/batches.c %D%/requests.c %D%/revocation_lists.c \
 	%D%/roots.c %D%/rotation.c %D%/select_show.c %D%/selects.c %D%/selftest.c %D%/serving.c %D%/serving.h %D%/setting_up.c \
 	%D%/status.c %D%/temporary_server.c %D%/temporary_server.h %D%/trust_list.c
+libadmin_a_SOURCES += %D%/delivering.c %D%/delivering.h %D%/numbers.c %D%/numbers.h %D%/outboxes.c %D%/texting.c %D%/texts.c
 libadmin_a_SOURCES += %D%/directory_servers.c %D%/pending.c
 
 # Manual pages and completion are printed from the table of operations at build time.
@@ -23,6 +24,7 @@ operation_pages = doc/man/postseal-cert.1 doc/man/postseal-key.1 doc/man/postsea
 	doc/man/postseal-domain.1 doc/man/postseal-global.1 doc/man/postseal-select.1 \
 	doc/man/postseal-ca.1 doc/man/postseal-request.1 doc/man/postseal-bulk.1 doc/man/postseal-job.1 \
 	doc/man/postseal-audit.1 doc/man/postseal-db.1 doc/man/postseal-config.1 \
+	doc/man/postseal-outbox.1 doc/man/postseal-template.1 doc/man/postseal-notify.1 doc/man/postseal-sms.1 \
 	doc/man/postseal-message.1
 nodist_man_MANS += doc/man/postseal.1 $(operation_pages)
 doc/man/postseal.1: admin/api/operations_gen$(EXEEXT)

@@ -26,5 +26,6 @@ const struct job_runner job_runners[] = {
 	{ REQUESTS_JOB_ASK, 0, JOB_LANE_NETWORK, job_work_requests },
 
 	{ "ocsp-answers", 300, JOB_LANE_WORK, job_ocsp_answers },
+	{ "deliver", 60, JOB_LANE_NETWORK, job_deliver },
 };
 const gsize job_runner_count = G_N_ELEMENTS(job_runners);

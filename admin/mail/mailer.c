@@ -17,7 +17,7 @@
 #include "store/cas.h"
 #include "store/config/settings.h"
 #include "store/db/tx.h"
-#include "store/outbox.h"
+#include "store/outbox_work.h"
 
 char *
 mailer_sender(struct db *db, GError **error)
