@@ -179,6 +179,18 @@ remark_chain(const struct enroll *enroll, struct cert *cert, GPtrArray *along,
 	return TRUE;
 }
 
+/* Where an answer was lost a person may have to bring it, whatever the handler. */
+static gboolean
+may_be_brought(const struct handler *handler, const struct request_row *row, GError **error)
+{
+	return handler->capabilities.csr_upload || row->next_try == CLOCK_NEVER ||
+	       row->error_class != NULL ||
+	       fail_false(error, PS_ERROR_INVALID,
+			  "request %" G_GINT64_FORMAT " waits for handler '%s', which takes no "
+			  "uploads: it asks the CA itself",
+			  row->id, row->handler);
+}
+
 gboolean
 enroll_take_cert(const struct enroll *enroll, struct tx *tx, struct cert *cert, GPtrArray *along,
 		 gint64 *request_id, char **note, GError **error)
@@ -199,7 +211,7 @@ enroll_take_cert(const struct enroll *enroll, struct tx *tx, struct cert *cert, 
 	g_autoptr(GPtrArray) certs = g_ptr_array_new();
 	g_ptr_array_add(certs, cert);
 	*request_id = row->id;
-	return config != NULL &&
+	return config != NULL && may_be_brought(handler, row, error) &&
 	       enroll_store_certs(enroll, tx, row, certs, config, ENROLL_CHAIN_MAY_LACK, error) &&
 	       remark_chain(enroll, cert, along, config, note, error);
 }

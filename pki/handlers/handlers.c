@@ -19,6 +19,8 @@ static const struct handler *const handlers[] = {
 	&handler_adcs,
 	&handler_ejbca,
 	&handler_epki,
+	&handler_csr,     &handler_command, &handler_intellicard,
+	&handler_cmp,     &handler_atlas,   &handler_ejbca,
 };
 
 const struct handler *const *

@@ -16,3 +16,4 @@ libpki_a_SOURCES += %D%/adcs.c %D%/adcs_page.c %D%/adcs_page.h
 libpki_a_SOURCES += %D%/acme.c %D%/acme_account.c %D%/acme_account.h %D%/acme_cert.c %D%/acme_cert.h
 libpki_a_SOURCES += %D%/acme_challenge.c %D%/acme_challenge.h %D%/acme_email.c %D%/acme_email.h
 libpki_a_SOURCES += %D%/acme_order.c %D%/acme_order.h %D%/acme_wire.c %D%/acme_wire.h
+libpki_a_SOURCES += %D%/csr.c %D%/intellicard.c %D%/command.c %D%/command_message.c %D%/command_message.h

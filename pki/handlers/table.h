@@ -14,5 +14,8 @@ extern const struct handler handler_est;
 extern const struct handler handler_adcs;
 extern const struct handler handler_ejbca;
 extern const struct handler handler_epki;
+extern const struct handler handler_command;
+extern const struct handler handler_csr;
+extern const struct handler handler_intellicard;
 
 #endif
