@@ -10,18 +10,21 @@
 #include "store/base/nearest.h"
 #include "store/base/printable.h"
 
+/* clang-format off */
 static const struct handler *const handlers[] = {
 	&handler_builtin, /* each on a line of its own */
 	&handler_acme,
+	&handler_csr,
+	&handler_command,
 	&handler_cmp,
-	&handler_atlas,
 	&handler_est,
 	&handler_adcs,
 	&handler_ejbca,
 	&handler_epki,
-	&handler_csr,     &handler_command, &handler_intellicard,
-	&handler_cmp,     &handler_atlas,   &handler_ejbca,
+	&handler_atlas,
+	&handler_intellicard,
 };
+/* clang-format on */
 
 const struct handler *const *
 handlers_all(gsize *n)
