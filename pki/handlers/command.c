@@ -111,7 +111,7 @@ run(const struct handler_context *context, const char *action, gboolean acts, GB
 	struct program_result result = { 0 };
 	g_autoptr(GError) why = NULL;
 
-	if (program_run(&program, &result, &why))
+	if (program_call(&program, &result, &why))
 		take_output(context, &result, acts, answer);
 	else if (g_error_matches(why, PS_ERROR, PS_ERROR_INVALID))
 		handler_answer_set(answer, HANDLER_REJECTED, HANDLER_ERROR_CONFIG, NULL, "%s",

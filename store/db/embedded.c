@@ -163,7 +163,7 @@ embedded_single_user(const struct os_user *user, const char *bin_dir, const char
 		program, "--single", "-D", data_dir, "-c", "exit_on_error=true", database, NULL,
 	};
 
-	return embedded_run(user, NULL, argv, sql, NULL, "preparing the database cluster", error);
+	return program_run(user, NULL, argv, sql, NULL, "preparing the database cluster", error);
 }
 
 gboolean
@@ -190,7 +190,7 @@ embedded_initdb(const struct settings *settings, const struct os_user *user, con
 	};
 
 	return embedded_make_folder(data_dir, user, error) &&
-	       embedded_run(user, NULL, argv, NULL, NULL, "initdb", error) &&
+	       program_run(user, NULL, argv, NULL, NULL, "initdb", error) &&
 	       embedded_single_user(user, bin_dir, data_dir, "postgres", tuning_sql, error);
 }
 

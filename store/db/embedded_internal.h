@@ -30,8 +30,8 @@ int os_user_become(const struct os_user *user);
  * our own, in a folder (NULL: the root). The input may be NULL; the output (both streams) is in
  * the error when it fails, and in *output if wanted.
  */
-gboolean embedded_run(const struct os_user *user, const char *folder, const char *const *argv,
-		      const char *input, char **output, const char *what, GError **error);
+gboolean program_run(const struct os_user *user, const char *folder, const char *const *argv,
+		     const char *input, char **output, const char *what, GError **error);
 /* Waits for a child; error_fd is a memory file with what it wrote. */
 gboolean program_await(pid_t pid, int error_fd, const char *what, GError **error);
 extern const char *const program_environment[];

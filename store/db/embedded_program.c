@@ -189,8 +189,8 @@ run_with_files(const struct os_user *user, const char *folder, const char *const
 }
 
 gboolean
-embedded_run(const struct os_user *user, const char *folder, const char *const *argv,
-	     const char *input, char **output, const char *what, GError **error)
+program_run(const struct os_user *user, const char *folder, const char *const *argv,
+	    const char *input, char **output, const char *what, GError **error)
 {
 	int input_fd = memfd_create("input", MFD_CLOEXEC);
 	int output_fd = memfd_create("output", MFD_CLOEXEC);
@@ -229,7 +229,7 @@ embedded_bin_major(const char *bin_dir)
 	const char *number;
 
 	if (!has_program(bin_dir, "postgres") || !has_program(bin_dir, "initdb") ||
-	    !embedded_run(NULL, NULL, argv, NULL, &output, "postgres --version", NULL))
+	    !program_run(NULL, NULL, argv, NULL, &output, "postgres --version", NULL))
 		return 0;
 	/* "postgres (PostgreSQL) 15.20 (Debian ...)" */
 	number = strchr(output, ')');
@@ -276,7 +276,7 @@ add_pg_config(GPtrArray *folders)
 	const char *argv[] = { program, "--bindir", NULL };
 	char *output = NULL;
 
-	if (program != NULL && embedded_run(NULL, NULL, argv, NULL, &output, "pg_config", NULL))
+	if (program != NULL && program_run(NULL, NULL, argv, NULL, &output, "pg_config", NULL))
 		add_folder(folders, g_strstrip(output));
 }
 

@@ -78,8 +78,7 @@ run_pg_upgrade(const struct upgrade *upgrade, GError **error)
 		EMBEDDED_ADMIN,    NULL,
 	};
 
-	return embedded_run(&upgrade->user, upgrade->new_dir, argv, NULL, NULL, "pg_upgrade",
-			    error);
+	return program_run(&upgrade->user, upgrade->new_dir, argv, NULL, NULL, "pg_upgrade", error);
 }
 
 /* An empty statement by the old server ends the recovery that a crash has left to do. */
