@@ -22,14 +22,12 @@ struct tx;
 gboolean key_pool_take(struct keyring *keyring, struct tx *tx, const char *algorithm,
 		       gint64 request_id, struct key **key,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The kind that is wanted next ("rsa:3072", owned), or NULL: the pool is full. */
-gboolean key_pool_wanted(struct db *db, const struct settings *settings, char **algorithm,
-			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Throws away what may not be taken (any more), and says what kind is wanted next ("rsa:3072",
+ * owned), NULL: the pool is full. */
+gboolean key_pool_tend(struct keyring *keyring, struct db *db, const struct settings *settings,
+		       char **wanted, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Makes one and stores it. Takes its time: for a thread that may be kept waiting. */
 gboolean key_pool_add(struct keyring *keyring, struct db *db, const char *algorithm,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Throws away what may not be taken (any more). */
-gboolean key_pool_purge(struct keyring *keyring, struct db *db, const struct settings *settings,
-			guint *dropped, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 #endif

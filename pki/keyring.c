@@ -7,6 +7,7 @@
 
 #include "pki/crypto/key.h"
 #include "pki/crypto/seal.h"
+#include "pki/key_pool.h"
 #include "pki/keyring_internal.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
@@ -395,6 +396,13 @@ keyring_generate(struct keyring *keyring, struct tx *tx, const char *algorithm, 
 
 	if (!key_algorithm_parse(algorithm, &kind, &bits, error))
 		return NULL;
+	struct key *ready = NULL;
+	if (!key_pool_take(keyring, tx, algorithm, request_id, &ready, error))
+		return NULL;
+	if (ready != NULL) {
+		cache_drop(keyring->held, key_spki_sha256(ready));
+		return ready;
+	}
 	CLEANUP(key) struct key *key = key_generate(kind, bits, error);
 	if (key == NULL || !keyring_store(keyring, tx, key, "generated", request_id, NULL, error))
 		return NULL;

@@ -44,7 +44,7 @@ gboolean keyring_holds(struct keyring *keyring, const char *spki_sha256, gboolea
 gboolean keyring_store(struct keyring *keyring, struct tx *tx, const struct key *key,
 		       const char *origin, gint64 request_id, gboolean *is_new,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Generates ("rsa:3072", "ec:P-256"), stores, returns it. */
+/* Takes a ready one (pki/key_pool) or generates ("rsa:3072", "ec:P-256"), stores, returns it. */
 struct key *keyring_generate(struct keyring *keyring, struct tx *tx, const char *algorithm,
 			     gint64 request_id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* DENIED names what uses it, unless even_if_used. */

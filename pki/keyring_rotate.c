@@ -8,6 +8,7 @@
 #include "pki/keyring_internal.h"
 #include "store/base/error.h"
 #include "store/db/tx.h"
+#include "store/ready_keys.h"
 #include "store/sealed.h"
 
 #define BATCH 100
@@ -93,6 +94,9 @@ rewrap_batch(struct tx *tx, gpointer data, GError **error)
 
 	rewrap->done = 0;
 	g_clear_error(&rewrap->failure);
+	/* Keys that nobody has yet are not worth it: others are made. */
+	if (!ready_keys_purge_older(tx, keyring_generation(rewrap->keyring), error))
+		return FALSE;
 	g_autoptr(GPtrArray) rows =
 	    sealed_take_older(tx, keyring_generation(rewrap->keyring), rewrap->batch, error);
 	if (rows == NULL)

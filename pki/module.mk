@@ -13,7 +13,7 @@ libpki_a_SOURCES += \
 	%D%/system_roots.c %D%/system_roots.h \
 	%D%/select.c %D%/select.h %D%/select_internal.h %D%/select_search.c \
 	%D%/trust.c %D%/trust.h %D%/trust_mode.c %D%/trust_mode.h %D%/verdict.h
-libpki_a_SOURCES += %D%/bulk.c %D%/bulk.h %D%/bulk_internal.h %D%/bulk_issue.c %D%/bulk_order.h %D%/bulk_run.c %D%/bulk_file.c %D%/bulk_file.h %D%/csv.c %D%/csv.h %D%/key_pool.h
+libpki_a_SOURCES += %D%/bulk.c %D%/bulk.h %D%/bulk_internal.h %D%/bulk_issue.c %D%/bulk_order.h %D%/bulk_run.c %D%/bulk_file.c %D%/bulk_file.h %D%/csv.c %D%/csv.h %D%/key_pool.c %D%/key_pool.h
 libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/import_bulk.c %D%/import_bulk.h %D%/ca.h %D%/enroll.h
 libpki_a_SOURCES += \
 	%D%/cert_cache.c \

@@ -14,7 +14,7 @@ libstore_a_SOURCES += \
 	%D%/preference_internal.h %D%/preference_set.c %D%/preference_values.c %D%/preferences.c \
 	%D%/presets.c %D%/requests.c %D%/roots.c %D%/scopes.c %D%/sealed.c %D%/selections.c
 libstore_a_SOURCES += %D%/directories.c %D%/directories.h
-libstore_a_SOURCES += %D%/bulk.c %D%/bulk.h %D%/bulk_issued.c %D%/bulk_issued.h %D%/bulk_rivals.c %D%/bulk_rivals.h
+libstore_a_SOURCES += %D%/bulk.c %D%/bulk.h %D%/bulk_issued.c %D%/bulk_issued.h %D%/bulk_rivals.c %D%/bulk_rivals.h %D%/ready_keys.c %D%/ready_keys.h
 libstore_a_SOURCES += %D%/ca_issuing.c %D%/ca_issuing.h %D%/ca_lists.c %D%/ca_lists.h \
 	%D%/ca_organisation_id.c %D%/ca_organisation_id.h %D%/ca_roots.c %D%/cas_internal.h \
 	%D%/renewals.c %D%/renewals.h %D%/ca_revocations.c %D%/ca_revocations.h

@@ -106,12 +106,24 @@ static const struct sealed_table {
 	  { "sealed_page_outbox", "SELECT " OUTBOX_ROW " COLLATE \"C\", sealed, generation"
 				  " FROM outbox_secret WHERE " OUTBOX_ROW " COLLATE \"C\" > $1"
 				  " ORDER BY 1 LIMIT $2" } },
+	{ "bulk_batch",
+	  { "sealed_take_bulk",
+	    "SELECT id::text, sealed, generation FROM bulk_batch"
+	    " WHERE generation <> $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED" },
+	  { "sealed_replace_bulk", "UPDATE bulk_batch SET sealed = $2, generation = $3"
+				   " WHERE id = $1::bigint AND sealed IS NOT NULL" },
+	  { "sealed_count_bulk", "SELECT count(*) FROM bulk_batch WHERE generation <> $1" },
+	  { "sealed_find_bulk", "SELECT id::text, sealed, generation FROM bulk_batch"
+				" WHERE id = $1::bigint AND sealed IS NOT NULL" },
+	  { "sealed_page_bulk", "SELECT id::text, sealed, generation FROM bulk_batch"
+				" WHERE sealed IS NOT NULL AND id::text COLLATE \"C\" > $1"
+				" ORDER BY id::text COLLATE \"C\" LIMIT $2" } },
 };
 
-const char *const sealed_tables[] = {
-	"private_key",   "preference", "handler_setting", "directory_server", "acme_account",
-	"outbox_secret", NULL
-};
+const char *const sealed_tables[] = { "private_key",     "preference",
+				      "handler_setting", "directory_server",
+				      "acme_account",    "outbox_secret",
+				      "bulk_batch",      NULL };
 
 static const struct sealed_table *
 table_find(const char *name, GError **error)

@@ -6,6 +6,7 @@
 #include "store/requests_work.h"
 
 #define DAY_SECONDS 86400
+#define KEY_POOL_SECONDS 20
 
 const struct job_runner job_runners[] = {
 	{ "rewrap", 0, JOB_LANE_WORK, job_rewrap },
@@ -16,6 +17,7 @@ const struct job_runner job_runners[] = {
 	{ "issue-crls", ISSUE_CRLS_SECONDS, JOB_LANE_WORK, job_issue_crls },
 	{ "check-crls", 60, JOB_LANE_WORK, job_check_crls },
 	{ "bulk", 0, JOB_LANE_BULK, job_bulk },
+	{ "key-pool", KEY_POOL_SECONDS, JOB_LANE_BULK, job_key_pool },
 	{ "directory", 0, JOB_LANE_MAIL, job_directory },
 	{ "ocsp", 0, JOB_LANE_NETWORK, job_ocsp },
 	{ "fetch-schedule", 15, JOB_LANE_WORK, job_schedule_fetches },

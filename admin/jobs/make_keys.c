@@ -1,0 +1,85 @@
+/*
+ * make_keys - keys made ahead while the machine has nothing else to do.
+ */
+#include "admin/jobs/heartbeat.h"
+#include "admin/jobs/runners.h"
+
+#include "milter/gateway.h"
+#include "pki/key_pool.h"
+#include "store/base/background.h"
+#include "store/base/error.h"
+#include "store/bulk.h"
+#include "store/config/settings.h"
+
+#define LOOK_MS 300
+
+struct making {
+	struct gateway *gateway;
+	const char *algorithm;
+	GError *error;
+};
+
+/* A thread of its own, for there is no way back to the usual priority. */
+static gpointer
+make(gpointer data)
+{
+	struct making *making = data;
+
+	background_thread(BACKGROUND_IDLE);
+	return GINT_TO_POINTER(key_pool_add(making->gateway->keyring, making->gateway->db,
+					    making->algorithm, &making->error));
+}
+
+static gboolean
+is_idle(const struct job_context *context, gboolean *idle, GError **error)
+{
+	gboolean running;
+
+	*idle = FALSE;
+	if (context->stopping(context))
+		return TRUE;
+	if (!bulk_any_running(context->gateway->db, &running, error))
+		return FALSE;
+	*idle = !running && background_busy(LOOK_MS) * 100 <
+				(double)gateway_settings(context->gateway)->key_pool_busy_max;
+	return TRUE;
+}
+
+static gboolean
+make_one(struct gateway *gateway, const char *algorithm, GError **error)
+{
+	struct making making = { gateway, algorithm, NULL };
+	GThread *thread = g_thread_try_new("key-pool", make, &making, error);
+
+	if (thread == NULL)
+		return FALSE;
+	if (GPOINTER_TO_INT(g_thread_join(thread)))
+		return TRUE;
+	g_propagate_error(error, making.error);
+	return FALSE;
+}
+
+enum job_result
+job_key_pool(const struct job_context *context, GError **error)
+{
+	struct gateway *gateway = context->gateway;
+	CLEANUP(heartbeat) struct heartbeat *heartbeat = heartbeat_start(context);
+
+	while (heartbeat_goes_on(heartbeat)) {
+		g_autofree char *wanted = NULL;
+		gboolean idle;
+
+		if (!key_pool_tend(gateway->keyring, gateway->db, gateway_settings(gateway),
+				   &wanted, error))
+			return JOB_RESULT_FAILED;
+		if (wanted == NULL)
+			return JOB_RESULT_DONE;
+		if (!is_idle(context, &idle, error))
+			return JOB_RESULT_FAILED;
+		if (!idle)
+			return JOB_RESULT_DONE;
+		if (!make_one(gateway, wanted, error))
+			return JOB_RESULT_FAILED;
+	}
+	return JOB_RESULT_AGAIN;
+}
