@@ -19,6 +19,10 @@ tests_support_milter_send_LDADD = $(MILTER_CLIENT_LIBS)
 noinst_PROGRAMS += tests/support/milter_monkey
 tests_support_milter_monkey_SOURCES = %D%/support/milter_monkey.c
 tests_support_milter_monkey_LDADD = $(STORE_LIBS)
+# A CA that speaks CMP, for tests/fakes/cmp.py.
+noinst_PROGRAMS += tests/support/cmp_issuer
+tests_support_cmp_issuer_SOURCES = %D%/support/cmp_issuer.c %D%/support/cmp_server.c
+tests_support_cmp_issuer_LDADD = $(PKI_LIBS)
 TESTS += $(check_PROGRAMS) $(dist_check_SCRIPTS)
 
 include %D%/support/module.mk
