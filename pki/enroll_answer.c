@@ -17,7 +17,7 @@
 #include "store/outbox.h"
 
 #define CERTS_MAX 20
-#define HANDLE_MAX_BYTES (64 * 1024)
+#define HANDLE_MAX_BYTES (1024 * 1024) /* the journal of a CMP transaction */
 #define HUMAN_PAUSE 900
 
 void
