@@ -81,6 +81,7 @@ gboolean cert_allows_purpose(const struct cert *cert, const char *oid);
  * the extension it is not. */
 gboolean cert_names_purpose(const struct cert *cert, const char *purpose);
 GStrv cert_dns_names(const struct cert *cert);         /* of the SAN, lower case; owned */
+gboolean cert_is_tls_client(const struct cert *cert);  /* may say in TLS who we are */
 gboolean cert_is_ca(const struct cert *cert);          /* basicConstraints cA */
 int cert_path_length(const struct cert *cert);         /* -1 when there is no limit */
 gboolean cert_is_self_issued(const struct cert *cert); /* subject and issuer are one name */

@@ -319,3 +319,11 @@ cert_facts(const struct cert *cert)
 	ERR_clear_error();
 	return facts;
 }
+
+/* Usages that are absent allow it. */
+gboolean
+cert_is_tls_client(const struct cert *cert)
+{
+	return cert_has_digital_signature(cert) &&
+	       X509_check_purpose(cert_x509(cert), X509_PURPOSE_SSL_CLIENT, 0) == 1;
+}

@@ -265,33 +265,42 @@ leave_handle(struct order *order, const char *state)
 
 /* --- renewal --- */
 
-/* The old certificate speaks for itself in TLS, and the request repeats its names (RFC 7030
- * section 4.2.2). */
 static gboolean
-set_renewal(struct order *order, GError **error)
+repeat_names(struct order *order, GError **error)
 {
-	const struct handler_context *context = order->context;
-	CLEANUP(cert_row)
-	struct cert_row *row = certs_find(context->db, order->request->renews, error);
-
-	order->old = row != NULL ? cert_parse(row->der, error) : NULL;
 	CLEANUP(key)
-	struct key *old = order->old != NULL
-			      ? keyring_find(context->keyring, cert_spki_sha256(order->old), error)
-			      : NULL;
-	if (old == NULL || !peer_set_identity(order->peer, order->old, old, error))
-		return FALSE;
-	if (order->own_csr)
-		return TRUE;
-	CLEANUP(key)
-	struct key *key = keyring_find(context->keyring, order->request->spki_sha256, error);
+	struct key *key = keyring_find(order->context->keyring, order->request->spki_sha256, error);
 	GBytes *csr = key != NULL ? csr_make_like(key, order->old, error) : NULL;
+
 	if (csr == NULL)
 		return FALSE;
 	g_bytes_unref(order->csr);
 	order->csr = csr;
 	order->own_csr = TRUE;
 	return TRUE;
+}
+
+/* The old certificate speaks for itself in TLS, and the request repeats its names (RFC 7030
+ * section 4.2.2). One that is for mail alone no server takes there: then it is asked for like a
+ * new one. */
+static gboolean
+set_renewal(struct order *order, GError **error)
+{
+	const struct handler_context *context = order->context;
+	CLEANUP(cert_row)
+	struct cert_row *row = certs_find(context->db, order->request->renews, error);
+	CLEANUP(cert) struct cert *cert = row != NULL ? cert_parse(row->der, error) : NULL;
+
+	if (cert == NULL)
+		return FALSE;
+	if (!cert_is_tls_client(cert) || cert_not_after(cert) < clock_now(context->clock))
+		return TRUE;
+	CLEANUP(key)
+	struct key *old = keyring_find(context->keyring, cert_spki_sha256(cert), error);
+	if (old == NULL || !peer_set_identity(order->peer, cert, old, error))
+		return FALSE;
+	order->old = cert_ref(cert);
+	return order->own_csr || repeat_names(order, error);
 }
 
 /* --- what the CA wants --- */

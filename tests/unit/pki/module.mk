@@ -53,3 +53,7 @@ tests_unit_pki_test_cmp_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_enroll_steps
 tests_unit_pki_test_enroll_steps_SOURCES = %D%/test_enroll_steps.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_enroll_steps_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+
+check_PROGRAMS += tests/unit/pki/test_ca_pages
+tests_unit_pki_test_ca_pages_SOURCES = %D%/test_ca_pages.c %D%/cert_fixture.c %D%/cert_fixture.h
+tests_unit_pki_test_ca_pages_LDADD = $(TEST_LIBS) $(PKI_LIBS)
