@@ -93,9 +93,12 @@ struct cert *ca_issue(const struct ca_context *context, GBytes *csr,
 		      const struct ca_subject *subject, const struct ca_issue *options,
 		      gint64 request_id, struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* What settings and certificates of this CA make of the rules: char *, each names its rule. */
+/* Where settings and certificates of this CA leave the rules: char *, each names its rule. */
 GPtrArray *ca_warnings(const struct ca_context *context, const struct ca_row *ca,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same of the settings alone. */
+void ca_settings_warnings(const struct ca_context *context, const struct ca_defaults *defaults,
+			  GPtrArray *warnings);
 /* root and intermediate (root last), for export and PKCS#12 mail; struct cert *. */
 GPtrArray *ca_chain(struct db *db, const struct ca_row *ca,
 		    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -13,6 +13,7 @@
 #include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/log.h"
 #include "store/base/printable.h"
 #include "store/ca_issuing.h"
 #include "store/ca_lists.h"
@@ -22,6 +23,7 @@
 #define DAYS_MAX 3653
 #define DAY_SECONDS 86400
 #define SERIAL_TRIES 5
+#define SAID_MAX 200
 
 static gboolean
 key_acceptable(enum key_kind kind, unsigned int bits, const char *text, GError **error)
@@ -413,20 +415,50 @@ issue(struct issuing *issuing, const struct csr *csr, const struct ca_subject *s
 	return g_steal_pointer(&cert);
 }
 
+/* Thousands of certificates leave the same rule: the log says so once an hour. */
+static void
+log_warnings(const GPtrArray *warnings, gint64 now)
+{
+	static GMutex lock;
+	static GHashTable *said;
+
+	g_mutex_lock(&lock);
+	if (said == NULL)
+		said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	for (guint i = 0; i < warnings->len; i++) {
+		const char *text = g_ptr_array_index(warnings, i);
+		const gint64 *before = g_hash_table_lookup(said, text);
+
+		if (before != NULL && now - *before < 3600 && now >= *before)
+			continue;
+		if (g_hash_table_size(said) >= SAID_MAX)
+			g_hash_table_remove_all(said);
+		g_hash_table_replace(said, g_strdup(text), g_memdup2(&now, sizeof(now)));
+		log_warning("a certificate leaves the rules", "rule", text);
+	}
+	g_mutex_unlock(&lock);
+}
+
 struct cert *
 ca_issue(const struct ca_context *context, GBytes *csr_bytes, const struct ca_subject *subject,
 	 const struct ca_issue *options, gint64 request_id, struct tx *tx, GError **error)
 {
+	g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func(g_free);
+	struct ca_issue asked = *options;
 	struct issuing issuing = { .context = context,
-				   .options = options,
+				   .options = &asked,
 				   .now = clock_now(context->clock) };
 	CLEANUP(csr) struct csr *csr = csr_parse(csr_bytes, error);
 
 	if (csr == NULL ||
 	    !key_acceptable(csr_key_kind(csr), csr_key_bits(csr), csr_key_text(csr), error))
 		return NULL;
+	if (asked.warnings == NULL)
+		asked.warnings = own;
 	struct cert *cert = issue(&issuing, csr, subject, request_id, tx, error);
 	issuing_clear(&issuing);
+	if (cert != NULL)
+		log_warnings(asked.warnings, clock_now(context->clock));
 	return cert;
 }
 

@@ -28,6 +28,7 @@ libpki_a_SOURCES += \
 	%D%/ca_names.c \
 	%D%/ca_profile.c \
 	%D%/ca_revoke.c \
+	%D%/ca_warnings.c \
 	%D%/ca_profile.h \
 	%D%/renewal.c %D%/renewal.h \
 	%D%/ca_create.c \

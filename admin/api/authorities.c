@@ -1,6 +1,8 @@
 /*
- * authorities - the noun ca (C1, C2, C7, C14): the gateway's own CAs.
+ * authorities - the noun ca (C1, C2): the gateway's own CAs, and what they give when nothing is
+ * said. Lists are in authority_lists.c, what leaves the gateway in authority_files.c.
  */
+#include "admin/api/authority.h"
 #include "admin/api/ca_context.h"
 #include "admin/api/cert_text.h"
 #include "admin/api/change.h"
@@ -9,12 +11,31 @@
 #include <string.h>
 
 #include "milter/gateway.h"
-#include "pki/ca_crl.h"
-#include "pki/crypto/crl.h"
+#include "pki/ca.h"
 #include "pki/crypto/csr.h"
 #include "store/base/error.h"
-#include "store/crls.h"
+#include "store/base/log.h"
+#include "store/ca_issuing.h"
+#include "store/ca_lists.h"
 #include "store/db/tx.h"
+
+/* --- what leaves the rules --- */
+
+void
+authority_add_warnings(json_t *answer, const GPtrArray *warnings, const char *ca_or_null)
+{
+	json_t *texts = json_array();
+
+	for (guint i = 0; i < warnings->len; i++) {
+		json_array_append_new(texts, answer_text(g_ptr_array_index(warnings, i)));
+		if (ca_or_null != NULL)
+			log_warning(g_ptr_array_index(warnings, i), "ca", ca_or_null);
+	}
+	if (json_array_size(texts) > 0)
+		json_object_set_new(answer, "warnings", texts);
+	else
+		json_decref(texts);
+}
 
 /* --- list, show --- */
 
@@ -59,9 +80,8 @@ ca_list(struct call *call, GError **error)
 	return answer_list(items, NULL);
 }
 
-/* With advice where there is none at all. */
-static struct ca_row *
-find_ca(struct call *call, GError **error)
+struct ca_row *
+authority_find(struct call *call, GError **error)
 {
 	g_autoptr(GError) problem = NULL;
 	const char *name = call_text(call, "ca");
@@ -77,10 +97,40 @@ find_ca(struct call *call, GError **error)
 	return NULL;
 }
 
+static gboolean
+add_details(struct call *call, const struct ca_row *row, json_t *object, GError **error)
+{
+	struct ca_context context = ca_context_of_gateway(call->gateway);
+	g_autoptr(GPtrArray) warnings = ca_warnings(&context, row, error);
+	g_autoptr(GPtrArray) extensions =
+	    warnings != NULL ? ca_extensions_list(context.db, row->id, error) : NULL;
+	g_autoptr(GPtrArray) lists =
+	    extensions != NULL
+		? ca_lists_find(context.db, row->thumbprint != NULL ? row->thumbprint : "-", error)
+		: NULL;
+
+	if (lists == NULL)
+		return FALSE;
+	json_t *crls = json_array();
+	for (guint i = 0; i < lists->len; i++) {
+		const struct ca_list_row *list = g_ptr_array_index(lists, i);
+		json_array_append_new(
+		    crls, json_pack("{s:I, s:I, s:o, s:o, s:o}", "part",
+				    (json_int_t)list->partition, "number", (json_int_t)list->number,
+				    "thumbprint", answer_text(list->thumbprint), "next_update",
+				    answer_time(list->next_update), "points",
+				    answer_texts((const char *const *)list->urls)));
+	}
+	json_object_set_new(object, "crls", crls);
+	json_object_set_new(object, "extensions", authority_extensions(extensions, NULL));
+	authority_add_warnings(object, warnings, NULL);
+	return TRUE;
+}
+
 json_t *
 ca_show(struct call *call, GError **error)
 {
-	CLEANUP(ca_row) struct ca_row *row = find_ca(call, error);
+	CLEANUP(ca_row) struct ca_row *row = authority_find(call, error);
 	json_t *object;
 	json_t *chain;
 
@@ -99,6 +149,10 @@ ca_show(struct call *call, GError **error)
 		json_array_append_new(chain, shown);
 	}
 	json_object_set_new(object, "certificates", chain);
+	if (!add_details(call, row, object, error)) {
+		json_decref(object);
+		return NULL;
+	}
 	return object;
 }
 
@@ -113,7 +167,9 @@ create(struct change *change, struct tx *tx, gpointer data, GError **error)
 
 	struct ca_context context = ca_context_of_gateway(gateway);
 
-	if (!ca_create(&context, data, &created, NULL, tx, error))
+	g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+
+	if (!ca_create(&context, data, &created, warnings, tx, error))
 		return NULL;
 	change->object = g_strdup(cert_common_name(created.intermediate));
 	change->detail = g_strdup(cert_thumbprint(created.intermediate));
@@ -124,6 +180,7 @@ create(struct change *change, struct tx *tx, gpointer data, GError **error)
 	json_object_set_new(answer, "root", answer_text(cert_subject(created.root)));
 	json_object_set_new(answer, "root_thumbprint", answer_text(cert_thumbprint(created.root)));
 	json_object_set_new(answer, "not_after", answer_time(cert_not_after(created.intermediate)));
+	authority_add_warnings(answer, warnings, change->object);
 	cert_unref(created.root);
 	cert_unref(created.intermediate);
 	return answer;
@@ -167,6 +224,8 @@ ca_create_new(struct call *call, GError **error)
 				  .days = call_int(call, "intermediate-days", 0) },
 		.organisation = call_text(call, "organisation"),
 		.country = call_text(call, "country"),
+		.use = call_text(call, "use"),
+		.under = call_text(call, "under"),
 		.make_default = call_flag(call, "make-default"),
 		.trust_root = !call_flag(call, "no-trust"),
 	};
@@ -174,7 +233,7 @@ ca_create_new(struct call *call, GError **error)
 
 	if (call_flag(call, "external-root"))
 		return change_run(call, create_external, &options, error);
-	if (options.trust_root &&
+	if (options.trust_root && options.under == NULL &&
 	    !call_is_sure(call, &answer,
 			  "its root becomes a root of the gateway: what it certifies is believed"))
 		return answer;
@@ -195,7 +254,7 @@ make_default(struct change *change, struct tx *tx, gpointer data, GError **error
 json_t *
 ca_make_default(struct call *call, GError **error)
 {
-	CLEANUP(ca_row) struct ca_row *row = find_ca(call, error);
+	CLEANUP(ca_row) struct ca_row *row = authority_find(call, error);
 
 	return row != NULL ? change_run(call, make_default, row, error) : NULL;
 }
@@ -222,6 +281,29 @@ describe_defaults(struct call *call, GError **error)
 	return answer_list(items, NULL);
 }
 
+/* What this value, with the others as they are, makes of the rules. */
+static void
+warn_of_settings(struct call *call, const char *name, const char *value, json_t *answer)
+{
+	struct ca_context context = ca_context_of_gateway(call->gateway);
+	CLEANUP(ca_defaults)
+	struct ca_defaults *before = ca_defaults_load(context.db, NULL);
+	g_autofree char *pair = g_strdup_printf("%s=%s", name, value);
+	g_autoptr(GPtrArray) texts = before != NULL ? ca_defaults_describe(before) : NULL;
+	g_autoptr(GPtrArray) pairs = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+
+	for (guint i = 0; texts != NULL && i + 2 < texts->len; i += 3)
+		g_ptr_array_add(pairs, g_strdup_printf("%s=%s", (char *)texts->pdata[i],
+						       (char *)texts->pdata[i + 1]));
+	g_ptr_array_add(pairs, g_steal_pointer(&pair));
+	g_ptr_array_add(pairs, NULL);
+	CLEANUP(ca_defaults)
+	struct ca_defaults *after = ca_defaults_from((const char *const *)pairs->pdata);
+	ca_settings_warnings(&context, after, warnings);
+	authority_add_warnings(answer, warnings, "defaults");
+}
+
 static json_t *
 set_default(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
@@ -233,8 +315,10 @@ set_default(struct change *change, struct tx *tx, gpointer data, GError **error)
 		return NULL;
 	change->object = g_strdup("CA defaults");
 	change->detail = g_strdup_printf("%s = %s", name, value);
-	return json_pack("{s:[{s:s, s:s, s:s}]}", "items", "name", name, "value", value, "meaning",
-			 "set");
+	json_t *answer = json_pack("{s:[{s:s, s:s, s:s}]}", "items", "name", name, "value", value,
+				   "meaning", "set");
+	warn_of_settings(change->call, name, value, answer);
+	return answer;
 }
 
 json_t *
@@ -251,179 +335,4 @@ ca_config(struct call *call, GError **error)
 			   name) != 0)
 			json_array_remove(items, i - 1);
 	return answer;
-}
-
-/* --- revoke, crl --- */
-
-struct revoking {
-	struct ca_row *ca;
-	GStrv serials;
-};
-
-static GBytes *
-new_crl(struct change *change, const struct ca_row *ca, const struct ca_crl *options, struct tx *tx,
-	GError **error)
-{
-	struct ca_context context = ca_context_of_gateway(change->call->gateway);
-
-	return ca_make_crl(&context, ca->name, options, tx, error);
-}
-
-static json_t *
-revoke_all(struct change *change, struct tx *tx, gpointer data, GError **error)
-{
-	const struct revoking *revoking = data;
-	struct call *call = change->call;
-	struct ca_context context = ca_context_of_gateway(call->gateway);
-	const struct ca_crl options = { 0 };
-	json_t *items = json_array();
-
-	for (char **serial = revoking->serials; *serial != NULL; serial++) {
-		if (!ca_revoke(&context, revoking->ca->name, *serial, call_text(call, "reason"),
-			       call_flag(call, "yes"), tx, error)) {
-			json_decref(items);
-			return NULL;
-		}
-		json_array_append_new(items, json_pack("{s:o, s:s}", "serial", answer_text(*serial),
-						       "outcome", "revoked"));
-	}
-	if (!call_flag(call, "no-crl")) {
-		g_autoptr(GBytes) der = new_crl(change, revoking->ca, &options, tx, error);
-
-		if (der == NULL) {
-			json_decref(items);
-			return NULL;
-		}
-	}
-	g_autofree char *list = g_strjoinv(" ", revoking->serials);
-	change->object = g_strdup(revoking->ca->name);
-	change->detail =
-	    g_strdup_printf("revoked %s%s%s", list, call_text(call, "reason") != NULL ? ": " : "",
-			    call_text(call, "reason") != NULL ? call_text(call, "reason") : "");
-	return answer_list(items, NULL);
-}
-
-/* What the CA code wants confirmed is DENIED without the word; a person is asked instead. */
-static json_t *
-ask_if_denied(struct call *call, json_t *answer, GError **error)
-{
-	if (answer != NULL || error == NULL || *error == NULL || call_flag(call, "yes") ||
-	    !g_error_matches(*error, PS_ERROR, PS_ERROR_DENIED))
-		return answer;
-	(void)call_is_sure(call, &answer, "%s", (*error)->message);
-	g_clear_error(error);
-	return answer;
-}
-
-json_t *
-ca_revoke_serials(struct call *call, GError **error)
-{
-	CLEANUP(ca_row) struct ca_row *row = find_ca(call, error);
-	g_auto(GStrv) serials = call_list(call, "serials");
-	struct revoking revoking = { row, serials };
-	g_autoptr(GError) problem = NULL;
-	json_t *answer;
-
-	if (row == NULL)
-		return NULL;
-	answer = ask_if_denied(call, change_run(call, revoke_all, &revoking, &problem), &problem);
-	if (problem != NULL)
-		g_propagate_error(error, g_steal_pointer(&problem));
-	return answer;
-}
-
-static json_t *
-make_crl(struct change *change, struct tx *tx, gpointer data, GError **error)
-{
-	const struct ca_row *row = data;
-	const struct call *call = change->call;
-	struct ca_crl options = {
-		.digest = call_text(call, "digest"),
-		.days = call_int(call, "days", 0),
-		.anew = call_flag(call, "anew"),
-		.confirmed = call_flag(call, "yes"),
-	};
-	g_autoptr(GBytes) der = new_crl(change, row, &options, tx, error);
-	CLEANUP(crl) struct crl *crl = der != NULL ? crl_parse(der, error) : NULL;
-
-	if (crl == NULL)
-		return NULL;
-	change->object = g_strdup(row->name);
-	change->detail = g_strdup_printf("CRL %s", crl_number(crl));
-	return json_pack("{s:o, s:o, s:o, s:o, s:I}", "ca", answer_text(row->name), "number",
-			 answer_text(crl_number(crl)), "thumbprint",
-			 answer_text(crl_thumbprint(crl)), "next_update",
-			 answer_time(crl_next_update(crl)), "entries",
-			 (json_int_t)crl_entry_count(crl));
-}
-
-json_t *
-ca_crl(struct call *call, GError **error)
-{
-	CLEANUP(ca_row) struct ca_row *row = find_ca(call, error);
-	g_autoptr(GError) problem = NULL;
-	json_t *answer;
-
-	if (row == NULL)
-		return NULL;
-	answer = ask_if_denied(call, change_run(call, make_crl, row, &problem), &problem);
-	if (problem != NULL)
-		g_propagate_error(error, g_steal_pointer(&problem));
-	return answer;
-}
-
-/* --- export --- */
-
-static json_t *
-export_crl(struct call *call, const struct ca_row *row, GError **error)
-{
-	CLEANUP(crl_row)
-	struct crl_row *crl = crls_newest(call->gateway->db, row->issuer_key, NULL, error);
-
-	if (crl == NULL)
-		return NULL;
-	if (crl->der == NULL) {
-		CLEANUP(crl_row)
-		struct crl_row *whole = crls_find(call->gateway->db, crl->thumbprint, error);
-		return whole != NULL
-			   ? json_pack("{s:[o]}", "files", answer_file("ca.crl", whole->der))
-			   : NULL;
-	}
-	return json_pack("{s:[o]}", "files", answer_file("ca.crl", crl->der));
-}
-
-static json_t *
-export_csr(struct call *call, const struct ca_row *row, GError **error)
-{
-	g_autoptr(GBytes) der = ca_external_csr(call->gateway->db, row->name, error);
-
-	if (der == NULL)
-		return NULL;
-	char *pem = csr_to_pem(der);
-	g_autoptr(GBytes) bytes = g_bytes_new_take(pem, strlen(pem));
-	return json_pack("{s:[o]}", "files", answer_file("ca.csr", bytes));
-}
-
-json_t *
-ca_export(struct call *call, GError **error)
-{
-	const char *format = call_text(call, "format") != NULL ? call_text(call, "format") : "pem";
-	CLEANUP(ca_row) struct ca_row *row = find_ca(call, error);
-
-	if (row == NULL)
-		return NULL;
-	if (call_flag(call, "crl"))
-		return export_crl(call, row, error);
-	if (call_flag(call, "csr"))
-		return export_csr(call, row, error);
-	g_autoptr(GPtrArray) certs = ca_chain(call->gateway->db, row, error);
-	if (certs == NULL)
-		return NULL;
-	if ((call_flag(call, "root") || strcmp(format, "der") == 0) && certs->len > 1) {
-		/* The root is last; der holds one, and that is the one people install. */
-		struct cert *root = cert_ref(g_ptr_array_index(certs, certs->len - 1));
-		g_ptr_array_set_size(certs, 0);
-		g_ptr_array_add(certs, root);
-	}
-	return cert_text_file(certs, format, "ca", error);
 }

@@ -1,6 +1,6 @@
 libadmin_a_SOURCES += \
 	%D%/operation.c %D%/operation.h %D%/operations.def \
-	%D%/arguments.c %D%/arguments.h %D%/call.c %D%/ca_context.h %D%/call.h %D%/change.c %D%/change.h \
+	%D%/arguments.c %D%/arguments.h %D%/call.c %D%/ca_context.h %D%/authority.h %D%/authority_files.c %D%/authority_installer.c %D%/authority_installer.h %D%/authority_lists.c %D%/call.h %D%/change.c %D%/change.h \
 	%D%/dispatch.c %D%/dispatch.h %D%/handlers.c %D%/handlers.h \
 	%D%/json_memory.c %D%/json_memory.h %D%/local_operation.c %D%/local_operation.h \
 	%D%/paging.c %D%/paging.h %D%/scope_argument.c %D%/scope_argument.h \

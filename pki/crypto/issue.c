@@ -254,6 +254,8 @@ is_reserved(int nid)
 		NID_subject_key_identifier,
 		NID_authority_key_identifier,
 		NID_subject_directory_attributes,
+		NID_id_pkix_OCSP_noCheck,
+		NID_ct_precert_poison,
 	};
 
 	for (gsize i = 0; i < G_N_ELEMENTS(reserved); i++)
@@ -262,8 +264,8 @@ is_reserved(int nid)
 	return FALSE;
 }
 
-static X509_EXTENSION *
-make_site_extension(const struct issue_extension *extension, GError **error)
+X509_EXTENSION *
+issue_extension_make(CONF *conf, const struct issue_extension *extension, GError **error)
 {
 	X509V3_CTX context = { 0 };
 	g_autofree char *shown = printable(extension->name);
@@ -278,9 +280,12 @@ make_site_extension(const struct issue_extension *extension, GError **error)
 		return fail(error, PS_ERROR_INVALID,
 			    "extension '%s' follows from the certificate itself and cannot be set",
 			    shown);
-	X509V3_set_ctx_nodb(&context);
 	X509V3_set_ctx(&context, NULL, NULL, NULL, NULL, X509V3_CTX_TEST);
-	X509_EXTENSION *made = X509V3_EXT_nconf(NULL, &context, extension->name, extension->value);
+	if (conf != NULL)
+		X509V3_set_nconf(&context, conf);
+	else
+		X509V3_set_ctx_nodb(&context);
+	X509_EXTENSION *made = X509V3_EXT_nconf(conf, &context, extension->name, extension->value);
 	if (made == NULL)
 		return fail_openssl(error, PS_ERROR_INVALID, "extension '%s' cannot be read",
 				    shown);
@@ -290,7 +295,7 @@ make_site_extension(const struct issue_extension *extension, GError **error)
 gboolean
 issue_extension_check(const struct issue_extension *extension, GError **error)
 {
-	g_autoptr(X509_EXTENSION) made = make_site_extension(extension, error);
+	g_autoptr(X509_EXTENSION) made = issue_extension_make(NULL, extension, error);
 
 	return made != NULL;
 }
@@ -300,7 +305,8 @@ static gboolean
 add_site_extensions(X509 *x509, const struct issue_spec *spec, GError **error)
 {
 	for (gsize i = 0; i < spec->extension_count; i++) {
-		g_autoptr(X509_EXTENSION) made = make_site_extension(&spec->extensions[i], error);
+		g_autoptr(X509_EXTENSION) made =
+		    issue_extension_make(NULL, &spec->extensions[i], error);
 
 		if (made == NULL)
 			return FALSE;

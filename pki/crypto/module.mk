@@ -34,7 +34,7 @@ libpki_a_SOURCES += \
 	%D%/crl_internal.h %D%/crl_read.c %D%/crl_show.c \
 	%D%/csr.c %D%/csr.h \
 	%D%/der.c %D%/der.h \
-	%D%/issue.c %D%/issue.h %D%/issue_crl.c \
+	%D%/issue.c %D%/issue.h %D%/issue_crl.c %D%/issue_extensions.c %D%/issue_extensions.h \
 	%D%/issue_internal.h %D%/issue_names.c \
 	%D%/key.c %D%/key.h %D%/key_sign.c %D%/key_sign.h %D%/ocsp.c %D%/ocsp.h \
 	%D%/ocsp_answer.c %D%/ocsp_answer.h %D%/ocsp_inquiry.c \
