@@ -14,7 +14,7 @@
 #define MAIL_COLUMNS                                                                               \
 	"id, request_id, state, mailbox, expires, challenge_url, expected_from, token2,"           \
 	" token_join, thumbprint, mail_from, reply_to, message_id, subject, token1, received,"     \
-	" attempts, error, answered"
+	" outbox_id, error, answered"
 
 static const char *const state_names[] = {
 	[ACME_MAIL_WAITING] = "waiting",
@@ -75,7 +75,7 @@ acme_mail_row_read(const struct rows *rows, int r)
 	row->subject = g_strdup(rows_text(rows, r, c++));
 	row->token1 = g_strdup(rows_text(rows, r, c++));
 	row->received = rows_time(rows, r, c++);
-	row->attempts = (gint)rows_int(rows, r, c++);
+	row->outbox_id = rows_int(rows, r, c++);
 	row->error = g_strdup(rows_text(rows, r, c++));
 	row->answered = rows_time(rows, r, c++);
 	return row;
@@ -217,8 +217,7 @@ acme_mails_of(struct db *db, gint64 request_id, GError **error)
 
 static const struct statement acme_mails_close_statement = {
 	"acme_mails_close",
-	"UPDATE acme_mail SET state = 'done', claimed = NULL, next_try = NULL"
-	" WHERE request_id = $1 AND state <> 'done'",
+	"UPDATE acme_mail SET state = 'done' WHERE request_id = $1 AND state <> 'done'",
 };
 
 gboolean
@@ -231,34 +230,29 @@ acme_mails_close(struct tx *tx, gint64 request_id, GError **error)
 	return rows != NULL;
 }
 
-static const struct statement acme_mails_claim_statement = {
-	"acme_mails_claim",
-	"UPDATE acme_mail SET claimed = $2, attempts = attempts + 1 WHERE id = (SELECT id"
-	" FROM acme_mail WHERE state = 'received' AND next_try <= $1"
-	" AND (claimed IS NULL OR claimed <= $1) ORDER BY next_try, id LIMIT 1"
-	" FOR UPDATE SKIP LOCKED) RETURNING " MAIL_COLUMNS,
+static const struct statement acme_mails_received_statement = {
+	"acme_mails_received",
+	"SELECT " MAIL_COLUMNS " FROM acme_mail WHERE state = 'received' ORDER BY id LIMIT $1",
 };
 
-gboolean
-acme_mails_claim(struct db *db, gint64 now, gint64 lease_seconds, struct acme_mail_row **row,
-		 GError **error)
+GPtrArray *
+acme_mails_received(struct db *db, gint limit, GError **error)
 {
 	struct params *params = params_new();
 
-	*row = NULL;
-	params_time(params, now);
-	params_time(params, now + lease_seconds);
-	CLEANUP(rows) struct rows *rows = db_write(db, &acme_mails_claim_statement, params, error);
+	params_int(params, limit);
+	CLEANUP(rows)
+	struct rows *rows = db_write(db, &acme_mails_received_statement, params, error);
 	if (rows == NULL)
-		return FALSE;
-	if (rows_count(rows) > 0)
-		*row = acme_mail_row_read(rows, 0);
-	return TRUE;
+		return NULL;
+	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)acme_mail_row_free);
+	for (int r = 0; r < rows_count(rows); r++)
+		g_ptr_array_add(found, acme_mail_row_read(rows, r));
+	return found;
 }
 
-/* The number of the attempt proves that the claim is still ours. */
 static gboolean
-still_ours(struct rows *rows, const struct acme_mail_row *row, GError **error)
+one_changed(struct rows *rows, const struct acme_mail_row *row, GError **error)
 {
 	if (rows == NULL)
 		return FALSE;
@@ -267,14 +261,30 @@ still_ours(struct rows *rows, const struct acme_mail_row *row, GError **error)
 	if (n == 1)
 		return TRUE;
 	return fail_false(error, PS_ERROR_NOT_FOUND,
-			  "the answer to challenge %" G_GINT64_FORMAT " is no longer ours",
-			  row->id);
+			  "challenge %" G_GINT64_FORMAT " is taken care of already", row->id);
 }
 
-static const struct statement acme_mails_sent_statement = {
-	"acme_mails_sent",
-	"UPDATE acme_mail SET state = 'answered', answered = $3, claimed = NULL, next_try = NULL,"
-	" error = NULL WHERE id = $1 AND attempts = $2 AND state = 'received'",
+static const struct statement acme_mails_composed_statement = {
+	"acme_mails_composed",
+	"UPDATE acme_mail SET outbox_id = $2, error = NULL"
+	" WHERE id = $1 AND state = 'received' AND outbox_id IS NULL",
+};
+
+gboolean
+acme_mails_composed(struct tx *tx, const struct acme_mail_row *row, gint64 outbox_id,
+		    GError **error)
+{
+	struct params *params = params_new();
+
+	params_int(params, row->id);
+	params_int(params, outbox_id);
+	return one_changed(tx_query(tx, &acme_mails_composed_statement, params, error), row, error);
+}
+
+static const struct statement acme_mails_answered_statement = {
+	"acme_mails_answered",
+	"UPDATE acme_mail SET state = 'answered', answered = $2, error = NULL"
+	" WHERE id = $1 AND state = 'received'",
 };
 
 static const struct statement acme_mails_due_statement = {
@@ -284,14 +294,13 @@ static const struct statement acme_mails_due_statement = {
 };
 
 gboolean
-acme_mails_sent(struct tx *tx, const struct acme_mail_row *row, gint64 now, GError **error)
+acme_mails_answered(struct tx *tx, const struct acme_mail_row *row, gint64 now, GError **error)
 {
 	struct params *params = params_new();
 
 	params_int(params, row->id);
-	params_int(params, row->attempts);
 	params_time(params, now);
-	if (!still_ours(tx_query(tx, &acme_mails_sent_statement, params, error), row, error))
+	if (!one_changed(tx_query(tx, &acme_mails_answered_statement, params, error), row, error))
 		return FALSE;
 	params = params_new();
 	params_int(params, row->request_id);
@@ -300,40 +309,23 @@ acme_mails_sent(struct tx *tx, const struct acme_mail_row *row, gint64 now, GErr
 	return rows != NULL;
 }
 
-static const struct statement acme_mails_postpone_statement = {
-	"acme_mails_postpone",
-	"UPDATE acme_mail SET claimed = NULL, next_try = $3::timestamptz, error = $4,"
-	" state = CASE WHEN $3::timestamptz IS NULL THEN 'done' ELSE state END"
-	" WHERE id = $1 AND attempts = $2 AND state = 'received'",
+static const struct statement acme_mails_note_statement = {
+	"acme_mails_note",
+	"UPDATE acme_mail SET error = $2, state = CASE WHEN $3 THEN 'waiting' ELSE state END,"
+	" expires = CASE WHEN $3 THEN now() ELSE expires END WHERE id = $1 AND state = 'received'",
 };
 
 gboolean
-acme_mails_postpone(struct tx *tx, const struct acme_mail_row *row, gint64 next_try,
-		    const char *reason, GError **error)
+acme_mails_note(struct tx *tx, const struct acme_mail_row *row, const char *why, gboolean give_up,
+		GError **error)
 {
 	struct params *params = params_new();
 
 	params_int(params, row->id);
-	params_int(params, row->attempts);
-	params_time(params, next_try);
-	params_text(params, reason);
-	return still_ours(tx_query(tx, &acme_mails_postpone_statement, params, error), row, error);
-}
-
-static const struct statement acme_mails_next_statement = {
-	"acme_mails_next",
-	"SELECT min(greatest(next_try, claimed)) FROM acme_mail WHERE state = 'received'",
-};
-
-gboolean
-acme_mails_next(struct db *db, gint64 *next, GError **error)
-{
-	CLEANUP(rows) struct rows *rows = db_write(db, &acme_mails_next_statement, NULL, error);
-
-	if (rows == NULL)
-		return FALSE;
-	*next = rows_time(rows, 0, 0);
-	return TRUE;
+	params_text(params, why);
+	params_bool(params, give_up);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &acme_mails_note_statement, params, error);
+	return rows != NULL;
 }
 
 static const struct statement acme_mails_forget_statement = {

@@ -35,8 +35,8 @@ struct acme_mail_row {
 	/* What the mail said; NULL before. */
 	char *mail_from, *reply_to, *message_id, *subject, *token1;
 	gint64 received;
-	gint attempts;
-	char *error; /* of sending, or NULL */
+	gint64 outbox_id; /* of the answer; 0: not composed yet */
+	char *error;      /* of sending, or NULL */
 	gint64 answered;
 };
 
@@ -69,17 +69,17 @@ struct acme_mail_row *acme_mails_of(struct db *db, gint64 request_id,
 				    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean acme_mails_close(struct tx *tx, gint64 request_id,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The oldest whose answer is due, claimed for so long; *row NULL: none. attempts counts. */
-gboolean acme_mails_claim(struct db *db, gint64 now, gint64 lease_seconds,
-			  struct acme_mail_row **row, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Those that were received and not answered yet, oldest first; struct acme_mail_row *. */
+GPtrArray *acme_mails_received(struct db *db, gint limit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* In the transaction that puts the answer into the outbox; NOT_FOUND: somebody else has. */
+gboolean acme_mails_composed(struct tx *tx, const struct acme_mail_row *row, gint64 outbox_id,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Answered; its request is due now. */
-gboolean acme_mails_sent(struct tx *tx, const struct acme_mail_row *row, gint64 now,
-			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Not sent: again then, with the reason; CLOCK_NEVER: closed. */
-gboolean acme_mails_postpone(struct tx *tx, const struct acme_mail_row *row, gint64 next_try,
-			     const char *reason, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* When the next answer is due; CLOCK_NEVER: none. */
-gboolean acme_mails_next(struct db *db, gint64 *next, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean acme_mails_answered(struct tx *tx, const struct acme_mail_row *row, gint64 now,
+			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* Why it is not answered yet. give_up: it will not be, and the challenge is over. */
+gboolean acme_mails_note(struct tx *tx, const struct acme_mail_row *row, const char *why,
+			 gboolean give_up, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Drops what was done with longer than a week ago. */
 gboolean acme_mails_forget(struct tx *tx, gint64 now, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -21,6 +21,7 @@ static const struct public_route routes[] = {
 	  public_ocsp_handle },
 	{ "/ocsp/", PUBLIC_GET | PUBLIC_POST, OCSP_TYPE, OCSP_REQUEST_MAX_BYTES, public_ocsp_peek,
 	  public_ocsp_handle },
+	{ "/.well-known/acme-challenge/", PUBLIC_GET, NULL, 0, NULL, public_acme_handle },
 	{ NULL, 0, NULL, 0, NULL, NULL },
 };
 

@@ -27,6 +27,7 @@ struct public_answer *public_file_peek(const struct public_request *request, gpo
 struct public_answer *public_crl_handle(const struct public_request *request, gpointer data);
 struct public_answer *public_ca_handle(const struct public_request *request, gpointer data);
 struct public_answer *public_page_handle(const struct public_request *request, gpointer data);
+struct public_answer *public_acme_handle(const struct public_request *request, gpointer data);
 
 /* What all of them rest on; and keeping one under the path of its request. */
 GArray *public_tags(void);

@@ -7,3 +7,4 @@ libadmin_a_SOURCES += %D%/auto_request.c %D%/make_keys.c %D%/work_bulk.c
 libadmin_a_SOURCES += %D%/collect_points.c %D%/fetch_url.c %D%/heartbeat.c %D%/heartbeat.h \
 	%D%/schedule_fetches.c
 libadmin_a_SOURCES += %D%/ocsp_answers.c
+libadmin_a_SOURCES += %D%/acme_reply.c

@@ -26,6 +26,7 @@ enum job_result job_fetch_url(const struct job_context *context, GError **error)
 enum job_result job_deliver(const struct job_context *context, GError **error);
 
 enum job_result job_key_pool(const struct job_context *context, GError **error);
+enum job_result job_acme_reply(const struct job_context *context, GError **error);
 enum job_result job_bulk(const struct job_context *context, GError **error);
 enum job_result job_ocsp_answers(const struct job_context *context, GError **error);
 

@@ -18,7 +18,7 @@
 
 /* What a server takes at most for its look; afterwards it is tidied away. */
 #define STANDS_SECONDS (7 * 86400)
-#define TIDY_BATCH 100
+#define TIDY_BATCH 4
 #define HOOK_TRIES_SECONDS 300
 
 char *
@@ -28,6 +28,14 @@ acme_key_authorization(const char *token, const char *thumbprint)
 }
 
 /* ---- the site's own program for records ------------------------------------------------------ */
+
+static gboolean
+goes_on(gpointer data)
+{
+	const struct handler_context *context = data;
+
+	return context->stopping == NULL || !context->stopping(context->data);
+}
 
 /* add|remove NAME TEXT */
 static gboolean
@@ -41,6 +49,8 @@ run_hook(const struct handler_context *context, const char *verb,
 		.argv = argv,
 		.timeout_seconds =
 		    (unsigned int)handler_config_seconds(context->config, "dns01_timeout"),
+		.waiting = goes_on,
+		.waiting_data = (gpointer)(guintptr)context,
 	};
 	struct program_result result = { 0 };
 

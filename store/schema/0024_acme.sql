@@ -80,9 +80,7 @@ CREATE TABLE acme_mail (
 	subject text,
 	token1 text,
 	received timestamptz,
-	claimed timestamptz,
-	attempts integer NOT NULL DEFAULT 0,
-	next_try timestamptz,
+	outbox_id bigint,
 	error text,
 	answered timestamptz,
 	CHECK ((challenge_url IS NULL) = (expected_from IS NULL)
@@ -109,15 +107,13 @@ COMMENT ON COLUMN acme_mail.message_id IS 'Message-ID of the mail, with its angl
 COMMENT ON COLUMN acme_mail.subject IS 'Subject of the mail, unfolded';
 COMMENT ON COLUMN acme_mail.token1 IS 'First part of the token, out of the subject';
 COMMENT ON COLUMN acme_mail.received IS 'When the filter took the mail';
-COMMENT ON COLUMN acme_mail.claimed IS 'Until when one job is about the answer; NULL: none is';
-COMMENT ON COLUMN acme_mail.attempts IS 'Tries to send the answer';
-COMMENT ON COLUMN acme_mail.next_try IS 'When the answer is to be sent; NULL: nothing to send';
-COMMENT ON COLUMN acme_mail.error IS 'Why the last try to send failed';
+COMMENT ON COLUMN acme_mail.outbox_id IS 'The delivery that carries the answer; NULL: not composed yet';
+COMMENT ON COLUMN acme_mail.error IS 'Why it is not answered yet';
 COMMENT ON COLUMN acme_mail.answered IS 'When the MTA took the answer';
 CREATE UNIQUE INDEX acme_mail_open ON acme_mail (mailbox) WHERE state <> 'done';
 CREATE INDEX acme_mail_mailbox ON acme_mail (mailbox, received);
 CREATE INDEX acme_mail_request ON acme_mail (request_id);
-CREATE INDEX acme_mail_reply ON acme_mail (next_try) WHERE state = 'received';
+CREATE INDEX acme_mail_reply ON acme_mail (id) WHERE state = 'received';
 
 -- What is done stays known for a week: the MTA may bring the same mail once more after a crash.
 CREATE FUNCTION milter_acme_waits(mailbox text) RETURNS boolean
@@ -175,7 +171,7 @@ BEGIN
 	UPDATE acme_mail m SET state = 'received', mail_from = milter_acme_take.mail_from,
 		reply_to = nullif(milter_acme_take.reply_to, ''),
 		message_id = milter_acme_take.message_id, subject = milter_acme_take.subject,
-		token1 = milter_acme_take.token1, received = now(), next_try = now()
+		token1 = milter_acme_take.token1, received = now()
 		WHERE m.id = waiting.id;
 	INSERT INTO job (kind, key, payload, due)
 		VALUES ('acme-reply', 'all', NULL, date_trunc('second', now()) - interval '2 seconds')

@@ -45,7 +45,7 @@ struct act {
 	const char *mailbox, *from;
 	gboolean opened;
 	struct acme_mail_row *row;
-	gint64 now, next;
+	gint64 now;
 };
 
 static gboolean
@@ -80,19 +80,23 @@ close_tx(struct tx *tx, gpointer data, GError **error)
 }
 
 static gboolean
-sent_tx(struct tx *tx, gpointer data, GError **error)
+composed_tx(struct tx *tx, gpointer data, GError **error)
 {
-	struct act *act = data;
-
-	return acme_mails_sent(tx, act->row, act->now, error);
+	return acme_mails_composed(tx, ((struct act *)data)->row, 77, error);
 }
 
 static gboolean
-postpone_tx(struct tx *tx, gpointer data, GError **error)
+answered_tx(struct tx *tx, gpointer data, GError **error)
 {
 	struct act *act = data;
 
-	return acme_mails_postpone(tx, act->row, act->next, "busy", error);
+	return acme_mails_answered(tx, act->row, act->now, error);
+}
+
+static gboolean
+give_up_tx(struct tx *tx, gpointer data, GError **error)
+{
+	return acme_mails_note(tx, ((struct act *)data)->row, "refused", TRUE, error);
 }
 
 static void
@@ -192,48 +196,64 @@ test_one_order_a_mailbox(void)
 }
 
 static void
-test_answer_is_claimed(void)
+test_answered_once(void)
 {
 	if (scratch_pg_skip(pg))
 		return;
 	scratch_pg_empty(pg);
 	CLEANUP(db) struct db *daemon = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
 	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
-	gint64 now = clock_now(clock_system()) + 5;
-	struct act act = {
-		.request = request(daemon, ALICE), .mailbox = ALICE, .from = CA, .now = now
-	};
+	struct act act = { .request = request(daemon, ALICE),
+			   .mailbox = ALICE,
+			   .from = CA,
+			   .now = clock_now(clock_system()) };
 	g_autoptr(GError) error = NULL;
-	struct acme_mail_row *other;
-	gint64 next;
 
 	run(daemon, open_tx, &act);
 	run(daemon, expect_tx, &act);
 	g_assert_cmpint(take(milter, ALICE, CA, "<1@ca>", TOKEN), ==, ACME_TAKE_TAKEN);
-	CLEANUP(acme_mail_row) struct acme_mail_row *row = NULL;
-	g_assert_true(acme_mails_claim(daemon, now, 60, &row, &error));
-	g_assert_cmpstr(row->token1, ==, TOKEN);
-	g_assert_cmpint(row->attempts, ==, 1);
-	g_assert_true(acme_mails_claim(daemon, now, 60, &other, &error) && other == NULL);
-	g_assert_true(acme_mails_next(daemon, &next, &error));
-	g_assert_cmpint(next, ==, now + 60);
-	act.row = row;
-	act.next = now + 100;
-	run(daemon, postpone_tx, &act);
-	g_assert_true(acme_mails_claim(daemon, now + 99, 60, &other, &error) && other == NULL);
-	CLEANUP(acme_mail_row) struct acme_mail_row *again = NULL;
-	g_assert_true(acme_mails_claim(daemon, now + 100, 60, &again, &error));
-	/* Who was slow finds that it is not his any more. */
-	g_assert_false(db_transaction(daemon, sent_tx, &act, &error));
+	g_autoptr(GPtrArray) rows = acme_mails_received(daemon, 10, &error);
+	g_assert_cmpuint(rows->len, ==, 1);
+	act.row = g_ptr_array_index(rows, 0);
+	g_assert_cmpstr(act.row->token1, ==, TOKEN);
+	g_assert_cmpint(act.row->outbox_id, ==, 0);
+	run(daemon, composed_tx, &act);
+	/* Two daemons that have seen it do not both answer. */
+	g_assert_false(db_transaction(daemon, composed_tx, &act, &error));
 	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
-	act.row = again;
-	run(daemon, sent_tx, &act);
+	run(daemon, answered_tx, &act);
 	g_assert_cmpint(number(daemon, "SELECT count(*) FROM request WHERE next_try < now() +"
 				       " interval '1 minute'"),
 			==, 1);
 	CLEANUP(acme_mail_row)
 	struct acme_mail_row *found = acme_mails_of(daemon, act.request, NULL);
 	g_assert_cmpint(found->state, ==, ACME_MAIL_ANSWERED);
+	g_assert_cmpint(found->outbox_id, ==, 77);
+}
+
+/* An answer that the MTA refuses: the challenge is over, and takes no other mail. */
+static void
+test_given_up(void)
+{
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	CLEANUP(db) struct db *daemon = scratch_pg_open(pg, DB_ROLE_DAEMON, NULL);
+	CLEANUP(db) struct db *milter = scratch_pg_open(pg, DB_ROLE_MILTER, NULL);
+	struct act act = { .request = request(daemon, ALICE), .mailbox = ALICE, .from = CA };
+
+	run(daemon, open_tx, &act);
+	run(daemon, expect_tx, &act);
+	g_assert_cmpint(take(milter, ALICE, CA, "<1@ca>", TOKEN), ==, ACME_TAKE_TAKEN);
+	g_autoptr(GPtrArray) rows = acme_mails_received(daemon, 10, NULL);
+	act.row = g_ptr_array_index(rows, 0);
+	run(daemon, give_up_tx, &act);
+	g_assert_cmpint(take(milter, ALICE, CA, "<2@ca>", TOKEN), ==, ACME_TAKE_NONE);
+	g_assert_cmpint(take(milter, ALICE, CA, "<1@ca>", TOKEN), ==, ACME_TAKE_AGAIN);
+	CLEANUP(acme_mail_row)
+	struct acme_mail_row *found = acme_mails_of(daemon, act.request, NULL);
+	g_assert_cmpint(found->state, ==, ACME_MAIL_WAITING);
+	g_assert_cmpstr(found->error, ==, "refused");
 }
 
 int
@@ -243,7 +263,8 @@ main(int argc, char **argv)
 	pg = scratch_pg_start();
 	g_test_add_func("/acme_mails/taken-once", test_taken_once);
 	g_test_add_func("/acme_mails/one-order-a-mailbox", test_one_order_a_mailbox);
-	g_test_add_func("/acme_mails/answer-is-claimed", test_answer_is_claimed);
+	g_test_add_func("/acme_mails/answered-once", test_answered_once);
+	g_test_add_func("/acme_mails/given-up", test_given_up);
 	int status = g_test_run();
 	scratch_pg_stop(pg);
 	return status;
