@@ -9,7 +9,6 @@
 #include "store/base/error.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
-#include "store/jobs.h"
 #include "store/outbox_internal.h"
 
 #define ERASE_AT_A_TIME 10000
@@ -158,10 +157,27 @@ outbox_insert(struct tx *tx, const struct outbox_row *row, gint64 *id, GError **
 	return row->next_try == CLOCK_NEVER || outbox_wake(tx, error);
 }
 
+/* The job looks every few seconds; this only makes it sooner. So nobody waits for its row, which
+ * all the threads of a bulk issue would. */
+static const struct statement outbox_wake_statement = {
+	"outbox_wake",
+	"UPDATE job SET due = $1 WHERE id = (SELECT id FROM job WHERE kind = $2 AND key = 'duty'"
+	" AND state = 'due' AND due > $1 FOR UPDATE SKIP LOCKED LIMIT 1)",
+};
+
 gboolean
 outbox_wake(struct tx *tx, GError **error)
 {
-	return jobs_enqueue(tx, OUTBOX_JOB, "duty", NULL, tx_now(tx), error);
+	struct params *params = params_new();
+
+	params_time(params, tx_now(tx));
+	params_text(params, OUTBOX_JOB);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &outbox_wake_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	if (rows_affected(rows) > 0)
+		tx_changed(tx, CHANGE_JOB, OUTBOX_JOB);
+	return TRUE;
 }
 
 static const struct statement outbox_add_part_statement = {
@@ -463,7 +479,8 @@ may_retry(struct tx *tx, const struct outbox_row *row, gboolean again, GError **
 	if (row->holder != NULL)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "delivery %" G_GINT64_FORMAT " is being worked on", row->id);
-	if (row->state == OUTBOX_SENT && row->sms != OUTBOX_SMS_FAILED && !again)
+	if (row->state == OUTBOX_SENT && !again &&
+	    (row->sms == OUTBOX_SMS_NONE || row->sms == OUTBOX_SMS_SENT))
 		return fail_false(error, PS_ERROR_INVALID,
 				  "delivery %" G_GINT64_FORMAT
 				  " was sent: say --again to send it once more",

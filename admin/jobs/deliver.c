@@ -6,11 +6,14 @@
 #include "admin/jobs/deliver_one.h"
 #include "admin/jobs/heartbeat.h"
 #include "milter/gateway.h"
+#include "store/base/clock.h"
 #include "store/base/holder.h"
 #include "store/base/log.h"
 #include "store/config/settings.h"
 #include "store/db/tx.h"
 #include "store/outbox_work.h"
+
+#define LOOK_SECONDS 5
 
 struct work {
 	struct gateway *gateway;
@@ -98,7 +101,8 @@ job_deliver(const struct job_context *context, GError **error)
 		g_propagate_error(error, work.problem);
 		return JOB_RESULT_FAILED;
 	}
-	return db_transaction(gateway->db, erase_old, (gpointer)gateway_settings(gateway), error)
-		   ? JOB_RESULT_DONE
-		   : JOB_RESULT_FAILED;
+	if (!db_transaction(gateway->db, erase_old, (gpointer)gateway_settings(gateway), error))
+		return JOB_RESULT_FAILED;
+	*context->due = clock_now(gateway->clock) + LOOK_SECONDS;
+	return JOB_RESULT_LATER;
 }

@@ -26,20 +26,23 @@ mail_one_line(const char *text)
 	return g_string_free(out, FALSE);
 }
 
-/* One word after the other, each of whole characters; adjacent ones are shown without the blank. */
+/* One word after the other, each of whole characters; adjacent ones are shown without the blank.
+ * column: where the first one begins, since its line holds the name of the field as well. */
 static void
-append_encoded_words(GString *out, const char *text, const char *between)
+append_encoded_words(GString *out, const char *text, gsize column, const char *between)
 {
 	const char *at = text;
+	gsize room = WORD_OCTETS_MAX - MIN(column, 40) * 3 / 4;
 
 	while (*at != '\0') {
 		const char *end = at;
 
-		while (*end != '\0' && g_utf8_next_char(end) - at <= WORD_OCTETS_MAX)
+		while (*end != '\0' && (gsize)(g_utf8_next_char(end) - at) <= room)
 			end = g_utf8_next_char(end);
 		g_autofree char *word = g_base64_encode((const guchar *)at, (gsize)(end - at));
 		g_string_append_printf(out, "%s=?UTF-8?B?%s?=", at == text ? "" : between, word);
 		at = end;
+		room = WORD_OCTETS_MAX;
 	}
 }
 
@@ -54,8 +57,8 @@ mail_field_text(GString *out, const char *name, const char *value)
 		compose_field(out, name, line);
 		return;
 	}
-	g_string_append_printf(out, "%s:\r\n ", name);
-	append_encoded_words(out, line, "\r\n ");
+	g_string_append_printf(out, "%s: ", name);
+	append_encoded_words(out, line, strlen(name) + 2, "\r\n ");
 	g_string_append(out, "\r\n");
 }
 
@@ -74,7 +77,7 @@ mail_field_address(GString *out, const char *name, const char *display, const ch
 		}
 		g_string_append(out, "\"\r\n ");
 	} else if (*line != '\0') {
-		append_encoded_words(out, line, "\r\n ");
+		append_encoded_words(out, line, strlen(name) + 2, "\r\n ");
 		g_string_append(out, "\r\n ");
 	}
 	g_string_append_printf(out, "<%s>\r\n", address);

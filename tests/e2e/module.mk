@@ -14,3 +14,4 @@ EXTRA_DIST += %D%/test_outbound.py
 EXTRA_DIST += %D%/test_inbound.py
 EXTRA_DIST += %D%/test_preferences.py
 EXTRA_DIST += %D%/test_public.py
+EXTRA_DIST += %D%/test_delivery.py
