@@ -32,6 +32,7 @@
 #define CHUNK_RSA_A_THREAD 6
 #define CHUNKS_UNDER_WAY 3
 #define LOOK_US (200 * 1000)
+#define STATE_US G_USEC_PER_SEC
 
 struct item {
 	struct bulk_row *row;
@@ -68,7 +69,9 @@ struct issuing_run {
 	GCond made;
 	gint given_up; /* atomic: what is not begun is not made any more */
 	guint after;
-	gboolean fed; /* no more rows wait */
+	gboolean fed;      /* no more rows wait */
+	gint64 looked_us;  /* when the batch's state was looked at */
+	gboolean unwanted; /* it does not run any more */
 };
 
 /* --- making, in the threads --- */
@@ -238,10 +241,25 @@ feed(struct issuing_run *run, GError **error)
 	return TRUE;
 }
 
+/* A batch that was cancelled does not make the keys that it began. */
 static gboolean
-goes_on(const struct issuing_run *run)
+is_wanted(struct issuing_run *run)
 {
-	return run->work->go_on == NULL || run->work->go_on(run->work->data);
+	gint64 now = g_get_monotonic_time();
+
+	if (now - run->looked_us < STATE_US)
+		return TRUE;
+	run->looked_us = now;
+	CLEANUP(bulk_batch)
+	struct bulk_batch *batch = bulk_find(run->enroll->db, run->batch->id, NULL);
+	run->unwanted = batch != NULL && batch->state != BULK_RUNNING;
+	return !run->unwanted;
+}
+
+static gboolean
+goes_on(struct issuing_run *run)
+{
+	return (run->work->go_on == NULL || run->work->go_on(run->work->data)) && is_wanted(run);
 }
 
 /* FALSE: it is time to leave. */
@@ -426,8 +444,10 @@ run_chunks(struct issuing_run *run, gboolean *finished, GError **error)
 		struct chunk *chunk = g_queue_peek_head(&run->under_way);
 		if (chunk == NULL)
 			break;
-		if (!await_chunk(run, chunk))
+		if (!await_chunk(run, chunk)) {
+			*finished = run->unwanted;
 			return TRUE;
+		}
 		if (!write_chunk(run, chunk, error))
 			return FALSE;
 		chunk_free(g_queue_pop_head(&run->under_way));

@@ -139,8 +139,6 @@ cut_row(struct reader *reader, struct csv_row *row)
 		if (value == NULL) {
 			set_why(row, row->values->len + 1,
 				"begins with a quotation mark that is not closed");
-			reader->p = start;
-			reader->line = line;
 			break;
 		}
 		g_ptr_array_add(row->values, value);
@@ -149,6 +147,11 @@ cut_row(struct reader *reader, struct csv_row *row)
 		if (row->why != NULL || at_line_end(reader))
 			break;
 		reader->p++;
+	}
+	/* What is wrong is wrong on its first line: the next one may be a row of its own. */
+	if (row->why != NULL) {
+		reader->p = start;
+		reader->line = line;
 	}
 	skip_line(reader);
 }
@@ -161,9 +164,13 @@ decode(struct reader *reader, const GByteArray *value, gboolean is_utf8)
 	gsize written;
 	char *text;
 
-	if (is_utf8)
-		return value->len > 0 ? g_strndup((const char *)value->data, value->len)
-				      : g_strdup("");
+	if (is_utf8) {
+		/* Of a broken row it may be the next line's. */
+		text = g_strndup(value->len > 0 ? (const char *)value->data : "", value->len);
+		if (!g_utf8_validate(text, -1, NULL))
+			g_clear_pointer(&text, g_free);
+		return text;
+	}
 	text = g_convert_with_iconv((const char *)value->data, (gssize)value->len,
 				    reader->converter, NULL, &written, NULL);
 	if (text == NULL || strlen(text) != written) {
@@ -288,6 +295,8 @@ convert_whole(const char *bytes, gsize length, const char *encoding, gsize *writ
 	gsize read = 0;
 	char *text = g_convert(bytes, (gssize)length, "UTF-8", encoding, &read, written, &why);
 
+	if (text != NULL && read != length)
+		g_clear_pointer(&text, g_free);
 	if (text == NULL)
 		return fail(error, PS_ERROR_INVALID, "the file is not %s, from byte %zu on",
 			    encoding, read + 1);
@@ -327,7 +336,7 @@ csv_read(GBytes *bytes, const char *encoding, const struct csv_limits *limits, G
 	g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(free_row);
 	struct reader reader = { .encoding = encoding, .converter = (GIConv)-1, .limits = limits };
 	g_autofree char *converted = NULL;
-	gsize length, mark;
+	gsize length, mark = 0;
 	const char *text = g_bytes_get_data(bytes, &length);
 	const char *marked = length > 0 ? encoding_of_mark(text, length, &mark) : NULL;
 	gboolean whole = FALSE;
@@ -337,6 +346,10 @@ csv_read(GBytes *bytes, const char *encoding, const struct csv_limits *limits, G
 			    length, limits->bytes);
 	if (!open_encoding(&reader, encoding, &whole, error))
 		return NULL;
+	if (length == 0) {
+		whole = FALSE;
+		text = "";
+	}
 	if (marked != NULL) {
 		text += mark;
 		length -= mark;

@@ -3,6 +3,7 @@ EXTRA_DIST += %D%/test_revocation.py %D%/commands.py %D%/test_store_cli.py %D%/a
 	%D%/test_cli.py %D%/test_cluster.py %D%/test_dkim.py %D%/test_explain.py %D%/test_faults.py %D%/test_filter.py %D%/test_harvest.py %D%/test_import.py \
 	%D%/listener.py %D%/test_split.py %D%/test_split_faults.py %D%/test_marker.py %D%/test_interop.py %D%/test_life.py %D%/test_origin.py
 EXTRA_DIST += %D%/directories.py %D%/test_directory.py
+EXTRA_DIST += %D%/test_bulk.py
 EXTRA_DIST += %D%/test_fetch.py
 EXTRA_DIST += %D%/test_ocsp.py
 EXTRA_DIST += %D%/test_callbacks.py

@@ -29,6 +29,10 @@ EXTRA_DIST += \
 	tests/vectors/cms/ec384.crt.pem tests/vectors/cms/ec384.key.pem \
 	tests/vectors/cms/ec521.crt.pem tests/vectors/cms/ec521.key.pem
 
+check_PROGRAMS += tests/unit/pki/test_csv
+tests_unit_pki_test_csv_SOURCES = %D%/test_csv.c
+tests_unit_pki_test_csv_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+
 check_PROGRAMS += tests/unit/pki/test_ca
 tests_unit_pki_test_ca_SOURCES = %D%/test_ca.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_ca_LDADD = $(TEST_LIBS) $(PKI_LIBS)
