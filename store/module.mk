@@ -31,3 +31,4 @@ libstore_a_SOURCES += %D%/request_events.c %D%/requests_work.c %D%/requests_work
 libstore_a_SOURCES += %D%/request_handles.c %D%/request_handles.h
 libstore_a_SOURCES += %D%/ocsp_answers.c %D%/ocsp_answers.h %D%/ocsp_responders.c \
 	%D%/publications.c %D%/publications.h
+libstore_a_SOURCES += %D%/revocation_orders.c %D%/revocation_orders.h

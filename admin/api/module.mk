@@ -15,6 +15,8 @@ libadmin_a_SOURCES += \
 libadmin_a_SOURCES += %D%/delivering.c %D%/delivering.h %D%/numbers.c %D%/numbers.h %D%/outboxes.c %D%/texting.c %D%/texts.c
 libadmin_a_SOURCES += %D%/directory_servers.c %D%/pending.c
 
+libadmin_a_SOURCES += %D%/request_handlers.c %D%/request_uploads.c
+
 # Manual pages and completion are printed from the table of operations at build time.
 noinst_PROGRAMS += admin/api/operations_gen
 admin_api_operations_gen_SOURCES = %D%/operations_gen.c

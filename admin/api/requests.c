@@ -1,23 +1,31 @@
 /*
  * requests - the noun request (C3, C5).
  */
-#include "admin/api/ca_context.h"
 #include "admin/api/cert_text.h"
 #include "admin/api/change.h"
+#include "admin/api/delivering.h"
 #include "admin/api/handlers.h"
+#include "admin/api/numbers.h"
 #include "admin/api/paging.h"
 
 #include <string.h>
 
 #include "milter/gateway.h"
-#include "pki/ca.h"
 #include "pki/crypto/bundle.h"
+#include "pki/crypto/csr.h"
 #include "pki/enroll.h"
+#include "pki/enroll_revoke.h"
+#include "pki/handlers/handler.h"
 #include "store/base/error.h"
+#include "store/base/log.h"
 #include "store/base/mailaddr.h"
 #include "store/db/tx.h"
 #include "store/requests.h"
+#include "store/revocation_orders.h"
 #include "store/scopes.h"
+
+#define WAIT_US (G_USEC_PER_SEC / 10)
+#define WAIT_TIMES 50 /* of these, for a CA elsewhere */
 
 static struct enroll
 enroll_of(const struct call *call)
@@ -47,6 +55,21 @@ is_open(const struct request_row *row)
 	       row->state == REQUEST_PENDING;
 }
 
+/* Who has the next move. */
+static const char *
+waits_for(const struct call *call, const struct request_row *row)
+{
+	if (!is_open(row))
+		return NULL;
+	if (enroll_is_asked(row, clock_now(call->gateway->clock)))
+		return "the CA: it is being asked";
+	if (row->next_try != CLOCK_NEVER)
+		return "its next try";
+	return g_strcmp0(row->error_class, handler_error_class_name(HANDLER_ERROR_CONFIG)) == 0
+		   ? "its handler's settings: handler config, or request retry"
+		   : "a person";
+}
+
 static json_t *
 request_object(const struct call *call, const struct request_row *row)
 {
@@ -67,6 +90,9 @@ request_object(const struct call *call, const struct request_row *row)
 	json_object_set_new(object, "attempts", json_integer(row->attempts));
 	json_object_set_new(object, "next_try",
 			    is_open(row) ? answer_time(row->next_try) : json_null());
+	json_object_set_new(object, "waits_for", answer_text(waits_for(call, row)));
+	if (row->pair != 0)
+		json_object_set_new(object, "pair", json_integer(row->pair));
 	json_object_set_new(object, "error", answer_text(row->error_text));
 	json_object_set_new(object, "thumbprint", answer_text(row->thumbprint));
 	return object;
@@ -77,11 +103,25 @@ request_list(struct call *call, GError **error)
 {
 	struct page page;
 	json_t *items;
+	CLEANUP(mailaddr) struct mailaddr *address = NULL;
 
 	if (!page_of(call, &page, error))
 		return NULL;
+	if (call_text(call, "email") != NULL) {
+		address = call_address(call, "email", error);
+		if (address == NULL)
+			return NULL;
+	}
+	g_auto(GStrv) of = g_strsplit(
+	    call_text(call, "handler") != NULL ? call_text(call, "handler") : "", "/", 2);
 	const struct request_filter filter = {
 		.only_open = call_flag(call, "open"),
+		.state = call_text(call, "state"),
+		.handler = of[0],
+		.config = of[0] != NULL ? of[1] : NULL,
+		.email = address != NULL ? mailaddr_key(address) : NULL,
+		.text = call_text(call, "text"),
+		.batch_id = call_int(call, "batch", 0),
 		.before = page.after,
 		.limit = page.limit,
 	};
@@ -96,6 +136,66 @@ request_list(struct call *call, GError **error)
 		page_seen(&page, row->id);
 	}
 	return page_answer(&page, items);
+}
+
+static json_t *
+history_of(struct call *call, gint64 id, GError **error)
+{
+	g_autoptr(GPtrArray) events = requests_history(call->gateway->db, id, error);
+	json_t *list = events != NULL ? json_array() : NULL;
+
+	for (guint i = 0; events != NULL && i < events->len; i++) {
+		const struct request_event *event = g_ptr_array_index(events, i);
+		json_array_append_new(
+		    list, json_pack("{s:o, s:o, s:o}", "at", answer_time(event->at), "state",
+				    answer_text(event->state), "what", answer_text(event->text)));
+	}
+	return list;
+}
+
+/* What the checks refused: the facts that a person judges it by. */
+static gboolean
+add_returned(json_t *object, const struct request_row *row)
+{
+	CLEANUP(bundle)
+	struct bundle *bundle =
+	    row->returned != NULL ? bundle_read(row->returned, "", NULL, NULL) : NULL;
+	json_t *list = json_array();
+
+	for (guint i = 0; bundle != NULL && i < bundle->certs->len; i++) {
+		const struct cert *cert = g_ptr_array_index(bundle->certs, i);
+		json_array_append_new(
+		    list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "subject",
+				    answer_text(cert_subject(cert)), "issuer",
+				    answer_text(cert_issuer(cert)), "not_before",
+				    answer_time(cert_not_before(cert)), "not_after",
+				    answer_time(cert_not_after(cert)), "thumbprint",
+				    answer_text(cert_thumbprint(cert)), "our_key",
+				    g_strcmp0(cert_spki_sha256(cert), row->spki_sha256) == 0));
+	}
+	if (bundle != NULL)
+		json_object_set_new(object, "returned", list);
+	else
+		json_decref(list);
+	return TRUE;
+}
+
+static gboolean
+add_revocation(struct call *call, json_t *object, const struct request_row *row, GError **error)
+{
+	CLEANUP(revocation_order) struct revocation_order *order = NULL;
+
+	if (row->thumbprint == NULL)
+		return TRUE;
+	if (!revocation_orders_of(call->gateway->db, row->thumbprint, &order, error))
+		return FALSE;
+	if (order != NULL)
+		json_object_set_new(
+		    object, "revocation",
+		    json_pack("{s:o, s:o, s:o, s:o}", "state", answer_text(order->state), "reason",
+			      answer_text(order->reason), "next_try", answer_time(order->next_try),
+			      "error", answer_text(order->error_text)));
+	return TRUE;
 }
 
 json_t *
@@ -121,31 +221,74 @@ request_show(struct call *call, GError **error)
 	json_object_set_new(object, "error_code", answer_text(row->error_code));
 	json_object_set_new(object, "requester", answer_text(row->requester));
 	json_object_set_new(object, "changed", answer_time(row->updated));
+	json_object_set_new(object, "profile", answer_text(row->profile));
+	json_object_set_new(object, "key_use", answer_text(row->key_use));
+	json_object_set_new(object, "names", answer_texts((const char *const *)row->names));
+	json_object_set_new(object, "renews", answer_text(row->renews));
+	json_object_set_new(object, "given_up_after",
+			    is_open(row) ? answer_time(row->give_up) : json_null());
+	json_object_set_new(object, "lost_answers", json_integer(row->lost));
+	if (row->batch_id != 0)
+		json_object_set_new(object, "batch", json_integer(row->batch_id));
+	json_t *history = history_of(call, row->id, error);
+	if (history == NULL || !add_returned(object, row) ||
+	    !add_revocation(call, object, row, error)) {
+		json_decref(object);
+		return NULL;
+	}
+	json_object_set_new(object, "history", history);
 	return object;
+}
+
+static json_t *
+csr_file(struct call *call, gint64 id, GError **error)
+{
+	CLEANUP(request_row)
+	struct request_row *row = requests_find(call->gateway->db, id, error);
+	const struct handler *handler = row != NULL ? handler_find(row->handler, error) : NULL;
+
+	if (handler == NULL)
+		return NULL;
+	if (row->csr == NULL)
+		return fail(error, PS_ERROR_NOT_FOUND,
+			    "request %" G_GINT64_FORMAT " has no CSR yet: its key is not made", id);
+	if (!handler->capabilities.csr_download && is_open(row) && row->error_class == NULL)
+		return fail(error, PS_ERROR_INVALID,
+			    "the CSR of request %" G_GINT64_FORMAT " is not given out: handler "
+			    "'%s' hands it in itself",
+			    id, handler->name);
+	gboolean der = g_strcmp0(call_text(call, "format"), "der") == 0;
+	g_autofree char *pem = csr_to_pem(row->csr);
+	g_autoptr(GBytes) bytes = der ? g_bytes_ref(row->csr) : g_bytes_new(pem, strlen(pem));
+	g_autofree char *name =
+	    g_strdup_printf("request-%" G_GINT64_FORMAT ".%s", id, der ? "der" : "csr");
+	return answer_file(name, bytes);
 }
 
 json_t *
 request_csr(struct call *call, GError **error)
 {
-	gint64 id = call_int(call, "id", 0);
-	CLEANUP(request_row)
-	struct request_row *row = requests_find(call->gateway->db, id, error);
+	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
+	gboolean der = g_strcmp0(call_text(call, "format"), "der") == 0;
+	json_t *files = json_array();
 
-	if (row == NULL)
+	if (ids != NULL && der && ids->len > 1) {
+		json_decref(files);
+		return fail(error, PS_ERROR_USAGE, "der holds one CSR: name one request");
+	}
+	for (guint i = 0; ids != NULL && i < ids->len; i++) {
+		json_t *file = csr_file(call, g_array_index(ids, gint64, i), error);
+		if (file == NULL) {
+			json_decref(files);
+			return NULL;
+		}
+		json_array_append_new(files, file);
+	}
+	if (ids == NULL) {
+		json_decref(files);
 		return NULL;
-	if (row->csr == NULL)
-		return fail(error, PS_ERROR_NOT_FOUND,
-			    "request %" G_GINT64_FORMAT " has no CSR yet: its key is not made", id);
-	gsize length;
-	const guchar *der = g_bytes_get_data(row->csr, &length);
-	g_autofree char *text = g_base64_encode(der, length);
-	GString *pem = g_string_new("-----BEGIN CERTIFICATE REQUEST-----\n");
-	for (gsize i = 0; text[i] != '\0'; i += MIN(64, strlen(text + i)))
-		g_string_append_printf(pem, "%.64s\n", text + i);
-	g_string_append(pem, "-----END CERTIFICATE REQUEST-----\n");
-	g_autoptr(GBytes) bytes = g_string_free_to_bytes(pem);
-	g_autofree char *name = g_strdup_printf("request-%" G_GINT64_FORMAT ".csr", id);
-	return json_pack("{s:[o]}", "files", answer_file(name, bytes));
+	}
+	return json_pack("{s:o}", "files", files);
 }
 
 /* --- create --- */
@@ -178,41 +321,112 @@ create(struct change *change, struct tx *tx, gpointer data, GError **error)
 	return json_pack("{s:I}", "id", (json_int_t)id);
 }
 
+/* A CA elsewhere is asked by the daemon's workers; it is waited for as long as a person would. */
+static gboolean
+wait_a_little(const struct enroll *enroll, gint64 id, struct request_row **row, GError **error)
+{
+	for (gint i = 0; i < WAIT_TIMES; i++) {
+		if (!is_open(*row) || (*row)->tries > 0 || (*row)->next_try == CLOCK_NEVER ||
+		    (*row)->state == REQUEST_PENDING)
+			return TRUE;
+		g_usleep(WAIT_US);
+		request_row_free(*row);
+		*row = requests_find(enroll->db, id, error);
+		if (*row == NULL)
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static json_t *
 created_answer(struct call *call, gint64 id, GError **error)
 {
 	struct enroll enroll = enroll_of(call);
 	CLEANUP(request_row) struct request_row *row = NULL;
 
-	if (!enroll_advance(&enroll, id, &row, error))
+	if (!enroll_prepare(&enroll, id, &row, error) ||
+	    (!call_flag(call, "no-wait") && !wait_a_little(&enroll, id, &row, error)))
 		return NULL;
+	/* The other half goes the same way by itself; what is issued at once is, here as well. */
+	if (row->pair == id && !enroll_prepare(&enroll, id + 1, NULL, NULL))
+		log_debug("the other half of a pair is left to the workers", "request", "pair");
 	if (row->state == REQUEST_FAILED || row->state == REQUEST_REJECTED)
 		call->exit_status = 1;
 	return request_object(call, row);
 }
 
+static gboolean
+is_given(const struct call *call, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (json_object_get(call->arguments, *names) != NULL)
+			return TRUE;
+	return FALSE;
+}
+
+/* What says how to deliver says nothing without --send; and a key is not sent without a password
+ * that somebody knows (C3), which delivery_check sees to. */
+static gboolean
+read_delivery(struct call *call, struct enroll_order *order, struct delivery_options *options,
+	      struct secret **password, GError **error)
+{
+	static const char *const names[] = { "to",
+					     "password",
+					     "sms",
+					     "show-password",
+					     "store-password",
+					     "compatible",
+					     "language",
+					     "allow-mismatch",
+					     NULL };
+
+	if (!call_flag(call, "send"))
+		return !is_given(call, names) ||
+		       fail_false(error, PS_ERROR_USAGE,
+				  "what says how to send the key needs --send");
+	order->delivery = options;
+	return delivering_options(call, options, password, error);
+}
+
 json_t *
 request_create(struct call *call, GError **error)
 {
-	const char *crl_url = call_text(call, "crl-url");
+	const char *crl_url = call_text(call, "crl-url"), *handler = call_text(call, "handler");
+	g_auto(GStrv) of = g_strsplit(handler != NULL ? handler : "", "/", 2);
+	g_auto(GStrv) names = call_list(call, "dns-name");
+	CLEANUP(secret) struct secret *password = NULL;
+	struct delivery_options delivery;
 	struct enroll_order order = {
 		.email = call_text(call, "email"),
 		.common_name = call_text(call, "common-name"),
 		.organisation = call_text(call, "organisation"),
 		.first_name = call_text(call, "first-name"),
 		.last_name = call_text(call, "last-name"),
-		.handler = call_text(call, "handler"),
+		.handler = of[0],
+		.handler_config = of[0] != NULL ? of[1] : NULL,
 		.ca = call_text(call, "ca"),
 		.key = call_text(call, "key"),
+		.key_use = call_text(call, "key-use"),
 		.digest = call_text(call, "digest"),
+		.profile = call_text(call, "profile"),
 		.validity_days = call_int(call, "days", 0),
 		.crl_url = crl_url == NULL || strcmp(crl_url, "yes") == 0,
+		.dns_names = names[0] != NULL ? (const char *const *)names : NULL,
 		.requester = call->actor,
 	};
-	CLEANUP(mailaddr) struct mailaddr *address = call_address(call, "email", error);
-	json_t *made = address != NULL ? change_run(call, create, &order, error) : NULL;
+	CLEANUP(mailaddr) struct mailaddr *address = NULL;
 	json_t *answer;
 
+	if (call_text(call, "email") != NULL) {
+		address = call_address(call, "email", error);
+		if (address == NULL)
+			return NULL;
+	}
+	if (address == NULL && call_flag(call, "add-user"))
+		return fail(error, PS_ERROR_USAGE, "--add-user needs --email");
+	if (!read_delivery(call, &order, &delivery, &password, error))
+		return NULL;
+	json_t *made = change_run(call, create, &order, error);
 	if (made == NULL)
 		return NULL;
 	answer = created_answer(call, json_integer_value(json_object_get(made, "id")), error);
@@ -222,22 +436,6 @@ request_create(struct call *call, GError **error)
 
 /* --- retry, delete, upload --- */
 
-static gboolean
-ids_of(struct call *call, GArray *ids, GError **error)
-{
-	g_auto(GStrv) texts = call_list(call, "ids");
-
-	for (char **text = texts; *text != NULL; text++) {
-		gint64 id;
-
-		if (!g_ascii_string_to_signed(*text, 10, 1, G_MAXINT64, &id, NULL))
-			return fail_false(error, PS_ERROR_INVALID, "'%s' is no number of a request",
-					  *text);
-		g_array_append_val(ids, id);
-	}
-	return TRUE;
-}
-
 static json_t *
 retry(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
@@ -246,7 +444,8 @@ retry(struct change *change, struct tx *tx, gpointer data, GError **error)
 	g_auto(GStrv) texts = call_list(change->call, "ids");
 
 	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_retry(&enroll, tx, g_array_index(ids, gint64, i), FALSE, error))
+		if (!enroll_retry(&enroll, tx, g_array_index(ids, gint64, i),
+				  call_flag(change->call, "anew"), error))
 			return NULL;
 	g_autofree char *list = g_strjoinv(" ", texts);
 	change->object = g_strdup_printf("request %s", list);
@@ -256,11 +455,11 @@ retry(struct change *change, struct tx *tx, gpointer data, GError **error)
 json_t *
 request_retry(struct call *call, GError **error)
 {
-	g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(gint64));
+	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
 	struct enroll enroll = enroll_of(call);
 	json_t *items;
 
-	if (!ids_of(call, ids, error))
+	if (ids == NULL)
 		return NULL;
 	json_t *done = change_run(call, retry, ids, error);
 	if (done == NULL)
@@ -271,7 +470,7 @@ request_retry(struct call *call, GError **error)
 		g_autoptr(GError) problem = NULL;
 		CLEANUP(request_row) struct request_row *row = NULL;
 
-		if (enroll_advance(&enroll, g_array_index(ids, gint64, i), &row, &problem))
+		if (enroll_prepare(&enroll, g_array_index(ids, gint64, i), &row, &problem))
 			json_array_append_new(items, request_object(call, row));
 		else
 			json_array_append_new(
@@ -300,10 +499,10 @@ delete_requests(struct change *change, struct tx *tx, gpointer data, GError **er
 json_t *
 request_delete(struct call *call, GError **error)
 {
-	g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(gint64));
+	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
 	json_t *answer = NULL;
 
-	if (!ids_of(call, ids, error))
+	if (ids == NULL)
 		return NULL;
 	for (guint i = 0; i < ids->len; i++) {
 		gint64 id = g_array_index(ids, gint64, i);
@@ -321,120 +520,102 @@ request_delete(struct call *call, GError **error)
 	return change_run(call, delete_requests, ids, error);
 }
 
-struct upload {
-	GPtrArray *certs; /* struct cert */
-	GPtrArray *names; /* of their files */
-	json_t *rejected;
-};
-
-/* A CA's own certificates come along in such files; one that a CA of ours waits for is taken. */
-static gboolean
-take_ca(struct change *change, struct tx *tx, struct cert *cert, json_t *items, const char *file,
-	GString *object, GError **error)
-{
-	struct ca_context context = ca_context_of_gateway(change->call->gateway);
-	g_autoptr(GError) problem = NULL;
-	g_autofree char *name = NULL;
-
-	gboolean taken = ca_take_cert(&context, cert, &name, tx, &problem);
-	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND)) {
-		json_array_append_new(
-		    items, json_pack("{s:o, s:s, s:o, s:s}", "file", answer_text(file), "outcome",
-				     "passed over", "subject", answer_text(cert_subject(cert)),
-				     "request", "no CA waits for this certificate"));
-		return TRUE;
-	}
-	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_TEMPORARY)) {
-		g_propagate_error(error, g_steal_pointer(&problem));
-		return FALSE;
-	}
-	json_array_append_new(items, json_pack("{s:o, s:s, s:o, s:o}", "file", answer_text(file),
-					       "outcome", taken ? "taken" : "rejected", "subject",
-					       answer_text(cert_subject(cert)), "request",
-					       answer_text(taken ? name : problem->message)));
-	if (taken)
-		g_string_append_printf(object, "CA %s ", name);
-	return TRUE;
-}
+/* --- accept, cancel --- */
 
 static json_t *
-take_certs(struct change *change, struct tx *tx, gpointer data, GError **error)
+accept_all(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
-	const struct upload *upload = data;
+	const GArray *ids = data;
 	struct enroll enroll = enroll_of(change->call);
-	json_t *items = json_copy(upload->rejected);
-	g_autoptr(GString) object = g_string_new(NULL);
 
-	for (guint i = 0; i < upload->certs->len; i++) {
-		struct cert *cert = g_ptr_array_index(upload->certs, i);
-		g_autoptr(GError) problem = NULL;
-		gint64 id = 0;
-		if (cert_is_ca(cert)) {
-			if (!take_ca(change, tx, cert, items, g_ptr_array_index(upload->names, i),
-				     object, error)) {
-				json_decref(items);
-				return NULL;
-			}
-			continue;
-		}
-		gboolean taken =
-		    enroll_take_cert(&enroll, tx, cert, upload->certs, &id, NULL, &problem);
-
-		if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_TEMPORARY)) {
-			g_propagate_error(error, g_steal_pointer(&problem));
-			json_decref(items);
+	for (guint i = 0; i < ids->len; i++)
+		if (!enroll_accept(&enroll, tx, g_array_index(ids, gint64, i), error))
 			return NULL;
-		}
-		json_t *item = json_pack("{s:o, s:s, s:o, s:o}", "file",
-					 answer_text(g_ptr_array_index(upload->names, i)),
-					 "outcome", taken ? "taken" : "rejected", "subject",
-					 answer_text(cert_subject(cert)), "request",
-					 taken ? json_integer(id) : answer_text(problem->message));
-		json_array_append_new(items, item);
-		if (taken)
-			g_string_append_printf(object, "request %" G_GINT64_FORMAT " ", id);
-	}
-	change->object = g_strdup(g_strchomp(object->str));
-	return answer_list(items, NULL);
-}
-
-static gboolean
-read_upload(struct call *call, struct upload *upload, GError **error)
-{
-	for (gsize i = 0; i < call_file_count(call, "files"); i++) {
-		g_autoptr(GError) problem = NULL;
-		const char *name;
-		g_autoptr(GBytes) bytes = call_file(call, "files", i, &name, error);
-
-		if (bytes == NULL)
-			return FALSE;
-		CLEANUP(bundle) struct bundle *bundle = bundle_read(bytes, name, NULL, &problem);
-		if (bundle == NULL)
-			json_array_append_new(upload->rejected,
-					      json_pack("{s:o, s:s, s:s, s:o}", "file",
-							answer_text(name), "outcome", "rejected",
-							"subject", "", "request",
-							answer_text(problem->message)));
-		for (guint k = 0; bundle != NULL && k < bundle->certs->len; k++) {
-			struct cert *cert = g_ptr_array_index(bundle->certs, k);
-
-			g_ptr_array_add(upload->certs, cert_ref(cert));
-			g_ptr_array_add(upload->names, g_strdup(name));
-		}
-	}
-	return TRUE;
+	change->object = numbers_text("request", ids);
+	return json_pack("{s:i}", "accepted", (int)ids->len);
 }
 
 json_t *
-request_upload(struct call *call, GError **error)
+request_accept(struct call *call, GError **error)
 {
-	g_autoptr(GPtrArray) certs = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	struct upload upload = { certs, names, json_array() };
+	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
 	json_t *answer = NULL;
 
-	if (read_upload(call, &upload, error))
-		answer = change_run(call, take_certs, &upload, error);
-	json_decref(upload.rejected);
-	return answer;
+	if (ids == NULL)
+		return NULL;
+	for (guint i = 0; i < ids->len; i++) {
+		gint64 id = g_array_index(ids, gint64, i);
+		CLEANUP(request_row)
+		struct request_row *row = requests_find(call->gateway->db, id, error);
+
+		if (row == NULL)
+			return NULL;
+		if (row->returned != NULL &&
+		    !call_is_sure(call, &answer, "request %" G_GINT64_FORMAT " for %s: %s", id,
+				  row->email, row->error_text != NULL ? row->error_text : ""))
+			return answer;
+	}
+	return change_run(call, accept_all, ids, error);
+}
+
+static json_t *
+cancel_all(struct change *change, struct tx *tx, gpointer data, GError **error)
+{
+	const GArray *ids = data;
+	struct enroll enroll = enroll_of(change->call);
+
+	for (guint i = 0; i < ids->len; i++)
+		if (!enroll_cancel(&enroll, tx, g_array_index(ids, gint64, i), change->call->actor,
+				   error))
+			return NULL;
+	change->object = numbers_text("request", ids);
+	return json_pack("{s:i}", "cancelled", (int)ids->len);
+}
+
+json_t *
+request_cancel(struct call *call, GError **error)
+{
+	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
+
+	return ids != NULL ? change_run(call, cancel_all, ids, error) : NULL;
+}
+
+/* --- cert revoke --- */
+
+static json_t *
+revoke_all(struct change *change, struct tx *tx, gpointer data, GError **error)
+{
+	const GPtrArray *certs = data;
+	struct enroll enroll = enroll_of(change->call);
+	g_autoptr(GString) object = g_string_new(NULL);
+	json_t *items = json_array();
+
+	for (guint i = 0; i < certs->len; i++) {
+		const struct cert *cert = g_ptr_array_index(certs, i);
+		gint64 order;
+
+		if (!enroll_revoke(&enroll, tx, cert_thumbprint(cert),
+				   call_text(change->call, "reason"), change->call->actor, &order,
+				   error)) {
+			json_decref(items);
+			return NULL;
+		}
+		json_array_append_new(
+		    items,
+		    json_pack("{s:o, s:o, s:s}", "thumbprint", answer_text(cert_thumbprint(cert)),
+			      "subject", answer_text(cert_subject(cert)), "outcome",
+			      order == 0 ? "revoked" : "its CA is asked: request show"));
+		g_string_append_printf(object, "%s%s", i > 0 ? " " : "", cert_thumbprint(cert));
+	}
+	change->object = g_strdup(object->str);
+	change->detail = g_strdup(call_text(change->call, "reason"));
+	return answer_list(items, NULL);
+}
+
+json_t *
+cert_revoke(struct call *call, GError **error)
+{
+	g_autoptr(GPtrArray) certs = cert_text_find_all(call, "certs", error);
+
+	return certs != NULL ? change_run(call, revoke_all, certs, error) : NULL;
 }

@@ -3,6 +3,7 @@
  */
 #include "admin/jobs/runners.h"
 
+#include "pki/enroll_revoke.h"
 #include "store/requests_work.h"
 
 #define DAY_SECONDS 86400
@@ -27,6 +28,8 @@ const struct job_runner job_runners[] = {
 	/* requests: issued here, and handed in elsewhere */
 	{ REQUESTS_JOB_HERE, 0, JOB_LANE_WORK, job_work_requests },
 	{ REQUESTS_JOB_ASK, 0, JOB_LANE_NETWORK, job_work_requests },
+	{ ENROLL_REVOKE_JOB, 0, JOB_LANE_NETWORK, job_revoke_at_ca },
+	{ "csr-mail", 0, JOB_LANE_WORK, job_csr_mail },
 
 	{ "ocsp-answers", 300, JOB_LANE_WORK, job_ocsp_answers },
 	{ "deliver", 60, JOB_LANE_NETWORK, job_deliver },
