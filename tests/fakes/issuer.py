@@ -86,8 +86,8 @@ class Issuer:
         with self.lock:
             self.number += 1
             base = self.path(f"issued-{self.number}")
-        kind = "ec" if b"ecPublicKey" in openssl("pkey", "-pubin", "-noout", "-text_pub", "-in", "/dev/stdin", stdin=public_pem) \
-            or len(public_pem) < 260 else "rsa"
+        details = openssl("pkey", "-pubin", "-noout", "-text_pub", "-in", "/dev/stdin", stdin=public_pem)
+        kind = "ec" if b"ASN1 OID" in details else "rsa"
         with open(base + ".pub", "wb") as f:
             f.write(public_pem)
         other = "".join(f",{name}" for name in names)
