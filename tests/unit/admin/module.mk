@@ -14,3 +14,6 @@ tests_unit_admin_test_http_SOURCES = %D%/test_http.c
 tests_unit_admin_test_http_LDADD = $(ADMIN_LIBS)
 tests_unit_admin_test_change_SOURCES = %D%/test_change.c
 tests_unit_admin_test_change_LDADD = $(TEST_LIBS) $(ADMIN_LIBS)
+check_PROGRAMS += tests/unit/admin/test_mail
+tests_unit_admin_test_mail_SOURCES = %D%/test_mail.c
+tests_unit_admin_test_mail_LDADD = $(ADMIN_LIBS)

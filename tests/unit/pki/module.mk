@@ -43,6 +43,9 @@ tests_unit_pki_test_keyring_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 tests_unit_pki_test_enroll_SOURCES = %D%/test_enroll.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_enroll_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 
+check_PROGRAMS += tests/unit/pki/test_delivery
+tests_unit_pki_test_delivery_SOURCES = %D%/test_delivery.c %D%/pki_fixture.c %D%/pki_fixture.h
+tests_unit_pki_test_delivery_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_import
 tests_unit_pki_test_import_SOURCES = %D%/test_import.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_import_LDADD = $(TEST_LIBS) $(PKI_LIBS)
