@@ -129,12 +129,11 @@ external_binding(struct acme *acme, const char *kid, const struct secret *mac_te
 	}
 	json_t *header = json_pack("{s:s, s:s, s:s}", "alg", "HS256", "kid", kid, "url",
 				   acme->directory->new_account);
-	char *header_text = header != NULL ? json_dumps(header, JSON_COMPACT) : NULL;
+	g_autofree char *header_text = header != NULL ? acme_json_text(header) : NULL;
 	json_decref(header);
 	if (header_text == NULL)
 		return fail(error, PS_ERROR_INVALID, "eab.kid: not UTF-8");
 	g_autofree char *jws = jws_sign_hmac(mac, header_text, jwk, error);
-	free(header_text);
 	return jws != NULL ? json_loads(jws, 0, NULL) : NULL;
 }
 

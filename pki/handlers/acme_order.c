@@ -331,14 +331,31 @@ ask(struct acme_work *work)
 }
 
 static gboolean
+begin_anew(struct acme_work *work)
+{
+	if (work->email)
+		acme_email_close(work);
+	acme_challenges_clear(work->acme->context, work->request->id);
+	g_clear_pointer(&work->row->url, g_free);
+	work->row->asked = CLOCK_NEVER;
+	work->row->failures = 0;
+	return work->acme->error == NULL && save(work);
+}
+
+static gboolean
 have_order(struct acme_work *work)
 {
 	const char *handle = work->request->handle;
+	gboolean has_handle = handle != NULL && acme_url_is_good(handle);
 
-	if (work->row->url != NULL)
+	if (work->row->url != NULL && has_handle)
 		return take_url(work, work->row->url);
+	/* The handle is kept first: one that is gone was forgotten on purpose (request retry
+	 * --anew). */
+	if (work->row->url != NULL && !begin_anew(work))
+		return FALSE;
 	/* Saved with the request, and then the program died. */
-	if (work->row->asked != CLOCK_NEVER && handle != NULL && acme_url_is_good(handle))
+	if (work->row->asked != CLOCK_NEVER && has_handle)
 		return take_url(work, handle);
 	if (work->email && !acme_email_open(work))
 		return FALSE;

@@ -130,6 +130,18 @@ fetch_nonce(struct acme *acme)
 	return FALSE;
 }
 
+/* jansson's own memory may be of another kind. */
+char *
+acme_json_text(const json_t *json)
+{
+	gsize length = json_dumpb(json, NULL, 0, JSON_COMPACT);
+	char *text = g_malloc(length + 1);
+
+	json_dumpb(json, text, length, JSON_COMPACT);
+	text[length] = '\0';
+	return text;
+}
+
 static char *
 protected_header(struct acme *acme, const struct acme_call *call, GError **error)
 {
@@ -148,7 +160,7 @@ protected_header(struct acme *acme, const struct acme_call *call, GError **error
 	} else {
 		json_object_set_new(header, "kid", json_string(acme->kid));
 	}
-	char *text = json_dumps(header, JSON_COMPACT);
+	char *text = acme_json_text(header);
 	json_decref(header);
 	return text;
 }
@@ -157,12 +169,11 @@ static GBytes *
 signed_body(struct acme *acme, const struct acme_call *call, const char *payload)
 {
 	GError *error = NULL;
-	char *header = protected_header(acme, call, &error);
+	g_autofree char *header = protected_header(acme, call, &error);
 	char *jws = header != NULL
 			? jws_sign(call->as != NULL ? call->as : acme->key, header, payload, &error)
 			: NULL;
 
-	free(header);
 	if (jws == NULL) {
 		acme_fail(acme, error);
 		return NULL;
@@ -215,12 +226,11 @@ note_retry_after(struct acme *acme, const struct http_answer *got)
 struct http_answer *
 acme_post(struct acme *acme, const struct acme_call *call, struct acme_problem **problem)
 {
-	char *text = call->payload != NULL ? json_dumps(call->payload, JSON_COMPACT) : NULL;
-	g_autofree char *payload = g_strdup(text != NULL ? text : "");
+	g_autofree char *payload =
+	    call->payload != NULL ? acme_json_text(call->payload) : g_strdup("");
 	CLEANUP(http_answer) struct http_answer *got = NULL;
 	CLEANUP(acme_problem) struct acme_problem *said = NULL;
 
-	free(text);
 	json_decref(call->payload);
 	if (problem != NULL)
 		*problem = NULL;

@@ -57,6 +57,9 @@ json_t *acme_post_json(struct acme *acme, const struct acme_call *call, struct h
 /* Without a signature: the directory, renewal information. */
 json_t *acme_get_json(struct acme *acme, const char *url, struct http_answer **got);
 
+/* Compact; the caller's. */
+char *acme_json_text(const json_t *json);
+
 /* Ends it. FALSE, so that a caller can return it. */
 gboolean acme_fail(struct acme *acme, GError *error); /* taken */
 gboolean acme_stop(struct acme *acme, enum handler_status status,

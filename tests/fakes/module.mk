@@ -2,3 +2,4 @@
 EXTRA_DIST += %D%/server.py %D%/issuer.py
 EXTRA_DIST += %D%/est.py %D%/ntlm.py %D%/certsrv.py %D%/cmp.py
 EXTRA_DIST += %D%/atlas.py %D%/ejbca.py %D%/epki.py
+EXTRA_DIST += %D%/acme_mail.py

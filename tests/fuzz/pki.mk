@@ -60,3 +60,8 @@ FUZZ_TARGETS += tests/fuzz/fuzz_zip
 tests_fuzz_fuzz_zip_SOURCES = %D%/fuzz_zip.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_zip_LDADD = $(PKI_LIBS)
 tests_fuzz_fuzz_zip_LDFLAGS = $(FUZZ_LINK)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_acme
+tests_fuzz_fuzz_acme_SOURCES = %D%/fuzz_acme.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_acme_LDADD = $(PKI_LIBS)
+tests_fuzz_fuzz_acme_LDFLAGS = $(FUZZ_LINK)

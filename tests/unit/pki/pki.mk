@@ -91,3 +91,6 @@ tests_unit_pki_test_program_LDADD = $(PKI_LIBS)
 noinst_PROGRAMS += tests/support/handler_drive
 tests_support_handler_drive_SOURCES = tests/support/handler_drive.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_support_handler_drive_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_acme
+tests_unit_pki_test_acme_SOURCES = %D%/test_acme.c
+tests_unit_pki_test_acme_LDADD = $(PKI_LIBS)
