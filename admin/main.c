@@ -20,6 +20,7 @@
 #include "admin/http/public.h"
 #include "admin/http/router.h"
 #include "admin/http/server.h"
+#include "admin/jobs/folder_publisher.h"
 #include "admin/jobs/scheduler.h"
 #include "config.h"
 #include "milter/gateway.h"
@@ -45,6 +46,7 @@ struct program {
 	struct router *router;
 	struct server *server;
 	struct public *public; /* NULL: no public listener */
+	struct folder_publisher *publisher;
 	int signals;           /* signalfd */
 };
 
@@ -200,6 +202,7 @@ start(struct program *program, GError **error)
 		[JOB_LANE_BULK] = 2,
 	};
 	program->scheduler = scheduler_start(program->gateway, workers, error);
+	program->publisher = folder_publisher_start(program->gateway);
 	return program->scheduler != NULL;
 }
 
@@ -226,6 +229,7 @@ stop(struct program *program)
 	notify_stopping();
 	log_info("stopping");
 	public_stop(program->public);
+	folder_publisher_stop(program->publisher);
 	server_stop(program->server);
 	scheduler_stop(program->scheduler);
 	router_free(program->router);

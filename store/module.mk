@@ -30,5 +30,5 @@ libstore_a_SOURCES += %D%/outbox.c %D%/outbox.h %D%/outbox_internal.h %D%/outbox
 libstore_a_SOURCES += %D%/request_events.c %D%/requests_work.c %D%/requests_work.h
 libstore_a_SOURCES += %D%/request_handles.c %D%/request_handles.h
 libstore_a_SOURCES += %D%/ocsp_answers.c %D%/ocsp_answers.h %D%/ocsp_responders.c \
-	%D%/publications.c %D%/publications.h
+	%D%/publications.c %D%/publications.h %D%/publish_targets.c %D%/publish_targets.h
 libstore_a_SOURCES += %D%/revocation_orders.c %D%/revocation_orders.h

@@ -118,12 +118,23 @@ static const struct sealed_table {
 	  { "sealed_page_bulk", "SELECT id::text, sealed, generation FROM bulk_batch"
 				" WHERE sealed IS NOT NULL AND id::text COLLATE \"C\" > $1"
 				" ORDER BY id::text COLLATE \"C\" LIMIT $2" } },
+	{ "publish_target",
+	  { "sealed_take_publish",
+	    "SELECT name, sealed, generation FROM publish_target"
+	    " WHERE generation <> $1 ORDER BY 1 LIMIT $2 FOR UPDATE SKIP LOCKED" },
+	  { "sealed_replace_publish", "UPDATE publish_target SET sealed = $2, generation = $3"
+				      " WHERE name = $1 AND sealed IS NOT NULL" },
+	  { "sealed_count_publish", "SELECT count(*) FROM publish_target WHERE generation <> $1" },
+	  { "sealed_find_publish", "SELECT name, sealed, generation FROM publish_target"
+				   " WHERE name = $1 AND sealed IS NOT NULL" },
+	  { "sealed_page_publish",
+	    "SELECT name, sealed, generation FROM publish_target"
+	    " WHERE sealed IS NOT NULL AND name > $1 ORDER BY 1 LIMIT $2" } },
 };
 
-const char *const sealed_tables[] = { "private_key",     "preference",
-				      "handler_setting", "directory_server",
-				      "acme_account",    "outbox_secret",
-				      "bulk_batch",      NULL };
+const char *const sealed_tables[] = { "private_key",      "preference",     "handler_setting",
+				      "directory_server", "acme_account",   "outbox_secret",
+				      "bulk_batch",       "publish_target", NULL };
 
 static const struct sealed_table *
 table_find(const char *name, GError **error)

@@ -5,7 +5,8 @@
  * table and row name the place a value is sealed for: ("private_key", SPKI digest),
  * ("preference", "scope key/name"), ("handler_setting", "handler/config/name"),
  * ("directory_server", name), ("acme_account", "config/directory"),
- * ("outbox_secret", "id/name"), ("bulk_batch", id). Threads: any.
+ * ("outbox_secret", "id/name"), ("bulk_batch", id), ("publish_target", name of the CA).
+ * Threads: any.
  */
 #ifndef STORE_SEALED_H
 #define STORE_SEALED_H

@@ -85,6 +85,7 @@ examine(struct doctor *doctor)
 	doctor_check_pki(doctor);
 	doctor_check_fetching(doctor);
 	doctor_check_crls(doctor);
+	doctor_check_public(doctor);
 	doctor_check_preferences(doctor);
 	if (!call_flag(doctor->call, "no-mta"))
 		doctor_check_mta(doctor);

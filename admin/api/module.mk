@@ -50,3 +50,4 @@ contrib/completion/postseal.fish: admin/api/operations_gen$(EXEEXT)
 CLEANFILES += doc/man/postseal.1 $(operation_pages) $(nodist_bashcompletion_DATA) \
 	$(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
 libadmin_a_SOURCES += %D%/doctor_crls.c %D%/doctor_fetch.c %D%/fetching.c %D%/fetching.h
+libadmin_a_SOURCES += %D%/publishing.c %D%/doctor_public.c

@@ -6,6 +6,6 @@ libadmin_a_SOURCES += %D%/deliver.c %D%/deliver_build.c %D%/deliver_build.h %D%/
 libadmin_a_SOURCES += %D%/auto_request.c %D%/make_keys.c %D%/work_bulk.c
 libadmin_a_SOURCES += %D%/collect_points.c %D%/fetch_url.c %D%/heartbeat.c %D%/heartbeat.h \
 	%D%/schedule_fetches.c
-libadmin_a_SOURCES += %D%/ocsp_answers.c
 libadmin_a_SOURCES += %D%/acme_reply.c
 libadmin_a_SOURCES += %D%/csr_mail.c %D%/revoke_at_ca.c
+libadmin_a_SOURCES += %D%/ocsp_answers.c %D%/publish.c %D%/folder_publisher.c %D%/folder_publisher.h

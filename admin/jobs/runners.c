@@ -33,5 +33,6 @@ const struct job_runner job_runners[] = {
 
 	{ "ocsp-answers", 300, JOB_LANE_WORK, job_ocsp_answers },
 	{ "deliver", 60, JOB_LANE_NETWORK, job_deliver },
+	{ "publish", 30, JOB_LANE_NETWORK, job_publish },
 };
 const gsize job_runner_count = G_N_ELEMENTS(job_runners);

@@ -31,5 +31,6 @@ enum job_result job_bulk(const struct job_context *context, GError **error);
 enum job_result job_ocsp_answers(const struct job_context *context, GError **error);
 enum job_result job_csr_mail(const struct job_context *context, GError **error);
 enum job_result job_revoke_at_ca(const struct job_context *context, GError **error);
+enum job_result job_publish(const struct job_context *context, GError **error);
 
 #endif

@@ -5,11 +5,10 @@
  * waited for with what is left of the time. The sockbuf refuses a message by its length, before it
  * takes memory for it.
  */
-#include "pki/net/ldap.h"
+#include "pki/net/ldap_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ldap.h>
 #include <openldap.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,13 +25,6 @@
 #define VALUE_MAX_BYTES (256 * 1024)
 #define ANSWER_MAX_BYTES (4 * 1024 * 1024)
 #define OVERHEAD_BYTES 4096 /* what an entry has besides its values */
-
-struct ldap_client {
-	LDAP *ld;
-	char *name; /* of the server, for texts */
-	struct ldap_limits limits;
-	gint64 deadline_us;
-};
 
 /* What an administrator's host has as a bundle; libldap's GnuTLS knows none by itself. */
 static const char *
@@ -68,8 +60,8 @@ limits_fill(struct ldap_limits *limits, const struct ldap_limits *wanted)
 
 /* ---- errors: our words for libldap's numbers, never the server's own ------------------------- */
 
-static gboolean
-fail_code(const struct ldap_client *client, int code, const char *what, GError **error)
+gboolean
+ldap_fail_code(const struct ldap_client *client, int code, const char *what, GError **error)
 {
 	enum ps_error kind = PS_ERROR_TEMPORARY;
 
@@ -88,16 +80,16 @@ fail_code(const struct ldap_client *client, int code, const char *what, GError *
 	return fail_false(error, kind, "%s: %s: %s", client->name, what, ldap_err2string(code));
 }
 
-static gboolean
-fail_late(const struct ldap_client *client, GError **error)
+gboolean
+ldap_fail_late(const struct ldap_client *client, GError **error)
 {
 	return fail_false(error, PS_ERROR_TEMPORARY, "%s: no answer within %u ms", client->name,
 			  client->limits.timeout_ms);
 }
 
 /* FALSE when there is none. */
-static gboolean
-time_left(const struct ldap_client *client, struct timeval *left)
+gboolean
+ldap_time_left(const struct ldap_client *client, struct timeval *left)
 {
 	gint64 us = client->deadline_us - clock_monotonic_us();
 
@@ -145,8 +137,8 @@ set_options(struct ldap_client *client, const struct ldap_server *server, GError
 	struct timeval left;
 	Sockbuf *socket = NULL;
 
-	if (!time_left(client, &left))
-		return fail_late(client, error);
+	if (!ldap_time_left(client, &left))
+		return ldap_fail_late(client, error);
 	if (!set_int(ld, LDAP_OPT_PROTOCOL_VERSION, LDAP_VERSION3) ||
 	    ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) != LDAP_OPT_SUCCESS ||
 	    !set_int(ld, LDAP_OPT_DEREF, LDAP_DEREF_NEVER) ||
@@ -187,46 +179,46 @@ attach(struct ldap_client *client, const struct ldap_server *server, int fd, GEr
 		return TRUE;
 	close(fd);
 	client->ld = NULL;
-	return fail_code(client, rc, "connecting", error);
+	return ldap_fail_code(client, rc, "connecting", error);
 }
 
 /* One message of the answer. */
-static gboolean
-receive(struct ldap_client *client, int id, LDAPMessage **message, GError **error)
+gboolean
+ldap_receive(struct ldap_client *client, int id, LDAPMessage **message, GError **error)
 {
 	struct timeval left;
 	int code = LDAP_SERVER_DOWN;
 	int rc;
 
-	if (!time_left(client, &left))
-		return fail_late(client, error);
+	if (!ldap_time_left(client, &left))
+		return ldap_fail_late(client, error);
 	rc = ldap_result(client->ld, id, LDAP_MSG_ONE, &left, message);
 	if (rc > 0)
 		return TRUE;
 	if (rc == 0)
-		return fail_late(client, error);
+		return ldap_fail_late(client, error);
 	ldap_get_option(client->ld, LDAP_OPT_RESULT_CODE, &code);
 	if (code == LDAP_SERVER_DOWN)
 		return fail_false(error, PS_ERROR_TEMPORARY,
 				  "%s: it breaks off, speaks no LDAP, or sends more than %zu bytes",
 				  client->name, client->limits.answer_max_bytes);
-	return fail_code(client, code, "waiting for the answer", error);
+	return ldap_fail_code(client, code, "waiting for the answer", error);
 }
 
 /* The result of an operation that has no other answer. */
-static gboolean
-receive_result(struct ldap_client *client, int id, const char *what, GError **error)
+gboolean
+ldap_receive_result(struct ldap_client *client, int id, const char *what, GError **error)
 {
 	LDAPMessage *message = NULL;
 	int code = LDAP_OTHER;
 	int rc;
 
-	if (!receive(client, id, &message, error))
+	if (!ldap_receive(client, id, &message, error))
 		return FALSE;
 	rc = ldap_parse_result(client->ld, message, &code, NULL, NULL, NULL, NULL, 1);
 	if (rc == LDAP_SUCCESS && code == LDAP_SUCCESS)
 		return TRUE;
-	return fail_code(client, rc != LDAP_SUCCESS ? rc : code, what, error);
+	return ldap_fail_code(client, rc != LDAP_SUCCESS ? rc : code, what, error);
 }
 
 static gboolean
@@ -240,8 +232,8 @@ start_tls(struct ldap_client *client, const struct ldap_server *server, GError *
 	if (server->security == LDAP_SECURITY_STARTTLS) {
 		rc = ldap_start_tls(client->ld, NULL, NULL, &id);
 		if (rc != LDAP_SUCCESS)
-			return fail_code(client, rc, "StartTLS", error);
-		if (!receive_result(client, id, "StartTLS", error))
+			return ldap_fail_code(client, rc, "StartTLS", error);
+		if (!ldap_receive_result(client, id, "StartTLS", error))
 			return FALSE;
 	}
 	if (ldap_install_tls(client->ld) == LDAP_SUCCESS)
@@ -271,8 +263,8 @@ bind_simple(struct ldap_client *client, const struct ldap_server *server, GError
 	rc = ldap_sasl_bind(client->ld, server->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL,
 			    &id);
 	if (rc != LDAP_SUCCESS)
-		return fail_code(client, rc, "binding", error);
-	return receive_result(client, id, "binding", error);
+		return ldap_fail_code(client, rc, "binding", error);
+	return ldap_receive_result(client, id, "binding", error);
 }
 
 static gboolean
@@ -449,7 +441,8 @@ take_entry(struct reading *reading, LDAPMessage *message, GError **error)
 		ber_memfree(values);
 	}
 	ber_free(ber, 0);
-	return good && (rc == LDAP_SUCCESS || fail_code(client, rc, "reading an entry", error));
+	return good &&
+	       (rc == LDAP_SUCCESS || ldap_fail_code(client, rc, "reading an entry", error));
 }
 
 static gboolean
@@ -459,11 +452,11 @@ take_result(struct reading *reading, LDAPMessage *message, GError **error)
 	int rc = ldap_parse_result(reading->client->ld, message, &code, NULL, NULL, NULL, NULL, 0);
 
 	if (rc != LDAP_SUCCESS)
-		return fail_code(reading->client, rc, "searching", error);
+		return ldap_fail_code(reading->client, rc, "searching", error);
 	if (code == LDAP_SIZELIMIT_EXCEEDED)
 		reading->answer->truncated = TRUE;
 	else if (code != LDAP_SUCCESS)
-		return fail_code(reading->client, code, "searching", error);
+		return ldap_fail_code(reading->client, code, "searching", error);
 	return TRUE;
 }
 
@@ -476,7 +469,7 @@ read_answer(struct reading *reading, int id, GError **error)
 	while (good && !done) {
 		LDAPMessage *message = NULL;
 
-		if (!receive(reading->client, id, &message, error))
+		if (!ldap_receive(reading->client, id, &message, error))
 			return FALSE;
 		switch (ldap_msgtype(message)) {
 		case LDAP_RES_SEARCH_ENTRY:
@@ -539,8 +532,8 @@ ldap_client_search(struct ldap_client *client, const struct ldap_question *quest
 	int rc;
 
 	answer->values = g_ptr_array_new_with_free_func(value_free);
-	if (!time_left(client, &left)) {
-		fail_late(client, error);
+	if (!ldap_time_left(client, &left)) {
+		ldap_fail_late(client, error);
 		return NULL;
 	}
 	left.tv_sec++; /* the server counts in whole seconds */
@@ -548,7 +541,7 @@ ldap_client_search(struct ldap_client *client, const struct ldap_question *quest
 			     question->filter, attributes, 0, NULL, NULL, &left,
 			     (int)client->limits.entries_max + 1, &id);
 	if (rc != LDAP_SUCCESS) {
-		fail_code(client, rc, "searching", error);
+		ldap_fail_code(client, rc, "searching", error);
 		return NULL;
 	}
 	if (!read_answer(&reading, id, error))

@@ -100,24 +100,32 @@ CREATE CONSTRAINT TRIGGER ocsp_answer_ca_revoked
 
 CREATE TABLE publish_target (
 	name text COLLATE "C" PRIMARY KEY,
-	url text NOT NULL,
+	host text NOT NULL,
+	port integer NOT NULL CHECK (port BETWEEN 1 AND 65535),
+	security text NOT NULL CHECK (security IN ('ldaps', 'starttls', 'none')),
+	ca_file text NOT NULL DEFAULT '',
 	entry text NOT NULL DEFAULT '',
+	root_entry text NOT NULL DEFAULT '',
 	bind_dn text NOT NULL DEFAULT '',
 	sealed bytea,
 	generation bigint,
-	users text NOT NULL DEFAULT '',
+	users text[] NOT NULL DEFAULT '{}',
 	users_base text NOT NULL DEFAULT '',
 	changed timestamptz NOT NULL DEFAULT now(),
 	CHECK ((sealed IS NULL) = (generation IS NULL))
 );
-COMMENT ON TABLE publish_target IS 'LDAP servers that CA certificates, CRLs and user certificates are written to';
-COMMENT ON COLUMN publish_target.name IS 'Name of the CA that is published there';
-COMMENT ON COLUMN publish_target.url IS 'ldap://HOST[:PORT] or ldaps://HOST[:PORT]';
-COMMENT ON COLUMN publish_target.entry IS 'DN of the entry of the CA; empty: CA certificates and CRLs are not written';
+COMMENT ON TABLE publish_target IS 'LDAP servers that CA certificates, lists and users'' certificates are written to';
+COMMENT ON COLUMN publish_target.name IS 'The CA that is published there';
+COMMENT ON COLUMN publish_target.host IS 'Name or address of the server';
+COMMENT ON COLUMN publish_target.port IS 'Its port';
+COMMENT ON COLUMN publish_target.security IS 'ldaps, starttls or none';
+COMMENT ON COLUMN publish_target.ca_file IS 'CAs of its TLS certificate, PEM; empty: what the system trusts';
+COMMENT ON COLUMN publish_target.entry IS 'DN of the CA''s entry; empty: its certificate and lists are not written';
+COMMENT ON COLUMN publish_target.root_entry IS 'DN of the entry of its root; empty: likewise';
 COMMENT ON COLUMN publish_target.bind_dn IS 'Who binds; empty: anonymously';
 COMMENT ON COLUMN publish_target.sealed IS 'His password, sealed; NULL: none';
 COMMENT ON COLUMN publish_target.generation IS 'Master key that it is sealed under';
-COMMENT ON COLUMN publish_target.users IS 'Whose certificates are written: addresses, @domains, blanks between; empty: nobody''s';
+COMMENT ON COLUMN publish_target.users IS 'Whose certificates are written: addresses and @domains; empty: nobody''s';
 COMMENT ON COLUMN publish_target.users_base IS 'DN below which users are searched by mail';
 COMMENT ON COLUMN publish_target.changed IS 'When it was set';
 
@@ -133,7 +141,7 @@ CREATE TABLE publication (
 );
 COMMENT ON TABLE publication IS 'What was written where: folders of a host and LDAP servers';
 COMMENT ON COLUMN publication.target IS 'dir:HOST:FOLDER, or ldap:NAME';
-COMMENT ON COLUMN publication.object IS 'ca/KEYID, crl/KEYID[-N], user/THUMBPRINT';
+COMMENT ON COLUMN publication.object IS 'The file (ca/KEYID.cer, crl/KEYID.crl), the entry (ca, root) or user/THUMBPRINT';
 COMMENT ON COLUMN publication.digest IS 'SHA-256 of what was written last, hex; empty: nothing yet';
 COMMENT ON COLUMN publication.published IS 'When it was written last; NULL: never';
 COMMENT ON COLUMN publication.attempts IS 'How often writing failed since then';
@@ -142,5 +150,5 @@ COMMENT ON COLUMN publication.error IS 'Why it failed; empty: it did not';
 
 REVOKE ALL ON FUNCTION ocsp_answer_lock, ocsp_answer_revoked, ocsp_answer_ca_revoked FROM PUBLIC;
 GRANT SELECT ON ocsp_responder, ocsp_answer, publication TO postseal_readonly;
-GRANT SELECT (name, url, entry, bind_dn, generation, users, users_base, changed) ON publish_target
-	TO postseal_readonly;
+GRANT SELECT (name, host, port, security, ca_file, entry, root_entry, bind_dn, generation, users,
+	users_base, changed) ON publish_target TO postseal_readonly;

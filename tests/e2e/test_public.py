@@ -13,6 +13,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+import directories  # noqa: E402
 from harness import INSIDE, Site, Tap, free_port, require, wait_until  # noqa: E402
 
 OCSP_REQUEST, OCSP_RESPONSE = "application/ocsp-request", "application/ocsp-response"
@@ -232,27 +233,116 @@ def ocsp_revoked(case):
 def gnutls(case):
     if not shutil.which("ocsptool"):
         return
-    request = case.path("gnutls.der")
-    run("ocsptool", "--generate-request", "--load-cert", case.leaf, "--load-issuer", case.path("ca.pem"), "--outder",
-        "--outfile", request, "--nonce", check=False)
+    trust = case.write("trust.pem", b"".join(open(case.path(name), "rb").read() for name in ("ca.pem", "root.pem")))
     text = run("ocsptool", f"--ask={case.url}/ocsp", "--load-cert", case.leaf, "--load-issuer", case.path("ca.pem"),
-               "--load-trust", case.path("root.pem"), check=False)
-    require("Certificate Status: good" in text and "Verifying OCSP Response: Success" in text, text)
+               "--load-trust", trust, check=False)
+    require("Certificate Status: good" in text and "Verifying OCSP Response: Success" in text, text.split("-----END")[-1])
+
+
+def folder(case):
+    """publish_dir holds what the listener gives, and follows a new list."""
+    path = lambda name: os.path.join(case.publish_dir, name)
+
+    def same(name):
+        try:
+            with open(path(name), "rb") as f:
+                return f.read() == case.web.get("/" + name)[2]
+        except FileNotFoundError:
+            return False
+
+    for name in (f"crl/{case.ca_id}.crl", f"crl/{case.root_id}.crl", f"ca/{case.ca_id}.cer", f"ca/{case.root_id}.p7c"):
+        wait_until(name, lambda: same(name), 10)
+        require(os.stat(path(name)).st_mode & 0o777 == 0o644, f"{name}: mode")
+    with open(path(f"crl/{case.ca_id}.crl"), "rb") as f:
+        before = f.read()
+    case.site.cli("ca", "crl")
+    wait_until("the new list", lambda: same(f"crl/{case.ca_id}.crl") and open(path(f"crl/{case.ca_id}.crl"), "rb").read() !=
+               before, 10)
+    require(not [n for n in os.listdir(path("crl")) if n.startswith(".")], "something is left behind")
+
+
+def search(server, base, *attributes):
+    """{attribute: [values]} of one entry."""
+    text = run("ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H", f"ldap://127.0.0.1:{server.plain}", "-b", base, "-s",
+               "base", *attributes, check=False)
+    found = {}
+    for name, value in re.findall(r"^([A-Za-z;]+):: (.*)$", text, re.M):
+        found.setdefault(name, []).append(base64.b64decode(value))
+    return found
+
+
+def directory(case):
+    """A real slapd gets the CA, its lists and users' certificates; and they go when they are revoked."""
+    tls = directories.Tls(case.folder)
+    tls.issue("loopback", "IP:127.0.0.1")
+    server = directories.Slapd(case.folder, tls)
+    entry, root = "cn=Test Issuing CA,o=partner", "cn=Test Root,o=partner"
+    password = case.write("password", b"admin\n")
+    publish = ["ca", "publish", "--url", f"ldaps://127.0.0.1:{server.tls_port}", "--ca-file", tls.ca, "--bind-dn",
+               "cn=admin,o=partner", "--password-file", password, "--entry", entry, "--root-entry", root, "--user",
+               "@" + INSIDE, "--users-base", "o=partner"]
+    again = lambda: [case.site.cli("job", "retry", str(job["id"])) for job in
+                     case.site.json("job", "list", "--kind", "publish", "--all")["items"][:1] if job["state"] == "due"]
+    state = lambda: {row["object"]: row for row in case.site.json("ca", "published")["items"]
+                     if row["target"].startswith("ldap:")}
+    case.site.cli(*publish)
+    try:
+        again()
+        wait_until("a failure is seen", lambda: any(row["state"] == "failing" for row in state().values()), 40)
+        doctor = case.site.cli("doctor", "--no-mta", check=False).stdout
+        require("was not written" in doctor and "leads here" in doctor, doctor)
+        server.start()
+        server.person("alice@" + INSIDE)
+        case.site.cli(*publish)
+
+        def written():
+            again()
+            found = search(server, entry, "cACertificate", "certificateRevocationList", "authorityRevocationList")
+            return found if len(found) == 3 else None
+
+        found = wait_until("the entry of the CA", written, 40, 1)
+        require(found["cACertificate;binary"] == [case.web.get(f"/ca/{case.ca_id}.cer")[2]], "another certificate")
+        require(found["certificateRevocationList;binary"] == [case.web.get(f"/crl/{case.ca_id}.crl")[2]], "another list")
+        found = search(server, root, "cACertificate", "authorityRevocationList")
+        require(found["authorityRevocationList;binary"] == [case.web.get(f"/crl/{case.root_id}.crl")[2]], "the root's list")
+        with open(case.leaf, "rb") as f:
+            der = run_bytes("openssl", "x509", "-outform", "DER", stdin=f.read())
+        person = "cn=alice,o=partner"
+        wait_until("her certificate", lambda: again() is not None and
+                   search(server, person, "userCertificate").get("userCertificate;binary") == [der], 40, 1)
+        serial = run("openssl", "x509", "-in", case.leaf, "-noout", "-serial").split("=")[1].strip()
+        case.site.cli("ca", "revoke", serial, "--reason", "superseded")
+        wait_until("it is taken away", lambda: again() is not None and not search(server, person, "userCertificate"), 40, 1)
+        require(all(row["state"] != "failing" for name, row in state().items() if name in ("ca", "root")), str(state()))
+    finally:
+        server.stop()
+        case.site.cli("ca", "unpublish")
+
+
+def run_bytes(*argv, stdin):
+    return subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, timeout=60, check=True).stdout
 
 
 def main():
     tap = Tap()
     port = free_port()
-    settings = {"public_listen": f"127.0.0.1:{port}", "public_url": f"http://127.0.0.1:{port}"}
+    publish_dir = tempfile.mkdtemp(prefix="pspublish-")
+    settings = {"public_listen": f"127.0.0.1:{port}", "public_url": f"http://127.0.0.1:{port}", "publish_dir": publish_dir}
     with Site(settings) as site:
         site.start(postfix=False)
         site.make_ca()
         case = Case(site, port)
+        case.publish_dir = publish_dir
         for name, function in (("the page lists the CAs", page), ("CA certificates", certificates), ("lists", lists),
                                ("conditional requests", conditional), ("refusals", refusals), ("limits", limits),
                                ("OCSP by GET and POST", ocsp_forms), ("OCSP answers", ocsp_answers),
-                               ("OCSP of what is revoked", ocsp_revoked), ("GnuTLS believes them", gnutls)):
+                               ("OCSP of what is revoked", ocsp_revoked), ("GnuTLS believes them", gnutls), ("a folder", folder)):
             tap.case(name, function, case)
+        if directories.missing():
+            tap.skip("a directory", directories.missing())
+        else:
+            tap.case("a directory", directory, case)
+    shutil.rmtree(publish_dir, ignore_errors=True)
     return tap.done()
 
 

@@ -10,7 +10,7 @@ home() {
 home 'libpq-fe|libpq/|postgres' 'store/db/'
 home 'openssl/' 'pki/crypto/'
 home 'curl/' 'pki/net/http\.'
-home 'ldap|lber' 'pki/net/ldap\.'
+home 'ldap|lber' 'pki/net/ldap(_internal|_write)?\.'
 home 'idn2' 'store/base/mailaddr\.'
 home 'opendkim/|dkim' 'milter/dkim\.'
 home 'libxml/' 'pki/handlers/soap\.'
