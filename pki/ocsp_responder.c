@@ -60,6 +60,7 @@ ocsp_reply_free(struct ocsp_reply *reply)
 	if (reply == NULL)
 		return;
 	g_bytes_unref(reply->der);
+	g_free(reply->rests_on);
 	g_free(reply);
 }
 
@@ -389,12 +390,27 @@ ocsp_responder_answer(struct ocsp_responder *responder, const struct ocsp_inquir
 		.asked = now,
 	};
 	struct ocsp_reply *reply = find_or_sign(&signing, &why);
+	if (reply != NULL && reply->refresh != 0)
+		reply->rests_on =
+		    g_strconcat(cert_subject_key(issuer->cert), ":", singles[0].serial_hex, NULL);
 	return reply != NULL ? reply : give_up(responder, why);
 }
 
+static void
+append_hex(char **at, const guint8 *bytes, gsize length)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (gsize i = 0; i < length; i++) {
+		*(*at)++ = digits[bytes[i] >> 4];
+		*(*at)++ = digits[bytes[i] & 15];
+	}
+}
+
+/* Asked thousands of times a second: half of the hash of the issuer's key and the serial. */
 enum ocsp_naming
 ocsp_responder_name(struct ocsp_responder *responder, const struct ocsp_inquiry *inquiry,
-		    const struct ocsp_policy *policy, char name[OCSP_NAME_BYTES], gsize *tag_length)
+		    const struct ocsp_policy *policy, char name[OCSP_NAME_BYTES])
 {
 	CLEANUP(ocsp_issuers) struct ocsp_issuers *issuers = issuers_present(responder);
 	const struct ocsp_id *id = &inquiry->ids[0];
@@ -405,13 +421,10 @@ ocsp_responder_name(struct ocsp_responder *responder, const struct ocsp_inquiry 
 	const struct ocsp_issuer *issuer = ocsp_issuers_find(issuers, id);
 	if (issuer == NULL)
 		return OCSP_NOBODYS;
-	g_autofree char *serial = ocsp_id_serial(id);
-	if (serial == NULL)
-		return OCSP_NOBODYS;
-	*tag_length = (gsize)g_snprintf(name, OCSP_NAME_BYTES, "%s:%s",
-					cert_subject_key(issuer->cert), serial);
-	g_snprintf(name + *tag_length, OCSP_NAME_BYTES - *tag_length, ":%.16s:%s",
-		   cert_spki_sha256(issuer->cert), digest_name(id->hash));
+	append_hex(&name, issuer->hashes.sha256_key, 16);
+	*name++ = id->hash == ALGORITHM_SHA1 ? ':' : '-';
+	append_hex(&name, id->serial, id->serial_length);
+	*name = '\0';
 	return OCSP_NAMED;
 }
 

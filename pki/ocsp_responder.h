@@ -38,9 +38,8 @@ struct ocsp_responder *ocsp_responder_new(struct db *db, struct changelog *chang
 					  struct clock *clock, struct keyring *keyring);
 void ocsp_responder_free(struct ocsp_responder *responder);
 
-#define OCSP_NAME_BYTES 192
-/* From memory: names the answer that this request gets, for a cache, and what it rests on: a key of
- * CHANGE_OCSP that is the name's beginning. */
+#define OCSP_NAME_BYTES 96
+/* From memory: names the answer that this request gets, for a cache. */
 enum ocsp_naming {
 	OCSP_NAMED,   /* in name; *tag_length octets of it are the key */
 	OCSP_NOBODYS, /* about no issuer of ours: unauthorized */
@@ -48,13 +47,13 @@ enum ocsp_naming {
 };
 enum ocsp_naming ocsp_responder_name(struct ocsp_responder *responder,
 				     const struct ocsp_inquiry *inquiry,
-				     const struct ocsp_policy *policy, char name[OCSP_NAME_BYTES],
-				     gsize *tag_length);
+				     const struct ocsp_policy *policy, char name[OCSP_NAME_BYTES]);
 
 struct ocsp_reply {
 	GBytes *der;
 	gint64 this_update, next_update;
 	gint64 refresh; /* to be kept so long; 0: not at all */
+	char *rests_on; /* key of CHANGE_OCSP, where it is kept */
 };
 /* Never NULL. May wait for the database. */
 struct ocsp_reply *ocsp_responder_answer(struct ocsp_responder *responder,

@@ -100,11 +100,10 @@ public_ocsp_peek(const struct public_request *request, gpointer data)
 	struct ocsp_inquiry inquiry;
 	char name[OCSP_NAME_BYTES];
 	const struct ocsp_policy policy = policy_of(public);
-	gsize tag_length;
 
 	if (!read_request(request, space, &inquiry))
 		return public_answer_ref(public->malformed);
-	switch (ocsp_responder_name(public->responder, &inquiry, &policy, name, &tag_length)) {
+	switch (ocsp_responder_name(public->responder, &inquiry, &policy, name)) {
 	case OCSP_NAMED:
 		return cache_get(public->answers, name);
 	case OCSP_NOBODYS:
@@ -139,17 +138,15 @@ public_ocsp_handle(const struct public_request *request, gpointer data)
 	char name[OCSP_NAME_BYTES];
 	const struct ocsp_policy policy = policy_of(public);
 	struct cache_moment began = cache_moment(public->answers);
-	gsize tag_length;
 
 	if (!read_request(request, space, &inquiry))
 		return public_answer_ref(public->malformed);
 	CLEANUP(ocsp_reply)
 	struct ocsp_reply *reply = ocsp_responder_answer(public->responder, &inquiry, &policy);
 	struct public_answer *answer = answer_of(reply);
-	if (reply->refresh != 0 && ocsp_responder_name(public->responder, &inquiry, &policy, name,
-						       &tag_length) == OCSP_NAMED) {
-		g_autofree char *key = g_strndup(name, tag_length);
-		change_tag tag = change_tag_of(CHANGE_OCSP, key);
+	if (reply->rests_on != NULL &&
+	    ocsp_responder_name(public->responder, &inquiry, &policy, name) == OCSP_NAMED) {
+		change_tag tag = change_tag_of(CHANGE_OCSP, reply->rests_on);
 
 		cache_put(public->answers, name, answer, g_bytes_get_size(reply->der) + COST_BYTES,
 			  reply->refresh, &tag, 1, began);

@@ -16,3 +16,7 @@ noinst_PROGRAMS += tests/bench/bench_crl
 tests_bench_bench_crl_SOURCES = %D%/bench_crl.c tests/unit/pki/cert_fixture.c tests/unit/pki/cert_fixture.h \
 	tests/unit/pki/store_fixture.c tests/unit/pki/store_fixture.h
 tests_bench_bench_crl_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+noinst_PROGRAMS += tests/bench/bench_ocsp
+tests_bench_bench_ocsp_SOURCES = %D%/bench_ocsp.c
+tests_bench_bench_ocsp_LDADD = $(GLIB_LIBS) $(MICROHTTPD_LIBS)
+EXTRA_DIST += %D%/ocsp
