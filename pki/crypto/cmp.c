@@ -25,6 +25,7 @@ struct session {
 	guint replayed;
 	guint recorded; /* messages of the journal when it was found */
 	gboolean live;  /* something was exchanged by now */
+	gboolean begun; /* the journal is saved */
 	int last_body;
 	OSSL_CMP_MSG *fresh; /* received, not verified yet */
 	GBytes *fresh_der;
@@ -67,7 +68,10 @@ commit(struct session *session)
 			cmp_journal_keep(session->journal, session->fresh, session->fresh_der);
 
 	forget_fresh(session);
-	return !kept || save(session);
+	if (session->journal == NULL || (session->begun && !kept))
+		return TRUE;
+	session->begun = save(session);
+	return session->begun;
 }
 
 /* An answer of the journal, to the question that OpenSSL has just made: it was an answer to one
@@ -197,6 +201,11 @@ take_failure(struct session *session, struct cmp_result *result, GError **error)
 		g_propagate_error(error, g_steal_pointer(&session->error));
 		return FALSE;
 	}
+	if (!session->live && session->replayed == 0) {
+		g_autofree char *why = openssl_text();
+		return fail_false(error, PS_ERROR_DENIED,
+				  "no CMP message can be made with these settings: %s", why);
+	}
 	result->failed = session->last_body == CMP_BODY_ERROR;
 	if (session->unwanted != NULL) {
 		result->outcome = CMP_NOT_ACCEPTED;
@@ -313,10 +322,7 @@ run_enroll(struct session *session, const struct cmp_order *order, struct cmp_re
 {
 	int check_after = 0, rc;
 
-	if (order->journal == NULL && !save(session)) {
-		g_propagate_error(error, g_steal_pointer(&session->error));
-		return FALSE;
-	}
+	session->begun = order->journal != NULL;
 	do {
 		rc = OSSL_CMP_try_certreq(session->ctx, request_type(order->command), NULL,
 					  &check_after);

@@ -184,6 +184,9 @@ cmp_context_new(const struct cmp_peer *peer, GError **error)
 static gboolean
 set_template(OSSL_CMP_CTX *ctx, const struct cmp_order *order, X509_REQ *csr)
 {
+	/* Who sends, too, unless a certificate says so. */
+	if (OSSL_CMP_CTX_set1_subjectName(ctx, X509_REQ_get_subject_name(csr)) != 1)
+		return FALSE;
 	if (order->command == CMP_P10CR)
 		return OSSL_CMP_CTX_set1_p10CSR(ctx, csr) == 1;
 	STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(csr);
@@ -191,10 +194,9 @@ set_template(OSSL_CMP_CTX *ctx, const struct cmp_order *order, X509_REQ *csr)
 		sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 		return FALSE;
 	}
-	return OSSL_CMP_CTX_set1_subjectName(ctx, X509_REQ_get_subject_name(csr)) == 1 &&
-	       (order->days == 0 ||
-		OSSL_CMP_CTX_set_option(ctx, OSSL_CMP_OPT_VALIDITY_DAYS,
-					(int)MIN(order->days, VALIDITY_DAYS_MAX)) == 1);
+	return order->days == 0 ||
+	       OSSL_CMP_CTX_set_option(ctx, OSSL_CMP_OPT_VALIDITY_DAYS,
+				       (int)MIN(order->days, VALIDITY_DAYS_MAX)) == 1;
 }
 
 static gboolean

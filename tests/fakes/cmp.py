@@ -27,14 +27,34 @@ def free_port():
         return s.getsockname()[1]
 
 
+def length_at(der, at):
+    """(length of the value, where it begins) of the element at this place."""
+    first = der[at + 1]
+    if first < 0x80:
+        return first, at + 2
+    return int.from_bytes(der[at + 2:at + 2 + (first & 0x7f)], "big"), at + 2 + (first & 0x7f)
+
+
+def body_type(der):
+    """The tag of the body: 0 ir, 2 cr, 4 p10cr, 7 kur, 11 rr, 21 genm, 24 certConf, 25 pollReq."""
+    _, header = length_at(der, 0)
+    length, start = length_at(der, header)
+    return der[start + length] & 0x1f
+
+
 class Relay(Fake):
     path = "/.well-known/cmp"
+
+    def __init__(self, folder, **how):
+        self.bodies = []
+        super().__init__(folder, **how)
 
     def answer(self, request):
         self.want(request.method == "POST", "only POST")
         self.want(request.path == self.path and not request.raw_query, f"no such path {request.target}")
         self.want(request.header("Content-Type") == MEDIA, f"Content-Type is {request.header('Content-Type')}")
         self.want(request.body[:1] == b"\x30", "not DER")
+        self.bodies.append(body_type(request.body))
         return self.relay(request.body)
 
     @property

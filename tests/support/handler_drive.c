@@ -6,8 +6,10 @@
  *
  * Each line is answered with one. A request lives here by its address: its key is made once, and
  * handle, class and state are kept as the worker would; "fresh" begins another. "die": N lets the
- * N-th handle that is saved be the last thing that happens, as a kill would. Database and master
- * key are made for the run.
+ * N-th handle that is saved be the last thing that happens, as a kill would. "released": a person
+ * wants it tried again. "renews": thumbprint of a certificate; "do": "import" stores one ("cert")
+ * and tells it; "do": "sql" runs "text". Database and
+ * master key are made for the run.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -95,6 +97,9 @@ request_of(struct drive *drive, const json_t *line, GError **error)
 	row->key = g_strdup(text(line, "key") != NULL ? text(line, "key") : "ec:P-256");
 	row->key_use = g_strdup("dual");
 	row->validity_days = json_integer_value(json_object_get(line, "days"));
+	row->handler = g_strdup(text(line, "handler"));
+	row->handler_config = g_strdup("default");
+	row->created = clock_now(drive->f.clock);
 	g_hash_table_insert(drive->requests, g_strdup(email), row);
 	drive->row = row;
 	return db_transaction(drive->f.db, key_tx, drive, error) ? row : NULL;
@@ -121,11 +126,16 @@ certs_as_json(GPtrArray *certs)
 	json_t *list = json_array();
 
 	for (guint i = 0; certs != NULL && i < certs->len; i++) {
-		const struct cert *cert = g_ptr_array_index(certs, i);
+		struct cert *cert = g_ptr_array_index(certs, i);
+		g_autoptr(GPtrArray) one = g_ptr_array_new();
+		g_ptr_array_add(one, cert);
+		g_autoptr(GBytes) bytes = bundle_write_pem(one, NULL);
+		g_autofree char *pem =
+		    g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
 		json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:s, s:b}", "subject", cert_subject(cert), "serial",
-				    cert_serial_hex(cert), "spki", cert_spki_sha256(cert), "ca",
-				    cert_is_ca(cert)));
+		    list, json_pack("{s:s, s:s, s:s, s:b, s:s}", "subject", cert_subject(cert),
+				    "serial", cert_serial_hex(cert), "spki", cert_spki_sha256(cert),
+				    "ca", cert_is_ca(cert), "pem", pem));
 	}
 	return list;
 }
@@ -153,7 +163,9 @@ answer_as_json(json_t *out, struct drive *drive, const struct handler_answer *an
 					     : 0));
 	if (drive->row == NULL)
 		return;
+	g_autofree char *csr = csr_to_pem(drive->row->csr);
 	put(out, "spki", drive->row->spki_sha256);
+	put(out, "csr", csr);
 	/* As the worker keeps it. */
 	if (answer->handle != NULL) {
 		g_free(drive->row->handle);
@@ -182,6 +194,41 @@ ask_revoke(const struct handler_context *context, const struct handler *handler,
 	return handler->revoke(context, NULL, &revocation, answer, error);
 }
 
+struct importing {
+	struct cert *cert;
+	gboolean is_new;
+};
+
+static gboolean
+import_tx(struct tx *tx, gpointer data, GError **error)
+{
+	struct importing *importing = data;
+	const struct import_options options = { .name = "drive", .origin = "import" };
+
+	return import_cert(tx, importing->cert, &options, &importing->is_new, error);
+}
+
+static gboolean
+import(struct drive *drive, const json_t *line, json_t *out, GError **error)
+{
+	const char *pem = text(line, "cert");
+	g_autoptr(GBytes) bytes = g_bytes_new(pem, strlen(pem));
+	CLEANUP(bundle) struct bundle *bundle = bundle_read(bytes, "cert", NULL, error);
+
+	if (bundle == NULL)
+		return FALSE;
+	struct importing importing = { g_ptr_array_index(bundle->certs, 0), FALSE };
+	put(out, "thumbprint", cert_thumbprint(importing.cert));
+	return db_transaction(drive->f.db, import_tx, &importing, error);
+}
+
+static void
+set_renews(struct request_row *row, const char *thumbprint)
+{
+	g_free(row->renews);
+	row->renews = g_strdup(thumbprint);
+}
+
 static gboolean
 act(struct drive *drive, const struct handler *handler, const json_t *line, json_t *out,
     GError **error)
@@ -201,11 +248,17 @@ act(struct drive *drive, const struct handler *handler, const json_t *line, json
 					   .data = drive };
 
 	drive->row = NULL;
+	if (strcmp(what, "import") == 0)
+		return import(drive, line, out, error);
 	drive->die = json_integer_value(json_object_get(line, "die"));
 	if (config == NULL)
 		return FALSE;
 	if (strcmp(what, "submit") == 0 || strcmp(what, "poll") == 0) {
 		drive->row = request_of(drive, line, error);
+		if (drive->row != NULL && text(line, "renews") != NULL)
+			set_renews(drive->row, text(line, "renews"));
+		if (drive->row != NULL && json_is_true(json_object_get(line, "released")))
+			g_clear_pointer(&drive->row->error_class, g_free);
 		if (drive->row != NULL)
 			good = *what == 's'
 				   ? handler->submit(&context, NULL, drive->row, &answer, error)
@@ -237,7 +290,10 @@ run_line(struct drive *drive, const json_t *line)
 
 	clock_set(drive->f.clock, g_get_real_time() / G_USEC_PER_SEC);
 	drive->saved = json_array();
-	if (handler != NULL)
+	if (g_strcmp0(text(line, "do"), "sql") == 0) {
+		scratch_pg_sql(pg, text(line, "text"));
+		good = TRUE;
+	} else if (handler != NULL)
 		good = strcmp(text(line, "do"), "set") == 0
 			   ? db_transaction(drive->f.db, set_tx, &setting, &error)
 			   : act(drive, handler, line, out, &error);
