@@ -104,7 +104,6 @@ static gboolean
 make(struct search *search, struct tx *tx, GError **error)
 {
 	static const char *const usages[] = { "OCSPSigning", NULL };
-	static const struct issue_extension nocheck = { "noCheck", "ignored" };
 	const struct cert *issuer = search->issuer->cert;
 	CLEANUP(key)
 	struct key *ca_key = keyring_find(search->keyring, cert_spki_sha256(issuer), error);
@@ -126,8 +125,7 @@ make(struct search *search, struct tx *tx, GError **error)
 		.path_length = -1,
 		.key_usage = KEY_USAGE_DIGITAL_SIGNATURE,
 		.extended_usages = usages,
-		.extensions = &nocheck,
-		.extension_count = 1,
+		.no_check = TRUE,
 	};
 	search->cert = issue_cert(&spec, issuer, ca_key, error);
 	search->made = TRUE;

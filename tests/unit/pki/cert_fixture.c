@@ -69,7 +69,6 @@ pki_leaf(const struct node *issuer, const struct leaf *leaf)
 				   NULL };
 	const char *urls[] = { leaf->crl_url, NULL };
 	const char *ocsp_urls[] = { leaf->ocsp_url, leaf->second_ocsp_url, NULL };
-	struct issue_extension nocheck = { "noCheck", "ignored" };
 	g_autoptr(GBytes) serial = leaf->serial != NULL ? serial_bytes(leaf->serial) : NULL;
 
 	node.key = leaf->key != NULL ? key_ref((struct key *)leaf->key)
@@ -90,8 +89,7 @@ pki_leaf(const struct node *issuer, const struct leaf *leaf)
 		.extended_usages = *extended[0] != '\0' ? extended : NULL,
 		.crl_urls = urls,
 		.ocsp_urls = ocsp_urls,
-		.extensions = &nocheck,
-		.extension_count = leaf->ocsp_nocheck ? 1 : 0,
+		.no_check = leaf->ocsp_nocheck,
 	};
 	node.cert = issue_cert(&spec, issuer->cert, issuer->key, &error);
 	g_assert_no_error(error);

@@ -94,3 +94,6 @@ tests_support_handler_drive_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_acme
 tests_unit_pki_test_acme_SOURCES = %D%/test_acme.c
 tests_unit_pki_test_acme_LDADD = $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_ocsp_responder
+tests_unit_pki_test_ocsp_responder_SOURCES = %D%/test_ocsp_responder.c %D%/pki_fixture.c %D%/pki_fixture.h
+tests_unit_pki_test_ocsp_responder_LDADD = $(TEST_LIBS) $(PKI_LIBS)
