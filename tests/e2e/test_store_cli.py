@@ -242,7 +242,7 @@ def test_ctl(cli):
     # Deny reaches all below, allow the one alone.
     done = cli.json("ctl", "add", issuing, "deny", "--comment", "gone")
     cli.tap.ok(done["reaches"] == 2 and "2 certificates of the store" in done["note"], "a deny entry for a CA says how many it reaches", done)
-    cli.tap.ok(mark(cli, "--email", ALICE) == "denied through 'CN=Test Issuing CA'" and mark(cli, "--subject", "Test Issuing") == "deny",
+    cli.tap.ok(mark(cli, "--email", ALICE) == "denied through 'CN=Test Issuing CA, O=Test Root, C=XX'" and mark(cli, "--subject", "Test Issuing") == "deny",
                "lists mark what stands under a denied CA", mark(cli, "--email", ALICE))
     facts = cli.json("cert", "show", alice)["certificates"][0]
     cli.tap.ok(facts["ctl"].startswith("denied through") and facts["ctl_entry"] == issuing and facts["verdict"] == "invalid",
@@ -269,7 +269,7 @@ def test_ctl(cli):
     done = cli.json("ctl", "add", spelt, "deny")
     cli.tap.ok(done["reaches"] == 3, "a root can be denied, in any spelling", done)
     cli.tap.ok(next(row for row in items(cli, "root", "list"))["ctl"] == "deny", "root list marks it")
-    cli.tap.ok(mark(cli, "--email", ALICE) == "denied through 'CN=Test Root'", "denied through the root", mark(cli, "--email", ALICE))
+    cli.tap.ok(mark(cli, "--email", ALICE) == "denied through 'CN=Test Root, O=Test Root, C=XX'", "denied through the root", mark(cli, "--email", ALICE))
     cli.expect(0, "ctl", "remove", ":".join(root[i:i + 4] for i in range(0, 40, 4)))
     later, _ = make_cert(site.folder, "later", "/CN=Later")
     cli.expect(0, "ctl", "add", later, "allow", "--comment", "ünïcode", output="is not in the store yet", name="ctl add FILE: an entry before its certificate")
@@ -314,7 +314,7 @@ def mail_roots():
 
 def test_roots(cli):
     root = items(cli, "root", "list", "Test Root")[0]["thumbprint"]
-    cli.expect(1, "root", "remove", root, error="3 certificates of the store name 'CN=Test Root' as issuer", name="root remove says what loses its path")
+    cli.expect(1, "root", "remove", root, error="3 certificates of the store name 'CN=Test Root, O=Test Root, C=XX' as issuer", name="root remove says what loses its path")
     before = len(items(cli, "root", "list"))
     done = cli.run("root", "import-system")
     if done.returncode == 5:
@@ -439,7 +439,7 @@ def test_keys(cli):
     found = cli.run("doctor", "--no-mta").stdout
     cli.tap.ok("ends within 30 days" in found and "additional certificate" in found, "doctor: an additional certificate ends soon", found)
     cli.tap.ok("names are found by an index" in found, "doctor: searches are indexed", found)
-    own = [row["thumbprint"] for row in items(cli, "crl", "list") if row["issuer"] == "CN=Test Issuing CA"]
+    own = [row["thumbprint"] for row in items(cli, "crl", "list") if row["issuer"] == "CN=Test Issuing CA, O=Test Root, C=XX"]
     cli.expect(0, "crl", "delete", *own, "--yes", name="the list of our own CA is deleted")
     cli.tap.ok("is not in the store: nothing that it issued is used" in cli.run("doctor", "--no-mta").stdout,
                "doctor: our own CA has no list", own)
