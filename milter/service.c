@@ -1,6 +1,7 @@
 #include "milter/service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -73,9 +74,24 @@ give_up_root(const struct service_user *user, GError **error)
 	return TRUE;
 }
 
+/* Memory is left out of core files, of gcore(1)'s, too: it holds keys and passwords, and what
+ * others (OpenSSL, the C library) have copied of them. core(5); children inherit it. */
+static void
+keep_memory_out_of_cores(void)
+{
+	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return; /* a kernel that writes no core files */
+	if (write(fd, "0", 1) != 1)
+		log_warning("memory cannot be kept out of core files", "why", g_strerror(errno));
+	close(fd);
+}
+
 gboolean
 service_become(const struct service_user *user, GError **error)
 {
+	keep_memory_out_of_cores();
 	if (!give_up_root(user, error))
 		return FALSE;
 	/* After setuid(2), which may set it again. */

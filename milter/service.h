@@ -24,7 +24,7 @@ void service_start_log(const char *program, const struct settings *settings, gbo
 
 /*
  * Gives root up for good; who is not root stays who he is. From then on no core file is written,
- * for it would hold keys. INVALID: there is no such user; DENIED: the system says no.
+ * for it would hold keys, and one that a debugger writes holds no memory. INVALID: there is no such user; DENIED: the system says no.
  */
 gboolean service_become(const struct service_user *user, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -87,8 +87,7 @@ struct handler {
 	const char *sentence;
 	struct handler_capabilities capabilities;
 	const struct handler_key *keys; /* its settings, ended by a row without name; NULL: none */
-	/* Ready to be chosen, beyond the required keys, which are looked at before? NULL, or what
-	 * it lacks and how to mend it (owned by the caller). May be NULL. */
+	/* What it lacks beyond the required keys, with the remedy; NULL: ready. May be NULL. */
 	char *(*lacks)(const struct handler_context *context, GError **error);
 	/* May leave out or change names that its CSRs would have (texts of the request). NULL:
 	 * as they are. */
@@ -105,8 +104,7 @@ struct handler {
 			   struct handler_answer *answer, GError **error);
 	/* The CA's own certificates, struct cert *, for import on demand; NULL when not known. */
 	GPtrArray *(*chain)(const struct handler_context *context, GError **error);
-	/* Tries address, credentials and profile without side effects. status ISSUED: they are
-	 * good; text says what was found ("EJBCA 8.2, CA 'Mail CA' may be used"). */
+	/* Tries the credentials without side effects. ISSUED: good; text says what was found. */
 	gboolean (*check)(const struct handler_context *context, struct handler_answer *answer,
 			  GError **error);
 };

@@ -1,4 +1,4 @@
-"""secrets - where what must stay secret could have gone, and the search for it."""
+"""secrets_search - where what must stay secret could have gone, and the search for it."""
 import base64
 import os
 import re
