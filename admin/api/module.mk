@@ -15,7 +15,7 @@ libadmin_a_SOURCES += \
 libadmin_a_SOURCES += %D%/delivering.c %D%/delivering.h %D%/numbers.c %D%/numbers.h %D%/outboxes.c %D%/texting.c %D%/texts.c
 libadmin_a_SOURCES += %D%/directory_servers.c %D%/pending.c
 
-libadmin_a_SOURCES += %D%/request_handlers.c %D%/request_uploads.c
+libadmin_a_SOURCES += %D%/request_acts.c %D%/request_handlers.c %D%/request_uploads.c
 
 # Manual pages and completion are printed from the table of operations at build time.
 noinst_PROGRAMS += admin/api/operations_gen
@@ -27,6 +27,7 @@ operation_pages = doc/man/postseal-cert.1 doc/man/postseal-key.1 doc/man/postsea
 	doc/man/postseal-ca.1 doc/man/postseal-request.1 doc/man/postseal-bulk.1 doc/man/postseal-job.1 \
 	doc/man/postseal-audit.1 doc/man/postseal-db.1 doc/man/postseal-config.1 \
 	doc/man/postseal-outbox.1 doc/man/postseal-template.1 doc/man/postseal-notify.1 doc/man/postseal-sms.1 \
+	doc/man/postseal-handler.1 \
 	doc/man/postseal-message.1
 nodist_man_MANS += doc/man/postseal.1 $(operation_pages)
 doc/man/postseal.1: admin/api/operations_gen$(EXEEXT)

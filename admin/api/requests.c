@@ -14,7 +14,6 @@
 #include "pki/crypto/bundle.h"
 #include "pki/crypto/csr.h"
 #include "pki/enroll.h"
-#include "pki/enroll_revoke.h"
 #include "pki/handlers/handler.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
@@ -240,8 +239,8 @@ request_show(struct call *call, GError **error)
 	return object;
 }
 
-static json_t *
-csr_file(struct call *call, gint64 id, GError **error)
+static GBytes *
+csr_of(struct call *call, gint64 id, GError **error)
 {
 	CLEANUP(request_row)
 	struct request_row *row = requests_find(call->gateway->db, id, error);
@@ -257,38 +256,36 @@ csr_file(struct call *call, gint64 id, GError **error)
 			    "the CSR of request %" G_GINT64_FORMAT " is not given out: handler "
 			    "'%s' hands it in itself",
 			    id, handler->name);
-	gboolean der = g_strcmp0(call_text(call, "format"), "der") == 0;
-	g_autofree char *pem = csr_to_pem(row->csr);
-	g_autoptr(GBytes) bytes = der ? g_bytes_ref(row->csr) : g_bytes_new(pem, strlen(pem));
-	g_autofree char *name =
-	    g_strdup_printf("request-%" G_GINT64_FORMAT ".%s", id, der ? "der" : "csr");
-	return answer_file(name, bytes);
+	return g_bytes_ref(row->csr);
 }
 
+/* PEM of all of them in one file, in the order asked for. */
 json_t *
 request_csr(struct call *call, GError **error)
 {
 	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
 	gboolean der = g_strcmp0(call_text(call, "format"), "der") == 0;
-	json_t *files = json_array();
+	g_autoptr(GString) all = g_string_new(NULL);
+	g_autoptr(GBytes) csr = NULL;
 
-	if (ids != NULL && der && ids->len > 1) {
-		json_decref(files);
-		return fail(error, PS_ERROR_USAGE, "der holds one CSR: name one request");
-	}
-	for (guint i = 0; ids != NULL && i < ids->len; i++) {
-		json_t *file = csr_file(call, g_array_index(ids, gint64, i), error);
-		if (file == NULL) {
-			json_decref(files);
-			return NULL;
-		}
-		json_array_append_new(files, file);
-	}
-	if (ids == NULL) {
-		json_decref(files);
+	if (ids == NULL)
 		return NULL;
+	if (der && ids->len > 1)
+		return fail(error, PS_ERROR_USAGE, "der holds one CSR: name one request");
+	for (guint i = 0; i < ids->len; i++) {
+		g_clear_pointer(&csr, g_bytes_unref);
+		csr = csr_of(call, g_array_index(ids, gint64, i), error);
+		if (csr == NULL)
+			return NULL;
+		g_autofree char *pem = csr_to_pem(csr);
+		g_string_append(all, pem);
 	}
-	return json_pack("{s:o}", "files", files);
+	g_autofree char *name =
+	    ids->len > 1 ? g_strdup("requests.csr")
+			 : g_strdup_printf("request-%" G_GINT64_FORMAT ".%s",
+					   g_array_index(ids, gint64, 0), der ? "der" : "csr");
+	g_autoptr(GBytes) pem = g_bytes_new(all->str, all->len);
+	return json_pack("{s:[o]}", "files", answer_file(name, der ? csr : pem));
 }
 
 /* --- create --- */
@@ -518,104 +515,4 @@ request_delete(struct call *call, GError **error)
 			return answer;
 	}
 	return change_run(call, delete_requests, ids, error);
-}
-
-/* --- accept, cancel --- */
-
-static json_t *
-accept_all(struct change *change, struct tx *tx, gpointer data, GError **error)
-{
-	const GArray *ids = data;
-	struct enroll enroll = enroll_of(change->call);
-
-	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_accept(&enroll, tx, g_array_index(ids, gint64, i), error))
-			return NULL;
-	change->object = numbers_text("request", ids);
-	return json_pack("{s:i}", "accepted", (int)ids->len);
-}
-
-json_t *
-request_accept(struct call *call, GError **error)
-{
-	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
-	json_t *answer = NULL;
-
-	if (ids == NULL)
-		return NULL;
-	for (guint i = 0; i < ids->len; i++) {
-		gint64 id = g_array_index(ids, gint64, i);
-		CLEANUP(request_row)
-		struct request_row *row = requests_find(call->gateway->db, id, error);
-
-		if (row == NULL)
-			return NULL;
-		if (row->returned != NULL &&
-		    !call_is_sure(call, &answer, "request %" G_GINT64_FORMAT " for %s: %s", id,
-				  row->email, row->error_text != NULL ? row->error_text : ""))
-			return answer;
-	}
-	return change_run(call, accept_all, ids, error);
-}
-
-static json_t *
-cancel_all(struct change *change, struct tx *tx, gpointer data, GError **error)
-{
-	const GArray *ids = data;
-	struct enroll enroll = enroll_of(change->call);
-
-	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_cancel(&enroll, tx, g_array_index(ids, gint64, i), change->call->actor,
-				   error))
-			return NULL;
-	change->object = numbers_text("request", ids);
-	return json_pack("{s:i}", "cancelled", (int)ids->len);
-}
-
-json_t *
-request_cancel(struct call *call, GError **error)
-{
-	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
-
-	return ids != NULL ? change_run(call, cancel_all, ids, error) : NULL;
-}
-
-/* --- cert revoke --- */
-
-static json_t *
-revoke_all(struct change *change, struct tx *tx, gpointer data, GError **error)
-{
-	const GPtrArray *certs = data;
-	struct enroll enroll = enroll_of(change->call);
-	g_autoptr(GString) object = g_string_new(NULL);
-	json_t *items = json_array();
-
-	for (guint i = 0; i < certs->len; i++) {
-		const struct cert *cert = g_ptr_array_index(certs, i);
-		gint64 order;
-
-		if (!enroll_revoke(&enroll, tx, cert_thumbprint(cert),
-				   call_text(change->call, "reason"), change->call->actor, &order,
-				   error)) {
-			json_decref(items);
-			return NULL;
-		}
-		json_array_append_new(
-		    items,
-		    json_pack("{s:o, s:o, s:s}", "thumbprint", answer_text(cert_thumbprint(cert)),
-			      "subject", answer_text(cert_subject(cert)), "outcome",
-			      order == 0 ? "revoked" : "its CA is asked: request show"));
-		g_string_append_printf(object, "%s%s", i > 0 ? " " : "", cert_thumbprint(cert));
-	}
-	change->object = g_strdup(object->str);
-	change->detail = g_strdup(call_text(change->call, "reason"));
-	return answer_list(items, NULL);
-}
-
-json_t *
-cert_revoke(struct call *call, GError **error)
-{
-	g_autoptr(GPtrArray) certs = cert_text_find_all(call, "certs", error);
-
-	return certs != NULL ? change_run(call, revoke_all, certs, error) : NULL;
 }

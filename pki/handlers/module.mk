@@ -17,3 +17,13 @@ libpki_a_SOURCES += %D%/acme.c %D%/acme_account.c %D%/acme_account.h %D%/acme_ce
 libpki_a_SOURCES += %D%/acme_challenge.c %D%/acme_challenge.h %D%/acme_email.c %D%/acme_email.h
 libpki_a_SOURCES += %D%/acme_order.c %D%/acme_order.h %D%/acme_wire.c %D%/acme_wire.h
 libpki_a_SOURCES += %D%/csr.c %D%/intellicard.c %D%/command.c %D%/command_message.c %D%/command_message.h
+
+# The manual page of the handlers has their settings from their tables.
+noinst_PROGRAMS += pki/handlers/manual_gen
+pki_handlers_manual_gen_SOURCES = %D%/manual_gen.c
+pki_handlers_manual_gen_LDADD = $(PKI_LIBS)
+nodist_man_MANS += doc/man/postseal-handlers.7
+EXTRA_DIST += doc/man/postseal-handlers.7.in
+doc/man/postseal-handlers.7: pki/handlers/manual_gen$(EXEEXT) $(top_srcdir)/doc/man/postseal-handlers.7.in
+	$(AM_V_GEN)$(MKDIR_P) doc/man && pki/handlers/manual_gen$(EXEEXT) <$(top_srcdir)/doc/man/postseal-handlers.7.in >$@.tmp && mv $@.tmp $@
+CLEANFILES += doc/man/postseal-handlers.7
