@@ -57,9 +57,10 @@ struct step {
 	gint64 id; /* 0: the oldest due one of the configuration */
 	const struct handler *handler;
 	const struct handler_config *config;
-	gboolean may_ask; /* others, too */
-	gboolean again;   /* there is a next step, now */
-	gboolean outside; /* the handler is to be asked outside of a transaction */
+	gboolean may_ask;  /* others, too */
+	gboolean again;    /* there is a next step, now */
+	gboolean outside;  /* the handler is to be asked outside of a transaction */
+	gboolean answered; /* and has answered */
 	struct request_row *row;
 	const struct handler_answer *answer; /* of outside */
 	const GError *failure;
@@ -134,7 +135,7 @@ run_step(struct tx *tx, gpointer data, GError **error)
 	struct step *step = data;
 	gint64 now = clock_now(step->enroll->clock);
 
-	step->again = step->outside = FALSE;
+	step->again = step->outside = step->answered = FALSE;
 	if (!find_row(step, tx, error))
 		return FALSE;
 	struct request_row *row = step->row;
@@ -204,7 +205,8 @@ save_failure(struct tx *tx, gpointer data, GError **error)
 
 	if (row == NULL)
 		return FALSE;
-	if (!enroll_is_open(row) || (step->row != NULL && row->attempts > step->row->attempts + 1))
+	/* Another has begun an attempt of his own meanwhile. */
+	if (!enroll_is_open(row) || (step->row != NULL && row->attempts > step->row->attempts))
 		return TRUE;
 	row->attempts++;
 	row->tries++;
@@ -313,6 +315,7 @@ ask_outside(struct step *step, GError **error)
 	gboolean good = ask(step, &answer, error);
 
 	step->answer = &answer;
+	step->answered = good;
 	good = good && save_patiently(step, error);
 	step->answer = NULL;
 	handler_answer_clear(&answer);
@@ -340,7 +343,10 @@ run(struct step *step, GError **error)
 	g_autoptr(GError) why = NULL;
 	gboolean good = advance(step, &why);
 
-	if (!good && step->id != 0) {
+	if (!good && step->answered) {
+		/* The lease runs out, and the next attempt knows that an answer was lost. */
+		log_warning("the answer of a CA could not be saved", "error", why->message);
+	} else if (!good && step->id != 0) {
 		CLEANUP(request_row)
 		struct request_row *there = requests_find(step->enroll->db, step->id, NULL);
 		step->failure = why;

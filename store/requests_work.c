@@ -79,7 +79,12 @@ requests_call_worker(struct tx *tx, const char *handler, const char *config, gbo
 {
 	g_autofree char *key = g_strdup_printf("%s/%s/0", handler, config);
 
-	return jobs_enqueue(tx, here ? REQUESTS_JOB_HERE : REQUESTS_JOB_ASK, key, NULL, due, error);
+	const char *kind = here ? REQUESTS_JOB_HERE : REQUESTS_JOB_ASK;
+
+	/* What is due is not left to the next look of a worker. */
+	if (due <= tx_now(tx))
+		tx_changed(tx, CHANGE_JOB, kind);
+	return jobs_enqueue(tx, kind, key, NULL, due, error);
 }
 
 static const struct statement requests_wake_statement = {

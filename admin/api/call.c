@@ -91,6 +91,22 @@ call_file_count(const struct call *call, const char *name)
 	return value != NULL ? 1 : 0;
 }
 
+/* Private keys come in files, too. */
+struct wiped {
+	guchar *bytes;
+	gsize length;
+};
+
+static void
+wiped_free(gpointer data)
+{
+	struct wiped *wiped = data;
+
+	wipe(wiped->bytes, wiped->length);
+	g_free(wiped->bytes);
+	g_free(wiped);
+}
+
 GBytes *
 call_file(const struct call *call, const char *name, gsize index, const char **name_out,
 	  GError **error)
@@ -107,7 +123,9 @@ call_file(const struct call *call, const char *name, gsize index, const char **n
 		g_free(bytes);
 		return fail(error, PS_ERROR_INVALID, "%s: its content is not base64", *name_out);
 	}
-	return g_bytes_new_take(bytes, length);
+	struct wiped *wiped = g_new0(struct wiped, 1);
+	*wiped = (struct wiped){ bytes, length };
+	return g_bytes_new_with_free_func(bytes, length, wiped_free, wiped);
 }
 
 gboolean
