@@ -22,12 +22,17 @@ static const struct statement rivals_statement = {
 	" WHERE e.email = ANY ($1::text[]) AND c.not_before <= $2 AND c.not_after >= $2" RIVAL_KEY
 	    RIVAL_REQUESTS,
 };
-/* What came before the batch was looked at when it was submitted. */
+/* What came before the batch was looked at when it was submitted; what was being written then was
+ * not seen, and its date is the beginning of its transaction: hence some minutes. */
 static const struct statement rivals_since_statement = {
 	"bulk_rivals_since",
 	"SELECT e.email, NULL::bytea, NULL::text, c.thumbprint, 0::bigint"
 	" FROM certificate_email e JOIN certificate c ON c.id = e.certificate_id"
-	" WHERE e.email = ANY ($1::text[]) AND c.created >= $2" RIVAL_KEY RIVAL_REQUESTS,
+	" LEFT JOIN request q ON q.id = c.request_id"
+	" WHERE e.email = ANY ($1::text[]) AND c.created >= $2::timestamptz - interval '10 minutes'"
+	" AND coalesce(q.key_use, 'dual') <> 'encrypt' AND NOT EXISTS (SELECT 1"
+	" FROM ca_revocation v JOIN ca a ON a.id = v.ca_id WHERE a.thumbprint = c.own_ca"
+	" AND v.serial = c.serial)" RIVAL_KEY RIVAL_REQUESTS,
 };
 static const struct statement turn_statement = {
 	"bulk_turn",

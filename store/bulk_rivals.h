@@ -21,7 +21,8 @@ struct bulk_rival {
 GPtrArray *bulk_rivals(struct db *db, const char *const *emails, gsize n, gint64 now,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The same within the transaction that is about to make requests, without the certificates
- * themselves: those that came into the store since then alone. Other batches wait for its end. */
+ * themselves: those that came into the store since then (or shortly before) and were not revoked
+ * here. Other batches wait for its end. */
 GPtrArray *bulk_rivals_since(struct tx *tx, const char *const *emails, gsize n, gint64 since,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void bulk_rival_free(struct bulk_rival *rival);
