@@ -8,6 +8,9 @@ tests_bench_bench_milter_SOURCES = %D%/bench_milter.c
 tests_bench_bench_milter_LDADD = $(MILTER_CLIENT_LIBS)
 EXTRA_DIST += %D%/run
 dist_check_SCRIPTS += tests/bench/test_tools.sh
+noinst_PROGRAMS += tests/bench/bench_issue
+tests_bench_bench_issue_SOURCES = %D%/bench_issue.c tests/unit/pki/pki_fixture.c tests/unit/pki/pki_fixture.h
+tests_bench_bench_issue_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 noinst_PROGRAMS += tests/bench/bench_store
 tests_bench_bench_store_SOURCES = %D%/bench_store.c %D%/bench_store.h %D%/bench_import.c %D%/bench_node.c %D%/bench_revocation.c \
 	%D%/store_sample.c %D%/store_sample.h

@@ -24,7 +24,7 @@ check() { # STATUS NAME
 	fi
 }
 
-echo 1..4
+echo 1..5
 "$build/tests/bench/null_filter" "unix:$folder/socket" echo >"$folder/log" 2>&1 &
 filter=$!
 tries=0
@@ -49,4 +49,10 @@ check $? "the rest is as it was sent, byte for byte"
 status=$?
 [ "$status" -eq 0 ] || sed 's/^/# /' "$folder/load" | tail -n 30
 check "$status" "the load generator keeps four connections busy"
+"$build/tests/bench/bench_issue" --smoke >"$folder/issue" 2>&1
+status=$?
+[ "$status" -eq 77 ] || { [ "$status" -eq 0 ] && grep -q '"ratio"' "$folder/issue"; }
+status=$?
+[ "$status" -eq 0 ] || sed 's/^/# /' "$folder/issue" | tail -n 30
+check "$status" "a small batch is issued and measured"
 finish
