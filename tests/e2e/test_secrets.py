@@ -88,8 +88,8 @@ def use_everything(site, sms, folder):
     site.cli("sms", "config", "url", sms.url)
     site.cli("sms", "config", "body", '{"to": "{{number}}", "text": "{{text}}", "key": "{{secret}}"}')
     site.cli("sms", "config", "secret", "--password-file", password_file(site, "secret of the SMS service"))
-    if False: site.cli("handler", "config", "ejbca", "password", "--password-file", password_file(site, "password of a handler"))
-    #client_key
+    site.cli("handler", "config", "ejbca", "password", "--password-file", password_file(site, "password of a handler"))
+    client_key(site, folder)
     p12 = os.path.join(folder, "alice.p12")
     site.cli("cert", "export", "--email", ALICE, "--format", "pkcs12", "--output", p12,
              "--password-file", password_file(site, "password of an exported file"))
