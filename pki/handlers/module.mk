@@ -1,5 +1,5 @@
 # sources of this folder
-libpki_a_SOURCES += %D%/handler.h %D%/config.h %D%/table.h
+libpki_a_SOURCES += %D%/handler.h %D%/answer.h %D%/config.h %D%/table.h
 libpki_a_SOURCES += %D%/builtin.c %D%/handlers.c
 libpki_a_SOURCES += %D%/peer.c %D%/peer.h
 libpki_a_SOURCES += %D%/config.c %D%/config_set.c %D%/config_values.c %D%/config_values.h
