@@ -135,6 +135,14 @@ load_config(const struct delivery *delivery, GError **error)
 }
 
 gboolean
+sms_is_set(const struct delivery *delivery)
+{
+	CLEANUP(handler_config) struct handler_config *config = load_config(delivery, NULL);
+
+	return config != NULL && strcmp(handler_config_text(config, "transport"), "none") != 0;
+}
+
+gboolean
 sms_ready(const struct delivery *delivery, GError **error)
 {
 	CLEANUP(handler_config) struct handler_config *config = load_config(delivery, error);

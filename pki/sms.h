@@ -33,6 +33,8 @@ struct sms_outcome {
 	char *text; /* what came of it, without a word of the other side's; g_free */
 };
 
+/* Was a transport chosen? */
+gboolean sms_is_set(const struct delivery *delivery);
 /* Is there a transport, as far as settings can tell? INVALID says what it lacks. */
 gboolean sms_ready(const struct delivery *delivery, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* May an SMS go to this user (mailaddr_key)? INVALID: no transport, no such user, no telephone. */

@@ -563,3 +563,20 @@ outbox_erase(struct tx *tx, gint64 before, gint64 *erased, GError **error)
 	*erased = rows_affected(rows);
 	return TRUE;
 }
+
+static const struct statement outbox_forget_statement = {
+	"outbox_forget",
+	"DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE erased AND next_try IS NULL"
+	" AND holder IS NULL AND updated < $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)",
+};
+
+gboolean
+outbox_forget(struct tx *tx, gint64 before, GError **error)
+{
+	struct params *params = params_new();
+
+	params_time(params, before);
+	params_int(params, ERASE_AT_A_TIME);
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &outbox_forget_statement, params, error);
+	return rows != NULL;
+}

@@ -6,8 +6,7 @@
  * follows when the mail is sent, with a state of its own. A delivery is held by one process at a
  * time; of one that was claimed and whose holder died nobody knows whether the server took it: it
  * is sent once more and counted in `repeated` (RFC 1047's window). Claims are on disk before the
- * call returns. What is sealed lies in outbox_secret under "ID/password" and "ID/message".
- * Threads: any.
+ * call returns. What is sealed lies in outbox_secret, "ID/password" and "ID/message". Threads: any.
  */
 #ifndef STORE_OUTBOX_H
 #define STORE_OUTBOX_H
@@ -82,8 +81,9 @@ gboolean outbox_add_half(struct tx *tx, gint64 request_id, gint64 further_reques
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean outbox_put_secret(struct tx *tx, gint64 id, const char *name, GBytes *sealed,
 			   gint64 generation, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* NOT_FOUND: erased, or not made yet. */
 GBytes *outbox_secret(struct db *db, gint64 id, const char *name,
-		      GError **error) G_GNUC_WARN_UNUSED_RESULT; /* NOT_FOUND */
+		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* The certificate of this request is in the store, or will never be (drop; ready undoes that).
  * Called in the transaction of that change; nothing where the request has no delivery. */
@@ -95,8 +95,8 @@ gboolean outbox_of_request(struct db *db, gint64 request_id, gint64 *id,
 
 struct outbox_row *outbox_find(struct db *db, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 struct outbox_row *outbox_lock(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-GPtrArray *outbox_parts(struct db *db, gint64 id,
-			GError **error) G_GNUC_WARN_UNUSED_RESULT; /* struct outbox_part */
+/* struct outbox_part */
+GPtrArray *outbox_parts(struct db *db, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Newest first, ids below before (0: from the top). */
 GPtrArray *outbox_list(struct db *db, gboolean only_open, gboolean only_failed, const char *email,
 		       gint64 before, gint limit, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -108,10 +108,11 @@ gboolean outbox_retry(struct tx *tx, gint64 id, gboolean again,
 gboolean outbox_delete(struct tx *tx, gint64 id, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean outbox_note_shown(struct tx *tx, gint64 id, const char *whom,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Erases what is sealed of those that are finished since before. */
+/* Erases what is sealed of those that are finished since before; forget drops the rows. */
 gboolean outbox_erase(struct tx *tx, gint64 before, gint64 *erased,
 		      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+gboolean outbox_forget(struct tx *tx, gint64 before, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void outbox_row_free(struct outbox_row *row);
 void outbox_part_free(struct outbox_part *part);
 DEFINE_CLEANUP(outbox_row, outbox_row_free)

@@ -23,10 +23,9 @@ dump(const json_t *document)
 
 	if (text == NULL)
 		return g_bytes_new_static("{}", 2);
-	gsize length = strlen(text);
-	GBytes *bytes = g_bytes_new(text, length);
-	json_memory_free(text);
-	return bytes;
+	/* It may hold a key or a password: not copied, and wiped when it is sent. */
+	return g_bytes_new_with_free_func(text, strlen(text), (GDestroyNotify)json_memory_free,
+					  text);
 }
 
 void

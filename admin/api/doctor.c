@@ -86,6 +86,7 @@ examine(struct doctor *doctor)
 	doctor_check_fetching(doctor);
 	doctor_check_crls(doctor);
 	doctor_check_public(doctor);
+	doctor_check_delivery(doctor);
 	doctor_check_preferences(doctor);
 	if (!call_flag(doctor->call, "no-mta"))
 		doctor_check_mta(doctor);

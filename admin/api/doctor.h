@@ -44,6 +44,8 @@ void doctor_check_fetching(struct doctor *doctor);
 void doctor_check_crls(struct doctor *doctor);
 /* admin/api/doctor_public.c */
 void doctor_check_public(struct doctor *doctor);
+/* admin/api/doctor_delivery.c */
+void doctor_check_delivery(struct doctor *doctor);
 /* admin/api/doctor_mta.c */
 void doctor_check_mta(struct doctor *doctor);
 

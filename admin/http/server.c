@@ -412,17 +412,26 @@ call_handler(struct exchange *exchange, struct MHD_Connection *connection, const
 	g_hash_table_unref(query);
 }
 
+static void
+unref_body(void *body)
+{
+	g_bytes_unref(body);
+}
+
 static enum MHD_Result
 send_response(struct MHD_Connection *connection, const struct response *response)
 {
 	gsize length;
 	gconstpointer bytes = g_bytes_get_data(response->body, &length);
 	g_autofree char *exit_text = g_strdup_printf("%d", response->exit_status);
-	struct MHD_Response *answer = MHD_create_response_from_buffer(
-	    length, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY);
+	/* Not copied: its owner wipes it, where it holds a secret, when the last reference goes. */
+	struct MHD_Response *answer = MHD_create_response_from_buffer_with_free_callback_cls(
+	    length, (void *)(uintptr_t)bytes, unref_body, g_bytes_ref(response->body));
 
-	if (answer == NULL)
+	if (answer == NULL) {
+		g_bytes_unref(response->body);
 		return MHD_NO;
+	}
 	MHD_add_response_header(answer, MHD_HTTP_HEADER_CONTENT_TYPE, response->content_type);
 	MHD_add_response_header(answer, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	MHD_add_response_header(answer, "Postseal-Exit", exit_text);

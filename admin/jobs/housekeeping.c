@@ -13,6 +13,7 @@
 #include "store/harvests.h"
 #include "store/jobs.h"
 #include "store/ledger.h"
+#include "store/outbox.h"
 #include "store/ocsp.h"
 #include "store/posts.h"
 
@@ -37,6 +38,7 @@ keep_house(struct tx *tx, gpointer data, GError **error)
 	       decrypted_forget(tx, now - settings->reply_keep, error) &&
 	       auto_requests_forget(tx, now - REQUESTS_KEEP_SECONDS, error) &&
 	       ledger_expire(tx, &dropped, error) &&
+	       outbox_forget(tx, now - settings->audit_keep, error) &&
 	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
 }
 

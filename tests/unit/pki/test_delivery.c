@@ -239,6 +239,14 @@ test_hands(void)
 	fixture_down(&f);
 }
 
+static gboolean
+replace(struct tx *tx, gpointer data, GError **error)
+{
+	g_autoptr(GPtrArray) older = sealed_take_older(tx, 99, 10, error);
+
+	return older != NULL && older->len > 0 && sealed_replace(tx, data, error);
+}
+
 /* What is sealed can be opened where it belongs alone, and follows a rotation. */
 static void
 test_sealed(void)
@@ -264,6 +272,8 @@ test_sealed(void)
 	struct sealed_row *row = sealed_find(f.db, "outbox_secret", place, &error);
 	g_assert_no_error(error);
 	g_assert_null(keyring_unseal(f.keyring, "outbox_secret", "7/password", row->sealed, NULL));
+	g_assert_true(db_transaction(f.db, replace, row, &error));
+	g_assert_cmpint(sealed_count_older(f.db, row->generation + 1, &error), ==, checked);
 	fixture_down(&f);
 }
 
