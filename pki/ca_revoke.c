@@ -119,9 +119,8 @@ revoke_issued(struct revoking *revoking, const struct ca_row *ca, struct tx *tx,
 	if (strcmp(cert_serial_hex(own), revoking->serial) == 0 && ca->root_thumbprint != NULL)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "serial %s is CA '%s' itself: its root revokes it, ca revoke "
-				  "--ca %.16s %s --reason cACompromise",
-				  revoking->serial, ca->name, ca->root_thumbprint,
-				  revoking->serial);
+				  "%s --ca ROOT --reason cessationOfOperation",
+				  revoking->serial, ca->name, revoking->serial);
 	if (!look_up(revoking, ca, tx, &profile, error) || !reason_fits(revoking, profile, error))
 		return FALSE;
 	revoking->row.ca_id = ca->id;

@@ -36,6 +36,12 @@ tests_unit_pki_test_csv_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 check_PROGRAMS += tests/unit/pki/test_ca
 tests_unit_pki_test_ca_SOURCES = %D%/test_ca.c %D%/pki_fixture.c %D%/pki_fixture.h
 tests_unit_pki_test_ca_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_ca_lists
+tests_unit_pki_test_ca_lists_SOURCES = %D%/test_ca_lists.c %D%/pki_fixture.c %D%/pki_fixture.h
+tests_unit_pki_test_ca_lists_LDADD = $(TEST_LIBS) $(PKI_LIBS)
+check_PROGRAMS += tests/unit/pki/test_ca_profiles
+tests_unit_pki_test_ca_profiles_SOURCES = %D%/test_ca_profiles.c %D%/pki_fixture.c %D%/pki_fixture.h
+tests_unit_pki_test_ca_profiles_LDADD = $(TEST_LIBS) $(PKI_LIBS)
 
 check_PROGRAMS += tests/unit/pki/test_keyring tests/unit/pki/test_enroll
 tests_unit_pki_test_keyring_SOURCES = %D%/test_keyring.c %D%/pki_fixture.c %D%/pki_fixture.h
