@@ -262,7 +262,8 @@ replace_extensions(struct change *change, struct tx *tx, gpointer data, GError *
 static GPtrArray *
 read_extensions(struct call *call, const char *profile, GError **error)
 {
-	g_autoptr(GBytes) file = call_file(call, "file", 0, NULL, error);
+	const char *name;
+	g_autoptr(GBytes) file = call_file(call, "file", 0, &name, error);
 	g_autoptr(GPtrArray) texts = file != NULL ? issue_extensions_parse(file, error) : NULL;
 
 	if (texts == NULL)

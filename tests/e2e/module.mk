@@ -2,6 +2,7 @@
 EXTRA_DIST += %D%/test_revocation.py %D%/commands.py %D%/test_store_cli.py %D%/authority.py %D%/harness.py %D%/mta.py %D%/peers.py %D%/ports.py %D%/samples.py %D%/sendmail.py \
 	%D%/test_cli.py %D%/test_cluster.py %D%/test_dkim.py %D%/test_explain.py %D%/test_faults.py %D%/test_filter.py %D%/test_harvest.py %D%/test_import.py \
 	%D%/listener.py %D%/test_split.py %D%/test_split_faults.py %D%/test_marker.py %D%/test_interop.py %D%/test_life.py %D%/test_origin.py
+EXTRA_DIST += %D%/test_ca.py %D%/lint_cert.py
 EXTRA_DIST += %D%/directories.py %D%/test_directory.py
 EXTRA_DIST += %D%/test_bulk.py
 EXTRA_DIST += %D%/test_fetch.py
