@@ -58,6 +58,10 @@ check_points(struct doctor *doctor)
 
 	for (guint i = 0; cas != NULL && i < cas->len; i++) {
 		g_autofree char *fault = NULL;
+		g_autoptr(GPtrArray) warnings = ca_warnings(&context, cas->pdata[i], NULL);
+		for (guint k = 0; warnings != NULL && k < warnings->len; k++)
+			doctor_add(doctor, FINDING_WARNING, "CA", NULL, "%s",
+				   (const char *)g_ptr_array_index(warnings, k));
 
 		if (ca_point_fault(&context, cas->pdata[i], now, &fault, &looked, NULL) &&
 		    fault != NULL)
