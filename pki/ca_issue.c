@@ -77,30 +77,13 @@ issuing_clear(struct issuing *issuing)
 		g_array_unref(issuing->extensions);
 }
 
-/* The most that the TLS Baseline Requirements allow from that day on (6.3.2), less one day. */
-static gint64
-tls_days_max(gint64 now)
-{
-	static const struct {
-		gint64 from; /* 15 March of 2026, 2027, 2029 */
-		gint64 days;
-	} steps[] = { { 1773532800, 199 }, { 1805068800, 99 }, { 1868227200, 46 } };
-	gint64 days = 397;
-
-	for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
-		if (now >= steps[i].from)
-			days = steps[i].days;
-	return days;
-}
-
 static gboolean
 set_dates(struct issuing *issuing, GError **error)
 {
 	const struct ca_profile *profile = issuing->names.profile;
 	const struct cert *issuer = issuing->issuer;
 	struct issue_spec *spec = &issuing->spec;
-	gint64 days_max =
-	    profile->kind == CA_KIND_TLS_SERVER ? tls_days_max(issuing->now) : profile->days_max;
+	gint64 days_max = ca_profile_days_max(profile, issuing->now);
 	gint64 days = issuing->options->days;
 
 	/* The default is for S/MIME; what lives shorter takes what it may. */

@@ -240,9 +240,13 @@ set_tls_server(struct ca_names *made, const struct asked *asked, GError **error)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "profile tls-server needs at least one DNS name");
 	made->names.dns_names = dns_names;
-	/* Of the subject only what stands in the names as well (TLS BR 7.1.4.3). */
-	if (strlen(dns_names[0]) <= COMMON_NAME_MAX)
-		made->names.common_name = dns_names[0];
+	/* Of the subject only what stands in the names as well, and as it stands there (TLS BR
+	 * 7.1.4.3). */
+	made->common_name = issue_dns_value(dns_names[0], error);
+	if (made->common_name == NULL)
+		return FALSE;
+	if (strlen(made->common_name) <= COMMON_NAME_MAX)
+		made->names.common_name = made->common_name;
 	return TRUE;
 }
 

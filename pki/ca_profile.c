@@ -160,3 +160,36 @@ ca_profile_fits(const struct ca_profile *profile, const struct cert *issuer)
 		return TRUE;
 	return cert_allows_purpose(issuer, profile->usages[0]);
 }
+
+/* The most that the TLS Baseline Requirements allow from that day on (6.3.2), less one day. */
+static gint64
+tls_days_max(gint64 now)
+{
+	static const struct {
+		gint64 from; /* 15 March of 2026, 2027, 2029 */
+		gint64 days;
+	} steps[] = { { 1773532800, 199 }, { 1805068800, 99 }, { 1868227200, 46 } };
+	gint64 days = 397;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
+		if (now >= steps[i].from)
+			days = steps[i].days;
+	return days;
+}
+
+gint64
+ca_profile_days_max(const struct ca_profile *profile, gint64 now)
+{
+	return profile->kind == CA_KIND_TLS_SERVER ? tls_days_max(now) : profile->days_max;
+}
+
+gint64
+ca_profile_days(const char *name, gint64 default_days, gint64 now)
+{
+	const struct ca_profile *profile = name != NULL ? ca_profile_named(name) : NULL;
+
+	/* The default is for S/MIME, and whoever set it long was told. */
+	if (profile == NULL || profile->smime)
+		return default_days;
+	return MIN(default_days, ca_profile_days_max(profile, now));
+}

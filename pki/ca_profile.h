@@ -47,6 +47,10 @@ gboolean ca_key_use_parse(const char *text, enum ca_key_use *use,
 /* The mask of enum key_usage; 0 with INVALID: this key cannot do that. */
 unsigned int ca_key_usage(const struct ca_profile *profile, enum key_kind key, enum ca_key_use use,
 			  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The longest validity that the rules allow, less one day; for TLS it shrinks with the years. */
+gint64 ca_profile_days_max(const struct ca_profile *profile, gint64 now);
+/* What a request without a word gets: the default, or what a named profile may at most. */
+gint64 ca_profile_days(const char *name, gint64 default_days, gint64 now);
 /* Does the CA's certificate (its extended key usages) allow this? */
 gboolean ca_profile_fits(const struct ca_profile *profile, const struct cert *issuer);
 

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "pki/ca_profile.h"
 #include "pki/crypto/csr.h"
 #include "pki/crypto/issue.h"
 #include "pki/crypto/key.h"
@@ -166,7 +167,10 @@ insert(const struct making *making, struct tx *tx, const char *key_use, gint64 p
 		.digest = (char *)text_or(order->digest, NULL),
 		.profile = (char *)text_or(order->profile, "smime"),
 		.validity_days =
-		    order->validity_days != 0 ? order->validity_days : defaults->validity_days,
+		    order->validity_days != 0
+			? order->validity_days
+			: ca_profile_days(order->profile, defaults->validity_days,
+					  clock_now(making->enroll->clock)),
 		.crl_url = order->crl_url || defaults->add_crl_url,
 		.options = (char *)order->options,
 		.requester = (char *)order->requester,

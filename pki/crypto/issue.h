@@ -65,6 +65,8 @@ char *issue_email_value(const char *text, GError **error) G_GNUC_WARN_UNUSED_RES
 /* Would these stand in a subject? Their lengths and characters; addresses apart. */
 gboolean issue_names_check(const struct issue_names *names,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* The same of a host name, which may begin with "*.": lower case, A-labels. */
+char *issue_dns_value(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Would this extension be taken? For when it is saved (C16). */
 gboolean issue_extension_check(const struct issue_extension *extension,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;

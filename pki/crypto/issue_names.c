@@ -142,8 +142,8 @@ email_name(const char *text, GError **error)
 	return name;
 }
 
-static GENERAL_NAME *
-dns_name(const char *text, GError **error)
+char *
+issue_dns_value(const char *text, GError **error)
 {
 	const char *rest = g_str_has_prefix(text, "*.") ? text + 2 : text;
 	g_autofree char *key = mailaddr_domain_key(rest, NULL);
@@ -151,7 +151,16 @@ dns_name(const char *text, GError **error)
 
 	if (key == NULL || *key == '[')
 		return fail(error, PS_ERROR_INVALID, "'%s' is not a host name", shown);
-	g_autofree char *full = g_strconcat(rest == text ? "" : "*.", key, NULL);
+	return g_strconcat(rest == text ? "" : "*.", key, NULL);
+}
+
+static GENERAL_NAME *
+dns_name(const char *text, GError **error)
+{
+	g_autofree char *full = issue_dns_value(text, error);
+
+	if (full == NULL)
+		return NULL;
 	ASN1_IA5STRING *value = ASN1_IA5STRING_new();
 	ASN1_STRING_set(value, full, -1);
 	GENERAL_NAME *name = GENERAL_NAME_new();

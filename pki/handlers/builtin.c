@@ -88,9 +88,15 @@ builtin_revoke(const struct handler_context *context, struct tx *tx,
 {
 	struct ca_context ca = ca_context_of(context);
 
+	const struct ca_crl crl = { 0 };
+
 	answer->status = HANDLER_ISSUED;
-	return ca_revoke(&ca, revocation->issuer_thumbprint, revocation->serial, revocation->reason,
-			 FALSE, tx, error);
+	if (!ca_revoke(&ca, revocation->issuer_thumbprint, revocation->serial, revocation->reason,
+		       FALSE, tx, error))
+		return FALSE;
+	/* Nobody else hears of it before the list is made. */
+	g_autoptr(GBytes) der = ca_make_crl(&ca, revocation->issuer_thumbprint, &crl, tx, error);
+	return der != NULL;
 }
 
 static GPtrArray *

@@ -202,7 +202,7 @@ test_profiles(void)
 	g_autoptr(GError) error = NULL;
 	gsize n;
 	const struct ca_profile *profiles = ca_profiles(&n);
-	const char *const dns_names[] = { "www.example.com", "example.com", NULL };
+	const char *const dns_names[] = { "WWW.Example.com", "example.com", NULL };
 
 	if (!fixture_up(&f))
 		return;
