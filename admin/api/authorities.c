@@ -12,7 +12,9 @@
 
 #include "milter/gateway.h"
 #include "pki/ca.h"
+#include "pki/ca_profile.h"
 #include "pki/crypto/csr.h"
+#include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
 #include "store/ca_issuing.h"
@@ -154,6 +156,23 @@ ca_show(struct call *call, GError **error)
 		return NULL;
 	}
 	return object;
+}
+
+json_t *
+ca_list_profiles(struct call *call, GError **error G_GNUC_UNUSED)
+{
+	gsize n;
+	const struct ca_profile *profiles = ca_profiles(&n);
+	json_t *items = json_array();
+
+	for (gsize i = 0; i < n; i++)
+		json_array_append_new(
+		    items, json_pack("{s:s, s:I, s:s, s:s}", "profile", profiles[i].name, "days",
+				     (json_int_t)ca_profile_days_max(
+					 &profiles[i], clock_now(call->gateway->clock)),
+				     "policy", profiles[i].policy != NULL ? profiles[i].policy : "",
+				     "meaning", profiles[i].sentence));
+	return answer_list(items, NULL);
 }
 
 /* --- create, default, config --- */

@@ -14,6 +14,8 @@
 #include "pki/crypto/bundle.h"
 #include "pki/crypto/csr.h"
 #include "pki/enroll.h"
+#include "pki/renewal.h"
+#include "pki/enroll_revoke.h"
 #include "pki/handlers/handler.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
@@ -385,6 +387,58 @@ read_delivery(struct call *call, struct enroll_order *order, struct delivery_opt
 	return delivering_options(call, options, password, error);
 }
 
+/* What was not given anew is as in the request that obtained the old one. */
+static void
+take_over(struct enroll_order *order, const struct enroll_order *old)
+{
+	const struct {
+		const char **to;
+		const char *from;
+	} texts[] = {
+		{ &order->email, old->email },
+		{ &order->common_name, old->common_name },
+		{ &order->organisation, old->organisation },
+		{ &order->first_name, old->first_name },
+		{ &order->last_name, old->last_name },
+		{ &order->ca, old->ca },
+		{ &order->key, old->key },
+		{ &order->key_use, old->key_use },
+		{ &order->digest, old->digest },
+		{ &order->profile, old->profile },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
+		if (*texts[i].to == NULL)
+			*texts[i].to = texts[i].from;
+	if (order->handler == NULL) {
+		order->handler = old->handler;
+		order->handler_config = old->handler_config;
+		order->options = old->options;
+	}
+	if (order->dns_names == NULL)
+		order->dns_names = old->dns_names;
+	if (order->validity_days == 0)
+		order->validity_days = old->validity_days;
+	order->renews = old->renews;
+}
+
+/* *plan NULL without *error: nothing is renewed. */
+static gboolean
+plan_renewal(struct call *call, struct enroll_order *order, struct renewal **plan, GError **error)
+{
+	const char *thumbprint = call_text(call, "renew");
+
+	if (thumbprint == NULL)
+		return order->common_name != NULL ||
+		       fail_false(error, PS_ERROR_USAGE, "a request needs --common-name");
+	CLEANUP(cert) struct cert *cert = cert_text_find(call, thumbprint, error);
+	*plan = cert != NULL ? renewal_plan(call->gateway->db, cert_thumbprint(cert), error) : NULL;
+	if (*plan == NULL)
+		return FALSE;
+	take_over(order, renewal_order(*plan));
+	return TRUE;
+}
+
 json_t *
 request_create(struct call *call, GError **error)
 {
@@ -412,6 +466,7 @@ request_create(struct call *call, GError **error)
 		.requester = call->actor,
 	};
 	CLEANUP(mailaddr) struct mailaddr *address = NULL;
+	CLEANUP(renewal) struct renewal *plan = NULL;
 	json_t *answer;
 
 	if (call_text(call, "email") != NULL) {
@@ -421,7 +476,8 @@ request_create(struct call *call, GError **error)
 	}
 	if (address == NULL && call_flag(call, "add-user"))
 		return fail(error, PS_ERROR_USAGE, "--add-user needs --email");
-	if (!read_delivery(call, &order, &delivery, &password, error))
+	if (!read_delivery(call, &order, &delivery, &password, error) ||
+	    !plan_renewal(call, &order, &plan, error))
 		return NULL;
 	json_t *made = change_run(call, create, &order, error);
 	if (made == NULL)

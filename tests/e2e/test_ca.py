@@ -264,6 +264,18 @@ class Ca:
         warnings = self.site.json("ca", "show", "Our TLS CA")["warnings"]
         require(any("revoked" in text for text in warnings), warnings)
 
+    def renewal(self):
+        path = self.request(name="To Renew")
+        answer = self.site.json("request", "create", "--renew", self.thumbprint(path))
+        require(answer["state"] == "issued", answer)
+        new = self.export(answer["thumbprint"])
+        same = [run("openssl", "x509", "-in", one, "-noout", "-subject").stdout for one in (path, new)]
+        keys = [run("openssl", "x509", "-in", one, "-noout", "-pubkey").stdout for one in (path, new)]
+        require(same[0] == same[1] and keys[0] != keys[1], same)
+        done = self.site.cli("request", "create", "--email", "x@example.com", check=False)
+        require(done.returncode == 2 and "--common-name" in done.stderr, done.stderr)
+        require(len(self.site.json("ca", "profiles")["items"]) == 11, "the table of profiles")
+
     def external(self):
         request = self.path("external.csr")
         done = self.site.json("ca", "create", "--external-root", "--intermediate-common-name", "Below Another",
@@ -318,6 +330,7 @@ def main():
         tap.case("files and scripts to hand out", ca.hand_out)
         tap.case("certificates by mail", ca.by_mail)
         tap.case("several CAs below one root, and one revoked", ca.several)
+        tap.case("renewed by hand: the same data, another key", ca.renewal)
         tap.case("below somebody else's root", ca.external)
         if shutil.which("gpgsm"):
             tap.case("gpgsm takes them", ca.gpgsm)
