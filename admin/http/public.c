@@ -11,6 +11,7 @@
 #include "store/base/error.h"
 #include "store/config/settings.h"
 
+#define FILES_MAX_BYTES ((gsize)1024 * 1024 * 1024)
 #define OCSP_TYPE "application/ocsp-request"
 
 static const struct public_route routes[] = {
@@ -74,10 +75,10 @@ answer_unref(gpointer answer)
 }
 
 static struct cache *
-answers_cache(struct gateway *gateway)
+answers_cache(struct gateway *gateway, const struct cache_limits *limits)
 {
-	return cache_new(gateway->changelog, gateway->clock, &gateway->limits, CACHE_WHOLE,
-			 answer_ref, answer_unref);
+	return cache_new(gateway->changelog, gateway->clock, limits, CACHE_WHOLE, answer_ref,
+			 answer_unref);
 }
 
 struct public *
@@ -89,8 +90,11 @@ public_start(struct gateway *gateway, GArray *fds, GError **error)
 	public->gateway = gateway;
 	public->responder =
 	    ocsp_responder_new(gateway->db, gateway->changelog, gateway->clock, gateway->keyring);
-	public->answers = answers_cache(gateway);
-	public->files = answers_cache(gateway);
+	public->answers = answers_cache(gateway, &gateway->limits);
+	/* A list of a hundred thousand entries has 5 MB, and one entry has but a share of a cache.
+	 */
+	cache_limits_set(&public->file_limits, gateway->limits.grace_seconds, FILES_MAX_BYTES);
+	public->files = answers_cache(gateway, &public->file_limits);
 	public->malformed = public_ocsp_refusal(OCSP_MALFORMED);
 	public->unauthorized = public_ocsp_refusal(OCSP_UNAUTHORIZED);
 	public->server = public_server_start((const int *)(const void *)fds->data, fds->len, routes,

@@ -17,6 +17,7 @@ struct public
 	struct ocsp_responder *responder;
 	struct cache *answers; /* of OCSP, by ocsp_responder_name */
 	struct cache *files;   /* lists, certificates and the page, by path */
+	struct cache_limits file_limits;
 	struct public_answer *malformed, *unauthorized; /* OCSP responses without content */
 };
 
