@@ -53,8 +53,11 @@ take_url(struct acme_work *work, const char *url)
 	if (g_strcmp0(work->request->handle, url) != 0 &&
 	    !handler_save_handle(acme->context, url, &why))
 		return acme_fail(acme, why);
+	if (g_strcmp0(work->row->url, url) == 0 && work->row->asked == CLOCK_NEVER)
+		return TRUE;
+	char *copy = g_strdup(url); /* of the row's own, perhaps */
 	g_free(work->row->url);
-	work->row->url = g_strdup(url);
+	work->row->url = copy;
 	work->row->asked = CLOCK_NEVER;
 	if (db_transaction(acme->context->db, save_tx, work, &why))
 		return TRUE;

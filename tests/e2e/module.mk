@@ -23,3 +23,4 @@ EXTRA_DIST += %D%/pebble.py %D%/test_acme.py
 EXTRA_DIST += %D%/test_certsrv.py %D%/test_cmp.py %D%/test_est.py %D%/test_protocols.py
 EXTRA_DIST += %D%/test_secrets.py %D%/secrets_search.py
 EXTRA_DIST += %D%/test_requests.py
+EXTRA_DIST += %D%/test_acme_mail.py

@@ -133,4 +133,5 @@ def sign_through(site, signer, message):
     return b"\n".join(kept + lines[header_end:])
 
 
-main()
+if __name__ == "__main__":
+    main()
