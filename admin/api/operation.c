@@ -79,6 +79,19 @@ operation_has_noun(const char *noun)
 	return FALSE;
 }
 
+gboolean
+operation_has_half(const char *noun, const char *word)
+{
+	gsize length = strlen(word);
+
+	for (gsize i = 0; i < G_N_ELEMENTS(operations); i++)
+		if (strcmp(operations[i].noun, noun) == 0 &&
+		    strncmp(operations[i].verb, word, length) == 0 &&
+		    operations[i].verb[length] == '-')
+			return TRUE;
+	return FALSE;
+}
+
 const struct argument *
 operation_argument(const struct operation *operation, const char *name)
 {

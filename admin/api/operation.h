@@ -83,6 +83,8 @@ enum operation_id operation_id_of(const struct operation *operation);
 /* NULL when there is none; noun "" for commands without noun. */
 const struct operation *operation_find(const char *noun, const char *verb);
 gboolean operation_has_noun(const char *noun);
+/* Does a verb of two words begin with this one: "claim" of "claim-add"? */
+gboolean operation_has_half(const char *noun, const char *word);
 const struct argument *operation_argument(const struct operation *operation, const char *name);
 /* "cert list" or "status"; owned by the caller. */
 char *operation_name(const struct operation *operation);

@@ -15,6 +15,7 @@ struct parser {
 	const char *const *next;
 	gboolean options_ended;
 	GPtrArray *positions; /* borrowed words that are no options */
+	const char *half;     /* "claim", of "claim add": the verb is claim-add */
 };
 
 struct global_option {
@@ -225,13 +226,21 @@ take_noun(struct command_line *line, const char *word, GError **error)
 }
 
 static gboolean
-take_verb(struct command_line *line, const char *word, GError **error)
+take_verb(struct parser *parser, const char *word, GError **error)
 {
-	line->operation = operation_find(line->noun, word);
+	struct command_line *line = parser->line;
+	g_autofree char *whole =
+	    parser->half != NULL ? g_strconcat(parser->half, "-", word, NULL) : g_strdup(word);
+
+	line->operation = operation_find(line->noun, whole);
 	if (line->operation != NULL)
 		return TRUE;
-	const char *nearest = operation_nearest_verb(line->noun, word);
-	g_autofree char *safe = printable(word);
+	if (parser->half == NULL && operation_has_half(line->noun, word)) {
+		parser->half = word;
+		return TRUE;
+	}
+	const char *nearest = operation_nearest_verb(line->noun, whole);
+	g_autofree char *safe = printable(whole);
 	if (nearest != NULL)
 		return fail_usage(line, error, "unknown verb '%s', did you mean '%s'?", safe,
 				  nearest);
@@ -255,7 +264,7 @@ take_word(struct parser *parser, const char *word, GError **error)
 	if (line->noun == NULL)
 		return take_noun(line, word, error);
 	if (line->operation == NULL)
-		return take_verb(line, word, error);
+		return take_verb(parser, word, error);
 	g_ptr_array_add(parser->positions, (gpointer)word);
 	return TRUE;
 }

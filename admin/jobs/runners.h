@@ -33,4 +33,6 @@ enum job_result job_csr_mail(const struct job_context *context, GError **error);
 enum job_result job_revoke_at_ca(const struct job_context *context, GError **error);
 enum job_result job_publish(const struct job_context *context, GError **error);
 
+enum job_result job_check_claims(const struct job_context *context, GError **error);
+
 #endif

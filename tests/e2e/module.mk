@@ -18,7 +18,7 @@ EXTRA_DIST += %D%/test_preferences.py
 EXTRA_DIST += %D%/test_public.py
 EXTRA_DIST += %D%/test_delivery.py
 # Request handlers against the fakes of tests/fakes.
-EXTRA_DIST += %D%/drive.py %D%/test_atlas.py %D%/test_ejbca.py %D%/test_epki.py
+EXTRA_DIST += %D%/drive.py %D%/test_atlas.py %D%/test_ejbca.py %D%/test_epki.py %D%/test_rest.py
 EXTRA_DIST += %D%/pebble.py %D%/test_acme.py
 EXTRA_DIST += %D%/test_certsrv.py %D%/test_cmp.py %D%/test_est.py %D%/test_protocols.py
 EXTRA_DIST += %D%/test_secrets.py %D%/secrets_search.py

@@ -56,6 +56,11 @@ FUZZ_TARGETS += tests/fuzz/fuzz_certsrv
 tests_fuzz_fuzz_certsrv_SOURCES = %D%/fuzz_certsrv.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_certsrv_LDADD = $(PKI_LIBS)
 tests_fuzz_fuzz_certsrv_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_handlers
+tests_fuzz_fuzz_handlers_SOURCES = %D%/fuzz_handlers.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_handlers_LDADD = $(PKI_LIBS)
+tests_fuzz_fuzz_handlers_LDFLAGS = $(FUZZ_LINK)
+
 FUZZ_TARGETS += tests/fuzz/fuzz_zip
 tests_fuzz_fuzz_zip_SOURCES = %D%/fuzz_zip.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_zip_LDADD = $(PKI_LIBS)
