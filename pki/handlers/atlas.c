@@ -177,7 +177,9 @@ fetch(struct atlas *atlas, const char *serial, struct handler_answer *answer, GE
 	if (cert == NULL) {
 		atlas_judge(atlas, got, FALSE, answer);
 		/* It has been asked for: whatever is wrong now, it goes on from the serial. */
-		answer->status = HANDLER_RETRY;
+		peer_soften(answer);
+		if (got->status == 404)
+			answer->error_class = HANDLER_ERROR_TRANSIENT;
 	} else if (g_strcmp0(status, "REVOKED") == 0) {
 		cert_unref(cert);
 		handler_answer_set(answer, HANDLER_REJECTED, HANDLER_ERROR_INPUT, "REVOKED",
@@ -346,7 +348,7 @@ look_at(struct atlas *atlas, const char *serial, const char *spki_sha256,
 	if (got->status == 404)
 		return LOOK_NONE;
 	atlas_judge(atlas, got, FALSE, answer);
-	answer->status = HANDLER_RETRY;
+	peer_soften(answer);
 	return LOOK_FAILED;
 }
 
@@ -397,7 +399,7 @@ look(struct atlas *atlas, const struct request_row *request, gint64 since,
 		if (!json_is_array(rows)) {
 			json_decref(rows);
 			atlas_judge(atlas, got, FALSE, answer);
-			answer->status = HANDLER_RETRY;
+			peer_soften(answer);
 			return LOOK_FAILED;
 		}
 		size_t count = json_array_size(rows);

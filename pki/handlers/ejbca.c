@@ -190,8 +190,7 @@ look(struct session *session, const struct request_row *request, const char *use
 		json_decref(document);
 		judge(session, got, FALSE, answer);
 		/* Our own question was not understood; the request is none the worse. */
-		if (answer->status == HANDLER_REJECTED)
-			answer->status = HANDLER_RETRY;
+		peer_soften(answer);
 		return LOOK_FAILED;
 	}
 	struct cert *cert = ejbca_found_read(document, request->spki_sha256);
@@ -428,7 +427,9 @@ check_rejected(struct session *session, const struct request_row *request, const
 {
 	struct handler_answer found = { 0 };
 
-	if (look(session, request, username, &found, error) == LOOK_FOUND) {
+	enum look looked = look(session, request, username, &found, error);
+	/* Without having looked it is not given up. */
+	if (looked == LOOK_FOUND || looked == LOOK_FAILED) {
 		handler_answer_clear(answer);
 		*answer = found;
 		return;

@@ -240,8 +240,7 @@ fetch(struct epki *epki, const char *order_id, struct handler_answer *answer, GE
 
 	if (detail == NULL) {
 		/* The order is there, whatever is wrong with the question. */
-		if (answer->status == HANDLER_REJECTED)
-			answer->status = HANDLER_RETRY;
+		peer_soften(answer);
 		return;
 	}
 	if (detail->status == EPKI_REFUSED || detail->status == EPKI_REVOKED)
@@ -319,8 +318,7 @@ look(struct epki *epki, const struct request_row *request, gint64 since,
 
 	if (response == NULL) {
 		/* Without having looked nothing is ordered again. */
-		if (answer->status == HANDLER_REJECTED)
-			answer->status = HANDLER_RETRY;
+		peer_soften(answer);
 		return LOOK_FAILED;
 	}
 	const struct soap_node *node = soap_find(response, "OrderDetails/OrderDetail");

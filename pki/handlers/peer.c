@@ -284,6 +284,15 @@ peer_failure(const struct handler_context *context, const struct http_answer *go
 }
 
 void
+peer_soften(struct handler_answer *answer)
+{
+	if (answer->status == HANDLER_REJECTED)
+		answer->status = HANDLER_RETRY;
+	if (answer->error_class == HANDLER_ERROR_INPUT)
+		answer->error_class = HANDLER_ERROR_TRANSIENT;
+}
+
+void
 peer_fail(const struct handler_answer *answer, GError **error)
 {
 	g_autofree char *text = printable(answer->text);

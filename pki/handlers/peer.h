@@ -65,6 +65,9 @@ void peer_lost(const GError *why, gboolean acts, gboolean sent, struct handler_a
  * with a body that cannot be read is treated as 500. code and text are the peer's, or NULL. */
 void peer_failure(const struct handler_context *context, const struct http_answer *got,
 		  gboolean acts, const char *code, const char *text, struct handler_answer *answer);
+/* Only a question was refused, not the request that it is about: RETRY, and later rather than
+ * never. */
+void peer_soften(struct handler_answer *answer);
 /* What the answer says as an error, for chain(): TEMPORARY for what may heal, else INVALID. */
 void peer_fail(const struct handler_answer *answer, GError **error);
 /* The status and what kind of body came, for a text: "HTTP status 502 with an HTML page". */

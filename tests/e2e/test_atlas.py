@@ -94,9 +94,10 @@ def test_pickup(fake, handler):
     fake.ready_after = 9
     handler.set(pickup_retries="1")
     answer = expect(handler.submit("late@inside.example"), "pending", "none")
-    for fault in (server.status(503), server.html(), server.CUT, server.SILENCE, server.status(404)):
-        fake.fault("GET /v2/certificates/", fault)
-        expect(handler.poll("late@inside.example"), "retry")
+    for fault in (server.status(503), server.html(), server.CUT, server.SILENCE, server.status(404), server.status(422)):
+        fake.fault("GET /v2/certificates/", fault, times=None)
+        expect(handler.poll("late@inside.example"), "retry", "transient")
+        fake.clear()
     while True:
         answer = handler.poll("late@inside.example")
         if answer["status"] != "pending":
@@ -134,11 +135,11 @@ def test_look_fails(fake, handler):
     fake.fault("POST /v2/certificates", server.LOST)
     expect(handler.submit(who), "retry", "conflict")
     for where in ("GET /v2/stats/issued", "GET /v2/certificates/"):
-        for fault in (server.status(500), server.html(), server.CUT, server.garbage(), server.status(401)):
+        for fault in (server.status(500), server.html(), server.CUT, server.garbage(), server.status(401), server.status(400)):
             fake.fault(where, fault, times=None)
             answer = handler.submit(who)
             fake.clear()
-            require(answer.get("status") == "retry", f"{where} {fault.name}: {answer}")
+            require(answer.get("status") == "retry" and answer["class"] != "permanent-input", f"{where} {fault.name}: {answer}")
     issued(handler.submit(who))
     require(fake.issuer.issued_for(who) == 1, "issued twice")
     fake.listed_stats = False

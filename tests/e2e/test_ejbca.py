@@ -70,9 +70,9 @@ def test_search_fails(fake, handler):
     fake.clear()
     fake.fault("POST /ejbca/ejbca-rest-api/v1/certificate/pkcs10enroll", server.LOST)
     expect(handler.submit(who), "retry", "conflict")
-    for fault in (server.status(500), server.html(), server.CUT, server.HALF, server.garbage()):
+    for fault in (server.status(500), server.html(), server.CUT, server.HALF, server.garbage(), server.status(400)):
         fake.fault("POST /ejbca/ejbca-rest-api/v1/certificate/search", fault)
-        expect(handler.submit(who), "retry")
+        expect(handler.submit(who), "retry", "transient")
         require(fake.issuer.issued_for(who) == 1, fault.name)
     fake.double = True
     issued(handler.submit(who))

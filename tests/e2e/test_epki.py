@@ -114,9 +114,9 @@ def test_look_fails(fake, handler):
     fake.clear()
     fake.fault("POST ", server.LOST)
     expect(handler.submit(who, common_name=name), "retry", "conflict")
-    for fault in (server.status(500), server.html(), server.CUT, server.HALF, server.garbage()):
+    for fault in (server.status(500), server.html(), server.CUT, server.HALF, server.garbage(), server.status(400)):
         fake.fault("POST ", fault)
-        expect(handler.submit(who), "retry")
+        expect(handler.submit(who), "retry", "transient")
         require(fake.issuer.issued_for(who) == 1, fault.name)
     issued(handler.submit(who))
     require(fake.issuer.issued_for(who) == 1, "issued twice")

@@ -111,6 +111,10 @@ def test_claims(shell, fake, names):
     fake.token_prefixed = True
     other = shell.json("handler", "claim", "add", "example.net")
     require(other["record"].count(PREFIX) == 1, other)
+    fake.txt["example.net"] = [PREFIX + fake.claims[other["id"]]["token"].removeprefix(PREFIX)]
+    job = shell.json("job", "list", "--kind", "check-claims")["items"][0]["id"]
+    shell("job", "retry", str(job))
+    wait_until("it is verified by itself", lambda: fake.claims[other["id"]]["status"] == "VERIFIED")
     shell("handler", "claim", "delete", "example.net", good=False)
     shell("handler", "claim", "delete", "example.net", "--yes")
     require(len(fake.claims) == 1, fake.claims)

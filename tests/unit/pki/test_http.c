@@ -14,6 +14,7 @@
 #include "pki/net/http_values.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/secret.h"
 
 #define MARK "MARK-OF-A-PEER"
 
@@ -48,6 +49,7 @@ static const struct {
 };
 
 static int listening = -1;
+static gint requests_seen; /* in whole, of whatever method */
 static guint16 server_port;
 static char request_seen[4096];
 
@@ -64,6 +66,7 @@ answer_one(int fd)
 			return;
 		length += (gsize)got;
 	}
+	g_atomic_int_inc(&requests_seen);
 	for (gsize i = 0; i < G_N_ELEMENTS(answers); i++) {
 		g_autofree char *line = g_strdup_printf("GET %s HTTP", answers[i].path);
 		gsize size = strlen(answers[i].answer);
@@ -398,6 +401,44 @@ test_schedule(void)
 		}
 }
 
+/* What changes something goes out once, and the caller learns whether it did. */
+static void
+test_once(void)
+{
+	static const char *const methods[] = { "POST", "PUT", "PATCH", "DELETE" };
+	g_autofree char *url = g_strdup_printf("http://127.0.0.1:%u/nothing", server_port);
+	CLEANUP(http_client) struct http_client *client = http_client_new();
+	CLEANUP(secret) struct secret *body = secret_new_text("PASSWORD-IN-A-BODY");
+	CLEANUP(secret) struct secret *password = secret_new_text("TOKEN-IN-A-HEADER");
+
+	for (gsize i = 0; i < G_N_ELEMENTS(methods); i++) {
+		g_autoptr(GError) error = NULL;
+		gboolean sent = FALSE;
+		struct http_request request = { .method = methods[i],
+						.url = url,
+						.secret_body = i == 3 ? NULL : body,
+						.auth = HTTP_AUTH_BEARER,
+						.password = password,
+						.timeout_ms = 5000,
+						.sent = &sent };
+		g_autofree char *line = g_strdup_printf("%s /nothing HTTP/1.1\r\n", methods[i]);
+
+		g_atomic_int_set(&requests_seen, 0);
+		g_assert_null(http_send(client, &request, &error));
+		g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
+		g_assert_null(strstr(error->message, "PASSWORD"));
+		g_assert_true(sent);
+		g_assert_cmpint(g_atomic_int_get(&requests_seen), ==, 1);
+		g_assert_true(g_str_has_prefix(request_seen, line));
+		g_assert_nonnull(
+		    strstr(request_seen, "Authorization: Bearer TOKEN-IN-A-HEADER\r\n"));
+		g_clear_error(&error);
+		request.url = "http://127.0.0.1:1/";
+		g_assert_null(http_send(client, &request, &error));
+		g_assert_false(sent);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -409,6 +450,7 @@ main(int argc, char **argv)
 	g_test_add_func("/pki/http/rebinding", test_rebinding);
 	g_test_add_func("/pki/http/refused-urls", test_refused_urls);
 	g_test_add_func("/pki/http/values", test_values);
+	g_test_add_func("/pki/http/once", test_once);
 	g_test_add_func("/pki/http/schedule", test_schedule);
 	int status = g_test_run();
 	shutdown(listening, SHUT_RDWR);
