@@ -91,6 +91,7 @@ ask(const struct sms *sms, const struct filled *filled, struct sms_outcome *outc
 	struct http_request request = {
 		.method = method,
 		.url = secret_text(filled->url),
+		.shown_url = handler_config_text(sms->config, "url"),
 		.headers = filled->lines,
 		.auth = basic ? HTTP_AUTH_BASIC : HTTP_AUTH_NONE,
 		.user = basic ? handler_config_text(sms->config, "user") : NULL,

@@ -16,6 +16,7 @@
 #include "store/cas.h"
 #include "store/certs.h"
 #include "store/db/tx.h"
+#include "store/requests.h"
 
 struct delivery
 delivering_of(const struct call *call)
@@ -101,6 +102,34 @@ chosen_certs(struct call *call, const struct mailaddr *user, GError **error)
 	return g_steal_pointer(&certs);
 }
 
+/* Whoever may import certificates could import one with a key of somebody else and his own address:
+ * only who may export keys is asked no further than what stands in the certificate. */
+static gboolean
+check_owner(struct call *call, const struct sending *sending, const struct cert *cert,
+	    GError **error)
+{
+	const char *user = mailaddr_key(sending->user);
+	gboolean is_his = FALSE;
+
+	if (call->role >= ROLE_KEYS)
+		return TRUE;
+	g_autoptr(GPtrArray) requests =
+	    requests_of_key(call->gateway->db, cert_spki_sha256(cert), error);
+	if (requests == NULL)
+		return FALSE;
+	for (guint i = 0; i < requests->len; i++) {
+		const struct request_row *request = requests->pdata[i];
+
+		is_his |= request->state == REQUEST_ISSUED &&
+			  g_strcmp0(request->thumbprint, cert_thumbprint(cert)) == 0 &&
+			  strcmp(request->email, user) == 0;
+	}
+	return is_his || fail_false(error, PS_ERROR_DENIED,
+				    "the certificate '%s' was not requested here for %s: to send "
+				    "its key needs the role 'keys'",
+				    cert_subject(cert), user);
+}
+
 /* Each key goes to an address of its certificate, or to where who may export keys wants it. */
 static gboolean
 check_addresses(struct call *call, const struct sending *sending, const struct mailaddr *to,
@@ -115,6 +144,8 @@ check_addresses(struct call *call, const struct sending *sending, const struct m
 		if (cert_is_ca(cert))
 			continue;
 		if (!keyring_holds(call->gateway->keyring, cert_spki_sha256(cert), &held, error))
+			return FALSE;
+		if (held && !check_owner(call, sending, cert, error))
 			return FALSE;
 		keys += held;
 		if (held && !cert_has_email(cert, to) && !sending->options.allow_mismatch)
@@ -180,6 +211,10 @@ cert_send(struct call *call, GError **error)
 			    error);
 	if (to == NULL)
 		return NULL;
+	/* The password goes to the one, the keys to the other. */
+	if (call->role < ROLE_KEYS && !mailaddr_equal(to, user))
+		return fail(error, PS_ERROR_DENIED,
+			    "--to another address than the user's needs the role 'keys'");
 	certs = chosen_certs(call, user, error);
 	if (certs == NULL)
 		return NULL;

@@ -10,11 +10,14 @@
 #include "pki/crypto/cert.h"
 #include "pki/crypto/key.h"
 #include "pki/handlers/handler.h"
+#include "pki/handlers/remembered.h"
 #include "pki/import.h"
 #include "store/base/error.h"
 #include "store/db/tx.h"
 #include "store/handler_settings.h"
 #include "store/requests.h"
+
+#define SHOWN_SECONDS 600 /* so long a question waits for its yes */
 
 /* "ejbca" or "ejbca/test" as it was written. */
 struct named {
@@ -446,9 +449,28 @@ import_chain(struct change *change, struct tx *tx, gpointer data, GError **error
 	return answer_list(items, NULL);
 }
 
+/* The chain is fetched again when the answer is yes: it is to be the one that was shown. */
+static gboolean
+is_as_shown(struct call *call, const char *title, const GString *roots, GError **error)
+{
+	g_autofree char *owner = g_strconcat("import-chain ", title, NULL);
+	g_autoptr(GBytes) now = g_bytes_new(roots->str, roots->len);
+	g_autoptr(GBytes) shown = remembered_find(owner, "shown");
+
+	if (!call_flag(call, "yes"))
+		remembered_keep(owner, "shown", now, SHOWN_SECONDS);
+	else
+		remembered_drop(owner);
+	return !call_flag(call, "yes") || shown == NULL || g_bytes_equal(shown, now) ||
+	       fail_false(error, PS_ERROR_INVALID,
+			  "the CA gives other roots now than those that were shown: %s",
+			  roots->str);
+}
+
 /* All trust begins with a root: it is named with its digest before it is taken. */
 static gboolean
-ask_for_roots(struct call *call, const GPtrArray *certs, json_t **answer)
+ask_for_roots(struct call *call, const char *title, const GPtrArray *certs, json_t **answer,
+	      GError **error)
 {
 	g_autoptr(GString) roots = g_string_new(NULL);
 
@@ -459,9 +481,10 @@ ask_for_roots(struct call *call, const GPtrArray *certs, json_t **answer)
 					       roots->len > 0 ? "; " : "", cert_subject(cert),
 					       cert_sha256(cert));
 	}
-	return roots->len == 0 ||
-	       call_is_sure(call, answer, "this makes a root trusted, for all mail: %s",
-			    roots->str);
+	return is_as_shown(call, title, roots, error) &&
+	       (roots->len == 0 ||
+		call_is_sure(call, answer, "this makes a root trusted, for all mail: %s",
+			     roots->str));
 }
 
 json_t *
@@ -482,7 +505,8 @@ handler_import_chain(struct call *call, GError **error)
 				   chain.title);
 		else if (handler_is_ready(&context, named.handler, error))
 			chain.certs = named.handler->chain(&context, error);
-		if (chain.certs != NULL && ask_for_roots(call, chain.certs, &answer))
+		if (chain.certs != NULL &&
+		    ask_for_roots(call, chain.title, chain.certs, &answer, error))
 			answer = change_run(call, import_chain, &chain, error);
 		if (chain.certs != NULL)
 			g_ptr_array_unref(chain.certs);

@@ -443,7 +443,9 @@ static gboolean
 fail_exchange(CURLcode rc, const struct exchange *exchange, GError **error)
 {
 	const struct http_request *request = exchange->request;
-	const char *where = request->unix_socket != NULL ? request->unix_socket : exchange->address;
+	const char *where = request->unix_socket != NULL ? request->unix_socket
+			    : request->shown_url != NULL ? request->shown_url
+							 : exchange->address;
 	g_autofree char *safe = printable(where);
 
 	if (exchange->too_large || rc == CURLE_FILESIZE_EXCEEDED)
@@ -479,7 +481,8 @@ judge_hop(struct exchange *exchange, GError **error)
 	exchange->proxied = has_proxy && !url_host_is_among(exchange->url, request->no_proxy);
 	if (request->guard == NULL)
 		return TRUE;
-	g_autofree char *safe = printable(exchange->url->text);
+	g_autofree char *safe =
+	    printable(request->shown_url != NULL ? request->shown_url : exchange->url->text);
 	if (exchange->url->scheme != URL_HTTP && exchange->url->scheme != URL_HTTPS)
 		return fail_false(error, PS_ERROR_DENIED, "%s: neither http nor https", safe);
 	exchange->address = exchange->url->text;
@@ -507,8 +510,19 @@ perform(CURL *curl, struct exchange *exchange, long *status, GError **error)
 }
 
 static void
+wipe_text(char *text)
+{
+	if (text != NULL)
+		wipe(text, strlen(text));
+}
+
+static void
 exchange_clear(struct exchange *exchange)
 {
+	if (exchange->request->shown_url != NULL && exchange->url != NULL) {
+		wipe_text(exchange->url->rest);
+		wipe_text(exchange->url->text);
+	}
 	url_free(exchange->url);
 	g_free(exchange->refused);
 	if (exchange->body != NULL && exchange->request->answer_is_secret)
@@ -554,7 +568,8 @@ answer_new(struct exchange *exchange, long status)
 	answer->max_age = cache != NULL ? http_max_age_read(cache) : -1;
 	answer->retry_after =
 	    retry != NULL ? http_retry_after_read(retry, g_hash_table_lookup(headers, "date")) : -1;
-	answer->url = g_strdup(exchange->address);
+	answer->url = g_strdup(exchange->request->shown_url != NULL ? exchange->request->shown_url
+								    : exchange->address);
 	return answer;
 }
 
@@ -596,7 +611,8 @@ static gboolean
 is_followed(const struct http_request *request, unsigned int status)
 {
 	/* Who we are is told to nobody else. */
-	if (request->auth != HTTP_AUTH_NONE || request->secret_body != NULL)
+	if (request->auth != HTTP_AUTH_NONE || request->secret_body != NULL ||
+	    request->shown_url != NULL)
 		return FALSE;
 	switch (status) {
 	case 301:
@@ -626,7 +642,8 @@ http_send(struct http_client *client, const struct http_request *request, GError
 {
 	unsigned int timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : TIMEOUT_MS;
 	gint64 until_us = clock_monotonic_us() + (gint64)timeout_ms * 1000;
-	g_autofree char *address = g_strdup(request->url);
+	g_autofree char *led = NULL; /* where redirects lead */
+	const char *address = request->url;
 
 	if (request->sent != NULL)
 		*request->sent = FALSE;
@@ -642,8 +659,9 @@ http_send(struct http_client *client, const struct http_request *request, GError
 		if (hop == request->redirects_max)
 			return fail_redirects(answer, request, error);
 		http_answer_free(answer);
-		g_free(address);
-		address = g_steal_pointer(&next);
+		g_free(led);
+		led = g_steal_pointer(&next);
+		address = led;
 	}
 }
 

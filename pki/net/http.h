@@ -9,10 +9,11 @@
  * Failure: PS_ERROR_TEMPORARY when the server cannot be reached or breaks off; DENIED when the
  * guard refuses, and when a configured peer's certificate or ours is not accepted; INVALID for what
  * stays wrong (too large, too many redirects). No error text holds anything that the server sent.
- * A request other than GET and HEAD goes out once: never over a connection that may have died, and
- * never again because the answer did not come. Whoever sends one learns with `sent` whether the
- * server may have got it. Secrets are borrowed, and the memory of libcurl is wiped as it is freed.
- * Threads: a client belongs to one thread.
+ * A URL that holds a secret has shown_url beside it, and copies of it are wiped; it is not
+ * redirected. A request other than GET and HEAD goes out once: never over a connection that may
+ * have died, and never again because the answer did not come. Whoever sends one learns with `sent`
+ * whether the server may have got it. Secrets are borrowed, and the memory of libcurl is wiped as
+ * it is freed. Threads: a client belongs to one thread.
  */
 #ifndef PKI_NET_HTTP_H
 #define PKI_NET_HTTP_H
@@ -47,9 +48,10 @@ struct http_tls {
 struct http_request {
 	const char *method; /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;
-	const char *unix_socket;          /* NULL: TCP */
-	const char *content_type;         /* of the body */
-	GBytes *body;                     /* NULL: none */
+	const char *shown_url;    /* what errors say for a URL with a secret in it; or NULL */
+	const char *unix_socket;  /* NULL: TCP */
+	const char *content_type; /* of the body */
+	GBytes *body;             /* NULL: none */
 	const struct secret *secret_body; /* in its place */
 	enum http_auth auth;
 	const char *user;

@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from commands import Cli, file_with, openssl  # noqa: E402
 from harness import INSIDE, PARTNER, Failed, Site, Tap, program, wait_until  # noqa: E402
 
-ALICE, BOB = f"alice@{INSIDE}", f"bob@{PARTNER}"
+ALICE, BOB, EVE = f"alice@{INSIDE}", f"bob@{PARTNER}", f"eve@{PARTNER}"
 
 
 # -- the nouns ------------------------------------------------------------------------------
@@ -363,6 +363,22 @@ def test_doctor(cli):
     cli.run("domain", "unset", PARTNER, "mode")
 
 
+def forged_cert(site, pem, address):
+    """With the public key of pem, the address of somebody else, and an issuer that nobody knows."""
+    def openssl(*args, text=None):
+        return subprocess.run(["openssl", *args], input=text, capture_output=True, text=True, check=True).stdout
+
+    at = {name: os.path.join(site.folder, "etc", "forged." + name) for name in ("key", "pub", "csr", "ext", "pem")}
+    for name, text in (("pub", openssl("x509", "-pubkey", "-noout", text=pem)), ("ext", f"subjectAltName=email:{address}\n")):
+        with open(at[name], "w") as f:
+            f.write(text)
+    openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=Eve", "-keyout",
+            at["key"], "-out", at["csr"])
+    openssl("x509", "-req", "-in", at["csr"], "-signkey", at["key"], "-force_pubkey", at["pub"], "-extfile", at["ext"],
+            "-days", "30", "-out", at["pem"])
+    return at["pem"]
+
+
 def test_roles(cli):
     """api_group_view is the group daemon, api_group_operate the group bin, of the users daemon and bin."""
     cli.expect(0, "cert", "list", user="daemon", name="view may look")
@@ -372,6 +388,14 @@ def test_roles(cli):
     secret = file_with(cli.site, "pw3", "secret\n", 0o644)
     cli.expect(4, "cert", "export", "--email", ALICE, "--format", "pkcs12", "--password-file", secret, user="bin", error="private keys leave only",
                name="nor by another way")
+    forged = forged_cert(cli.site, cli.site.cli("cert", "export", "--email", ALICE).stdout, EVE)
+    cli.expect(0, "cert", "import", forged, user="bin", name="operate takes a certificate of anybody's making")
+    thumb = cli.json("cert", "list", "--email", EVE)["items"][0]["thumbprint"]
+    cli.expect(4, "cert", "send", EVE, thumb, "--password-file", secret, user="bin", error="was not requested here",
+               name="nor with a certificate that has somebody else's key")
+    cli.expect(4, "cert", "send", EVE, "--to", ALICE, "--password-file", secret, user="bin", error="--to another address",
+               name="nor the password to the one and the key to the other")
+    cli.run("cert", "delete", thumb, "--yes", user="bin")
     cli.expect(4, "status", user="nobody", error="not permitted", name="others do not reach the socket")
     last = cli.json("audit", "list", "--limit", "1")["items"][0]
     cli.tap.ok(last["actor"].startswith("bin (uid 2)"), "the audit knows who it was", last)

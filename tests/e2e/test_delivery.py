@@ -358,6 +358,10 @@ def check_sms(site):
     require(site.json("user", "password", user)["password"] == password, "the stored password")
     server.shutdown()
     server.server_close()
+    site.cli("sms", "config", "url", f"http://127.0.0.1:{server.server_port}/{{{{secret}}}}?text={{{{text}}}}")
+    tried = site.cli("sms", "test", "--to", "+4912345678", check=False)
+    require(tried.returncode == 1 and "{{secret}}" in tried.stdout + tried.stderr, tried.stdout + tried.stderr)
+    require(TOKEN not in tried.stdout + tried.stderr, "the secret of the URL is in the error")
     return password
 
 

@@ -283,6 +283,29 @@ test_refused_urls(void)
 	}
 }
 
+/* What is filled into a URL stays out of errors and answers, whatever goes wrong. */
+static void
+test_secret_urls(void)
+{
+	static const char *const urls[] = {
+		"http://a.example/short?t=hush-hush", "http://a.example/large?t=hush-hush",
+		"http://127.0.0.1/?t=hush-hush",      "http://a.example:25/?t=hush-hush",
+		"http://nobody.example/?t=hush-hush", "ftp://a.example/?t=hush-hush"
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(urls); i++) {
+		g_autoptr(GError) error = NULL;
+		CLEANUP(http_answer)
+		struct http_answer *answer =
+		    get(urls[i], (struct http_request){ .shown_url = "http://a.example/{{text}}" },
+			&error);
+
+		g_assert_true((answer != NULL) != (error != NULL));
+		g_test_message("%s: %s", urls[i], error != NULL ? error->message : answer->url);
+		g_assert_null(strstr(error != NULL ? error->message : answer->url, "hush-hush"));
+	}
+}
+
 /* --- values --- */
 
 static void
@@ -449,6 +472,7 @@ main(int argc, char **argv)
 	g_test_add_func("/pki/http/hops", test_hops);
 	g_test_add_func("/pki/http/rebinding", test_rebinding);
 	g_test_add_func("/pki/http/refused-urls", test_refused_urls);
+	g_test_add_func("/pki/http/secret-urls", test_secret_urls);
 	g_test_add_func("/pki/http/values", test_values);
 	g_test_add_func("/pki/http/once", test_once);
 	g_test_add_func("/pki/http/schedule", test_schedule);
