@@ -286,9 +286,12 @@ ask(struct step *step, struct handler_answer *answer, GError **error)
 				   why->message);
 		return TRUE;
 	}
-	return step->row->state == REQUEST_PENDING
-		   ? step->handler->poll(&context, step->row, answer, error)
-		   : step->handler->submit(&context, NULL, step->row, answer, error);
+	gboolean good = step->row->state == REQUEST_PENDING
+			    ? step->handler->poll(&context, step->row, answer, error)
+			    : step->handler->submit(&context, NULL, step->row, answer, error);
+	handler_config_hide(step->config, answer->text);
+	handler_config_hide(step->config, answer->code);
+	return good;
 }
 
 /* An answer is worth waiting for the database: asking again may mean a second certificate. */

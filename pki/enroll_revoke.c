@@ -184,8 +184,13 @@ ask(const struct enroll *enroll, const struct revocation_order *order,
 		.handle = order->handle,
 		.reason = order->reason,
 	};
-	if (handler_is_ready(&context, handler, &why))
-		return handler->revoke(&context, NULL, &revocation, answer, error);
+	if (handler_is_ready(&context, handler, &why)) {
+		gboolean good = handler->revoke(&context, NULL, &revocation, answer, error);
+
+		handler_config_hide(config, answer->text);
+		handler_config_hide(config, answer->code);
+		return good;
+	}
 	handler_answer_set(answer, HANDLER_RETRY, HANDLER_ERROR_CONFIG, NULL, "%s", why->message);
 	return TRUE;
 }

@@ -398,6 +398,8 @@ handler_test(struct call *call, GError **error)
 		good = fail_false(error, PS_ERROR_INVALID, "%s", lacks);
 	else
 		good = named.handler->check(&context, &result, error);
+	handler_config_hide(named.config, result.text);
+	handler_config_hide(named.config, result.code);
 	if (good) {
 		gboolean passed = result.status == HANDLER_ISSUED;
 		call->exit_status = passed ? 0 : 1;

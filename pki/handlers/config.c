@@ -18,6 +18,7 @@
 #include "store/handler_settings.h"
 
 #define NAME_MAX_BYTES 64
+#define HIDDEN_MIN_BYTES 4
 
 struct value {
 	gboolean is_set;
@@ -301,6 +302,27 @@ struct secret *
 handler_config_secret(const struct handler_config *config, const char *name)
 {
 	return value_of(config, name)->secret;
+}
+
+/* Shorter ones would make other words unreadable, and hide nothing. */
+void
+handler_config_hide(const struct handler_config *config, char *text)
+{
+	GHashTableIter at;
+	gpointer value;
+
+	if (text == NULL)
+		return;
+	g_hash_table_iter_init(&at, config->values);
+	while (g_hash_table_iter_next(&at, NULL, &value)) {
+		const struct secret *secret = ((const struct value *)value)->secret;
+		gsize length = secret != NULL ? strlen(secret_text(secret)) : 0;
+
+		if (length < HIDDEN_MIN_BYTES)
+			continue;
+		for (char *p = text; (p = strstr(p, secret_text(secret))) != NULL; p += length)
+			memset(p, '*', length);
+	}
 }
 
 GPtrArray *

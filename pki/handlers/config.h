@@ -64,6 +64,9 @@ struct secret *handler_config_secret(const struct handler_config *config,
 				     const char *name); /* borrowed; NULL: not set */
 GPtrArray *handler_config_certs(const struct handler_config *config,
 				const char *name); /* struct cert; borrowed; NULL: not set */
+/* What a CA says may repeat what it was told: asterisks in the place of each secret. NULL is fine.
+ */
+void handler_config_hide(const struct handler_config *config, char *text);
 struct key *handler_config_key(const struct handler_config *config,
 			       const char *name); /* borrowed; NULL: not set */
 /* Set by a person, rather than the default? */

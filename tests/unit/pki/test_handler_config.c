@@ -150,6 +150,10 @@ test_secret(void)
 	g_assert_true(set(&f, "url", "https://ca.example/", &error));
 	CLEANUP(handler_config) struct handler_config *config = load(&f);
 	g_assert_cmpstr(secret_text(handler_config_secret(config, "password")), ==, "hush-hush");
+	char echo[] = "no hush-hush for hush-hushhush-hush";
+	handler_config_hide(config, echo);
+	g_assert_cmpstr(echo, ==, "no ********* for ******************");
+	handler_config_hide(config, NULL);
 	g_assert_cmpstr(handler_config_text(config, "password"), ==, "");
 	g_assert_null(handler_config_lacks(config));
 	g_autoptr(GPtrArray) rows = handler_settings_load(f.db, "fake", "default", &error);
