@@ -31,7 +31,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)acme_problem_meaning(problem);
 		(void)acme_problem_of_challenge(problem);
 	}
-	(void)acme_window_read(json, &start, &end, NULL);
+	if (!acme_window_read(json, &start, &end, NULL))
+		start = end = 0;
 	json_decref(json);
 	return 0;
 }
