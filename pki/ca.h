@@ -93,6 +93,11 @@ struct cert *ca_issue(const struct ca_context *context, GBytes *csr,
 		      const struct ca_subject *subject, const struct ca_issue *options,
 		      gint64 request_id, struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Would ca_issue refuse this, with a key of this kind ("rsa:3072")? Nothing is made. */
+gboolean ca_vet(const struct ca_context *context, const char *key, const struct ca_subject *subject,
+		const struct ca_issue *options, struct tx *tx,
+		GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* Where settings and certificates of this CA leave the rules: char *, each names its rule. */
 GPtrArray *ca_warnings(const struct ca_context *context, const struct ca_row *ca,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;

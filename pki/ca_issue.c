@@ -445,6 +445,26 @@ ca_issue(const struct ca_context *context, GBytes *csr_bytes, const struct ca_su
 	return cert;
 }
 
+gboolean
+ca_vet(const struct ca_context *context, const char *key, const struct ca_subject *subject,
+       const struct ca_issue *options, struct tx *tx, GError **error)
+{
+	struct issuing issuing = { .context = context,
+				   .options = options,
+				   .now = clock_now(context->clock) };
+	enum key_kind kind;
+	unsigned int bits;
+
+	if (!key_algorithm_parse(key, &kind, &bits, error))
+		return FALSE;
+	g_autoptr(GPtrArray) candidates =
+	    ca_issuing_find(tx, text_or_null(options->ca), NULL, error);
+	gboolean good =
+	    candidates != NULL && prepare(&issuing, kind, subject, candidates, tx, error);
+	issuing_clear(&issuing);
+	return good;
+}
+
 /* --- many at once --- */
 
 struct ca_mint {

@@ -166,11 +166,10 @@ insert(const struct making *making, struct tx *tx, const char *key_use, gint64 p
 		.key = (char *)making->key,
 		.digest = (char *)text_or(order->digest, NULL),
 		.profile = (char *)text_or(order->profile, "smime"),
-		.validity_days =
-		    order->validity_days != 0
-			? order->validity_days
-			: ca_profile_days(order->profile, defaults->validity_days,
-					  clock_now(making->enroll->clock)),
+		.validity_days = order->validity_days != 0
+				     ? order->validity_days
+				     : ca_profile_days(order->profile, defaults->validity_days,
+						       clock_now(making->enroll->clock)),
 		.crl_url = order->crl_url || defaults->add_crl_url,
 		.options = (char *)order->options,
 		.requester = (char *)order->requester,
@@ -184,8 +183,10 @@ insert(const struct making *making, struct tx *tx, const char *key_use, gint64 p
 		.give_up = now + DAY_SECONDS * days_to_wait(making->handler, making->config,
 							    making->defaults),
 	};
+	struct handler_context context = enroll_context(making->enroll, making->config);
 
-	return requests_insert(tx, &row, id, error) &&
+	return (making->handler->vet == NULL || making->handler->vet(&context, tx, &row, error)) &&
+	       requests_insert(tx, &row, id, error) &&
 	       requests_note(tx, *id, REQUEST_NEW, "asked for", error);
 }
 

@@ -89,6 +89,10 @@ check_value(const struct argument *argument, const json_t *value, enum arguments
 		return fail_false(error, PS_ERROR_INVALID, "--%s: '%s' is none of %s",
 				  argument->name, safe, argument->meta);
 	}
+	if (argument->type == ARGUMENT_INT && strcmp(argument->meta, "DAYS") == 0 &&
+	    json_integer_value(value) < 1)
+		return fail_false(error, PS_ERROR_INVALID, "--%s takes a number of days from 1 on",
+				  argument->name);
 	if (argument->type == ARGUMENT_TIME)
 		return clock_parse(json_string_value(value), &seconds, error);
 	return TRUE;

@@ -14,9 +14,11 @@
 #include "pki/ca.h"
 #include "pki/ca_profile.h"
 #include "pki/crypto/csr.h"
+#include "pki/handlers/handler.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/base/log.h"
+#include "store/base/printable.h"
 #include "store/ca_issuing.h"
 #include "store/ca_lists.h"
 #include "store/db/tx.h"
@@ -263,7 +265,16 @@ static json_t *
 make_default(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
 	const struct ca_row *row = data;
+	g_autofree char *name = printable(row->name);
 
+	if (row->thumbprint == NULL)
+		return fail(error, PS_ERROR_INVALID,
+			    "CA '%s' waits for its certificate from the external root: bring it "
+			    "with 'postseal request upload'",
+			    name);
+	if (row->revoked)
+		return fail(error, PS_ERROR_INVALID,
+			    "CA '%s' is revoked and issues nothing any more: choose another", name);
 	if (!cas_set_default(tx, row->id, error))
 		return NULL;
 	change->object = g_strdup(row->name);
@@ -323,6 +334,27 @@ warn_of_settings(struct call *call, const char *name, const char *value, json_t 
 	authority_add_warnings(answer, warnings, "defaults");
 }
 
+/* One that lacks something cannot be chosen. The built-in one can: a CA may come later. */
+static gboolean
+is_ready(struct call *call, const char *name, GError **error)
+{
+	const struct handler *handler = handler_find(name, error);
+
+	if (handler == NULL || strcmp(handler->name, "builtin") == 0)
+		return handler != NULL;
+	CLEANUP(handler_config)
+	struct handler_config *config = handler_config_load(
+	    call->gateway->db, call->gateway->keyring, handler, "default", error);
+	if (config == NULL)
+		return FALSE;
+	struct handler_context context = { .db = call->gateway->db,
+					   .keyring = call->gateway->keyring,
+					   .clock = call->gateway->clock,
+					   .settings = gateway_settings(call->gateway),
+					   .config = config };
+	return handler_is_ready(&context, handler, error);
+}
+
 static json_t *
 set_default(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
@@ -330,7 +362,8 @@ set_default(struct change *change, struct tx *tx, gpointer data, GError **error)
 	const char *value = call_text(change->call, "value");
 
 	(void)data;
-	if (!ca_defaults_set(tx, name, value, error))
+	if ((strcmp(name, "handler") == 0 && !is_ready(change->call, value, error)) ||
+	    !ca_defaults_set(tx, name, value, error))
 		return NULL;
 	change->object = g_strdup("CA defaults");
 	change->detail = g_strdup_printf("%s = %s", name, value);

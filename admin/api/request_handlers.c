@@ -387,15 +387,14 @@ handler_test(struct call *call, GError **error)
 	}
 	g_autofree char *shown = title(named.handler, named.name);
 	struct handler_context context = context_of(call, named.config);
-	/* What is missing is said first; but a handler that can be tested says for itself what
-	 * stands against it. */
+	/* What is missing is said first, before anybody is asked. */
 	g_autofree char *lacks = handler_config_lacks(named.config);
 	gboolean good = TRUE;
 	if (named.handler->check == NULL)
 		good = fail_false(error, PS_ERROR_INVALID,
 				  "handler '%s' has nothing to test: it asks nobody", shown);
-	else if (lacks != NULL && named.handler->lacks == NULL)
-		good = fail_false(error, PS_ERROR_INVALID, "%s", lacks);
+	else if (lacks != NULL)
+		good = fail_false(error, PS_ERROR_INVALID, "handler '%s': %s", shown, lacks);
 	else
 		good = named.handler->check(&context, &result, error);
 	handler_config_hide(named.config, result.text);

@@ -23,6 +23,8 @@ static const struct {
 	{ "select", "which certificates are used for whom" },
 	{ "ca", "the built-in certification authorities" },
 	{ "request", "requests for certificates" },
+	{ "bulk", "requests by the thousand, from a CSV file" },
+	{ "handler", "where certificates are requested: the settings of each CA" },
 	{ "outbox", "keys and mail on their way to users" },
 	{ "template", "the texts of the gateway's own mail" },
 	{ "notify", "mail of the gateway itself" },

@@ -38,28 +38,47 @@ ca_context_of(const struct handler_context *context)
 						      : NULL };
 }
 
+static struct ca_subject
+subject_of(const struct request_row *request)
+{
+	return (struct ca_subject){ .email = request->email,
+				    .common_name = request->common_name,
+				    .organisation = request->organisation,
+				    .first_name = request->first_name,
+				    .last_name = request->last_name,
+				    .dns_names = (const char *const *)request->names };
+}
+
+static struct ca_issue
+issue_of(const struct request_row *request, GPtrArray *warnings)
+{
+	return (struct ca_issue){ .ca = request->ca,
+				  .digest = request->digest,
+				  .days = request->validity_days,
+				  .crl_url = request->crl_url,
+				  .profile = request->profile,
+				  .key_use = request->key_use,
+				  .warnings = warnings };
+}
+
+static gboolean
+builtin_vet(const struct handler_context *context, struct tx *tx, const struct request_row *request,
+	    GError **error)
+{
+	struct ca_subject subject = subject_of(request);
+	struct ca_issue options = issue_of(request, NULL);
+	struct ca_context ca = ca_context_of(context);
+
+	return ca_vet(&ca, request->key, &subject, &options, tx, error);
+}
+
 static gboolean
 builtin_submit(const struct handler_context *context, struct tx *tx,
 	       const struct request_row *request, struct handler_answer *answer, GError **error)
 {
-	struct ca_subject subject = {
-		.email = request->email,
-		.common_name = request->common_name,
-		.organisation = request->organisation,
-		.first_name = request->first_name,
-		.last_name = request->last_name,
-		.dns_names = (const char *const *)request->names,
-	};
+	struct ca_subject subject = subject_of(request);
 	g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-	struct ca_issue options = {
-		.ca = request->ca,
-		.digest = request->digest,
-		.days = request->validity_days,
-		.crl_url = request->crl_url,
-		.profile = request->profile,
-		.key_use = request->key_use,
-		.warnings = warnings,
-	};
+	struct ca_issue options = issue_of(request, warnings);
 	struct ca_context ca = ca_context_of(context);
 	struct cert *cert = ca_issue(&ca, request->csr, &subject, &options, request->id, tx, error);
 	if (cert == NULL)
@@ -116,6 +135,7 @@ const struct handler handler_builtin = {
 			  .knows_chain = TRUE,
 			  .tls_names = TRUE },
 	.lacks = builtin_lacks,
+	.vet = builtin_vet,
 	.submit = builtin_submit,
 	.poll = builtin_poll,
 	.revoke = builtin_revoke,

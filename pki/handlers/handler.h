@@ -72,6 +72,10 @@ struct handler {
 	/* May leave out or change names that its CSRs would have (texts of the request). NULL:
 	 * as they are. */
 	void (*shape)(const struct handler_context *context, struct issue_names *names);
+	/* Refuses what it would never issue, before anything is made; quick. NULL: it cannot tell.
+	 */
+	gboolean (*vet)(const struct handler_context *context, struct tx *tx,
+			const struct request_row *request, GError **error);
 	/* Synchronous handlers act inside tx; others get tx NULL and must not hold one. */
 	gboolean (*submit)(const struct handler_context *context, struct tx *tx,
 			   const struct request_row *request, struct handler_answer *answer,

@@ -10,9 +10,9 @@
 #define NOT_AVAILABLE "not available: the interface is not public"
 
 static const struct handler_key keys[] = {
-	{ "customer_id", HANDLER_KEY_TEXT, "", "", TRUE, "The customer's number." },
-	{ "ca_dn", HANDLER_KEY_TEXT, "", "", TRUE, "Distinguished name of the CA." },
-	{ "client_key", HANDLER_KEY_PRIVATE, "", "", TRUE,
+	{ "customer_id", HANDLER_KEY_TEXT, "", "", FALSE, "The customer's number." },
+	{ "ca_dn", HANDLER_KEY_TEXT, "", "", FALSE, "Distinguished name of the CA." },
+	{ "client_key", HANDLER_KEY_PRIVATE, "", "", FALSE,
 	  "The client's key, from its file under its password." },
 	{ "client_cert", HANDLER_KEY_CERTS, "", "", FALSE, "The client's certificate." },
 	{ .name = NULL },

@@ -138,7 +138,17 @@ test_failure(void)
 				      .common_name = "Bob",
 				      .key = "ec:P-256",
 				      .ca = "Nobody's CA" };
+	g_assert_false(fixture_order(&enroll, &order, &id, &error)); /* before anything is made */
+	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
+	g_clear_error(&error);
+	order.ca = NULL;
+	order.validity_days = 5000;
+	g_assert_false(fixture_order(&enroll, &order, &id, &error));
+	g_assert_error(error, PS_ERROR, PS_ERROR_INVALID);
+	g_clear_error(&error);
+	order.validity_days = 0;
 	g_assert_true(fixture_order(&enroll, &order, &id, &error));
+	scratch_pg_sql(pg, "UPDATE request SET ca = 'Nobody''s CA'");
 	g_assert_true(enroll_advance(&enroll, id, &failed, &error));
 	g_assert_cmpint(failed->state, ==, REQUEST_FAILED);
 	g_assert_cmpstr(failed->error_class, ==, "permanent-config");
