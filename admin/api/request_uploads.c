@@ -28,11 +28,13 @@ struct upload {
 };
 
 static void
-add_item(json_t *items, const char *file, const char *outcome, const char *subject, json_t *request)
+add_item(json_t *items, const char *file, const char *outcome, const char *subject, json_t *request,
+	 json_t *note)
 {
-	json_array_append_new(items, json_pack("{s:o, s:s, s:o, s:o}", "file", answer_text(file),
-					       "outcome", outcome, "subject", answer_text(subject),
-					       "request", request));
+	json_array_append_new(items,
+			      json_pack("{s:o, s:s, s:o, s:o, s:o}", "file", answer_text(file),
+					"outcome", outcome, "subject", answer_text(subject),
+					"request", request, "note", note));
 }
 
 /* FALSE: the whole act fails with *error. Anything else is an outcome. */
@@ -55,7 +57,7 @@ take_intermediate(struct change *change, struct tx *tx, const struct upload *upl
 	gboolean is_new = FALSE;
 
 	if (cert_is_self_signed(cert)) {
-		add_item(items, file, "passed over", cert_subject(cert),
+		add_item(items, file, "passed over", cert_subject(cert), json_null(),
 			 answer_text("a root: root import makes it trusted"));
 		return TRUE;
 	}
@@ -69,7 +71,7 @@ take_intermediate(struct change *change, struct tx *tx, const struct upload *upl
 		 !good    ? "passed over"
 		 : is_new ? "intermediate"
 			  : "already there",
-		 cert_subject(cert), answer_text(good ? NULL : problem->message));
+		 cert_subject(cert), json_null(), answer_text(good ? NULL : problem->message));
 	return TRUE;
 }
 
@@ -88,7 +90,10 @@ take_ca(struct change *change, struct tx *tx, const struct upload *upload, struc
 	if (!is_outcome(&problem, error))
 		return FALSE;
 	add_item(items, file, taken ? "taken" : "rejected", cert_subject(cert),
-		 answer_text(taken ? name : problem->message));
+		 taken ? answer_text(name) : json_null(),
+		 answer_text(taken ? NULL : problem->message));
+	if (!taken)
+		change->call->exit_status = 1;
 	if (taken)
 		g_string_append_printf(object, "CA %s ", name);
 	return TRUE;
@@ -111,10 +116,10 @@ take_cert(struct change *change, struct tx *tx, const struct upload *upload, str
 	if (!is_outcome(&problem, error))
 		return FALSE;
 	add_item(items, file, taken ? "taken" : "rejected", cert_subject(cert),
-		 taken ? json_integer(id) : answer_text(problem->message));
-	if (taken && note != NULL)
-		json_object_set_new(json_array_get(items, json_array_size(items) - 1), "note",
-				    answer_text(note));
+		 taken ? json_integer(id) : json_null(),
+		 answer_text(taken ? note : problem->message));
+	if (!taken)
+		change->call->exit_status = 1;
 	if (taken)
 		g_string_append_printf(object, "request %" G_GINT64_FORMAT " ", id);
 	return TRUE;
@@ -153,7 +158,8 @@ read_one(struct upload *upload, const char *name, GBytes *bytes)
 	struct bundle *bundle = bundle_read(bytes, name, upload->password, &problem);
 
 	if (bundle == NULL)
-		add_item(upload->rejected, name, "rejected", "", answer_text(problem->message));
+		add_item(upload->rejected, name, "rejected", "", json_null(),
+			 answer_text(problem->message));
 	for (guint k = 0; bundle != NULL && k < bundle->certs->len; k++) {
 		struct cert *cert = g_ptr_array_index(bundle->certs, k);
 
@@ -175,7 +181,8 @@ read_file(struct upload *upload, const char *name, GBytes *bytes)
 	}
 	g_autoptr(GPtrArray) files = zip_read(bytes, &problem);
 	if (files == NULL)
-		add_item(upload->rejected, name, "rejected", "", answer_text(problem->message));
+		add_item(upload->rejected, name, "rejected", "", json_null(),
+			 answer_text(problem->message));
 	for (guint i = 0; files != NULL && i < files->len; i++) {
 		const struct zip_file *file = g_ptr_array_index(files, i);
 		g_autofree char *inside = g_strdup_printf("%s: %s", name, file->name);
@@ -203,6 +210,8 @@ request_upload(struct call *call, GError **error)
 	}
 	if (good)
 		answer = change_run(call, take_certs, &upload, error);
+	if (json_array_size(upload.rejected) > 0)
+		call->exit_status = 1;
 	secret_unref(upload.password);
 	json_decref(upload.rejected);
 	return answer;
