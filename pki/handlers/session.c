@@ -91,5 +91,7 @@ session_end(struct session *session, GError **why, GError **error)
 char *
 session_owner(const struct handler_context *context, const char *handler)
 {
-	return g_strconcat(handler, "/", handler_config_name(context->config), NULL);
+	/* A token of one server is no other one's, when the URL is changed. */
+	return g_strconcat(handler, "/", handler_config_name(context->config), " ",
+			   handler_config_text(context->config, "url"), NULL);
 }
