@@ -68,6 +68,14 @@ set(struct change *change, struct tx *tx, const struct account *account, const c
 				  account->name, name, value, NULL, error);
 }
 
+/* As account_open, and ready to be asked: key and secret are there. */
+static gboolean
+account_ready(struct call *call, struct account *account, GError **error)
+{
+	return account_open(call, account, error) &&
+	       handler_is_ready(&account->context, account->handler, error);
+}
+
 /* --- the mTLS certificate --- */
 
 static json_t *
@@ -232,7 +240,7 @@ json_t *
 claim_list(struct call *call, GError **error)
 {
 	struct account account = { 0 };
-	g_autoptr(GPtrArray) claims = account_open(call, &account, error)
+	g_autoptr(GPtrArray) claims = account_ready(call, &account, error)
 					  ? atlas_claims(&account.context, NULL, error)
 					  : NULL;
 	json_t *items = claims != NULL ? json_array() : NULL;
@@ -252,7 +260,7 @@ claim_show(struct call *call, GError **error)
 	struct account account = { 0 };
 	CLEANUP(atlas_claim)
 	struct atlas_claim *claim =
-	    account_open(call, &account, error)
+	    account_ready(call, &account, error)
 		? atlas_claim_find(&account.context, call_text(call, "claim"), error)
 		: NULL;
 	json_t *answer =
@@ -285,7 +293,7 @@ claim_add(struct call *call, GError **error)
 	struct account account = { .place = call_text(call, "authorization-domain") };
 	CLEANUP(atlas_claim)
 	struct atlas_claim *claim =
-	    account_open(call, &account, error)
+	    account_ready(call, &account, error)
 		? atlas_claim_add(&account.context, call_text(call, "domain"), error)
 		: NULL;
 
@@ -325,7 +333,7 @@ claim_validate(struct call *call, GError **error)
 	struct account account = { 0 };
 	CLEANUP(atlas_claim)
 	struct atlas_claim *claim =
-	    account_open(call, &account, error)
+	    account_ready(call, &account, error)
 		? atlas_claim_find(&account.context, call_text(call, "claim"), error)
 		: NULL;
 	json_t *answer = claim != NULL ? validate(call, &account, claim, error) : NULL;
@@ -340,7 +348,7 @@ claim_delete(struct call *call, GError **error)
 	struct account account = { 0 };
 	CLEANUP(atlas_claim)
 	struct atlas_claim *claim =
-	    account_open(call, &account, error)
+	    account_ready(call, &account, error)
 		? atlas_claim_find(&account.context, call_text(call, "claim"), error)
 		: NULL;
 	json_t *answer = NULL;

@@ -8,6 +8,7 @@
 
 #include "admin/api/cert_text.h"
 #include "milter/gateway.h"
+#include "pki/enroll_check.h"
 #include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
@@ -136,6 +137,7 @@ check_cas(struct doctor *doctor)
 			   "there is no CA: the built-in handler cannot issue");
 	for (guint i = 0; cas != NULL && i < cas->len; i++) {
 		const struct ca_row *row = g_ptr_array_index(cas, i);
+		g_autoptr(GError) why = NULL;
 		CLEANUP(cert)
 		struct cert *cert = row->thumbprint != NULL
 					? cert_text_find(doctor->call, row->thumbprint, NULL)
@@ -145,6 +147,10 @@ check_cas(struct doctor *doctor)
 			doctor_add(doctor, FINDING_WARNING, "CA",
 				   "upload the certificate of the external root",
 				   "'%s' has no certificate yet", row->name);
+		else if (!enroll_check_chain(doctor->gateway->db, cert, NULL, NULL, now, &why))
+			doctor_add(doctor, FINDING_WARNING, "CA",
+				   "import the certificates above it: 'postseal root import'",
+				   "nobody believes what '%s' issues: %s", row->name, why->message);
 		else if (cert_not_after(cert) < now + SOON_SECONDS)
 			doctor_add(doctor, FINDING_WARNING, "CA", "create a new CA in time",
 				   "'%s' ends within 30 days", row->name);

@@ -80,7 +80,8 @@ static gboolean
 take_ca(struct change *change, struct tx *tx, const struct upload *upload, struct cert *cert,
 	const char *file, json_t *items, GString *object, GError **error)
 {
-	struct ca_context context = ca_context_of_gateway(change->call->gateway);
+	struct gateway *gateway = change->call->gateway;
+	struct ca_context context = ca_context_of_gateway(gateway);
 	g_autoptr(GError) problem = NULL;
 	g_autofree char *name = NULL;
 
@@ -89,13 +90,19 @@ take_ca(struct change *change, struct tx *tx, const struct upload *upload, struc
 		return take_intermediate(change, tx, upload, cert, file, items, error);
 	if (!is_outcome(&problem, error))
 		return FALSE;
+	if (taken) {
+		/* Its root may come later; until then nobody believes what it issues. */
+		if (!enroll_check_chain(gateway->db, cert, upload->certs, NULL,
+					clock_now(gateway->clock), &problem) &&
+		    !is_outcome(&problem, error))
+			return FALSE;
+		g_string_append_printf(object, "CA %s ", name);
+	} else {
+		change->call->exit_status = 1;
+	}
 	add_item(items, file, taken ? "taken" : "rejected", cert_subject(cert),
 		 taken ? answer_text(name) : json_null(),
-		 answer_text(taken ? NULL : problem->message));
-	if (!taken)
-		change->call->exit_status = 1;
-	if (taken)
-		g_string_append_printf(object, "CA %s ", name);
+		 answer_text(problem != NULL ? problem->message : NULL));
 	return TRUE;
 }
 
