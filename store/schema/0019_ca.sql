@@ -129,7 +129,8 @@ COMMENT ON TABLE user_left IS 'Users that were deleted: their certificates are n
 COMMENT ON COLUMN user_left.address IS 'Address, normalised';
 COMMENT ON COLUMN user_left.at IS 'When';
 
-CREATE FUNCTION user_comes_and_goes() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION user_comes_and_goes() RETURNS trigger LANGUAGE plpgsql
+SET search_path = public, pg_temp AS $$
 BEGIN
 	IF TG_OP = 'DELETE' THEN
 		INSERT INTO user_left (address) VALUES (OLD.name) ON CONFLICT DO NOTHING;
@@ -140,6 +141,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION user_comes_and_goes IS 'Keeps user_left';
+REVOKE ALL ON FUNCTION user_comes_and_goes FROM PUBLIC;
 CREATE TRIGGER scope_user_gone AFTER DELETE ON scope
 	FOR EACH ROW WHEN (OLD.kind = 'user') EXECUTE FUNCTION user_comes_and_goes();
 CREATE TRIGGER scope_user_new AFTER INSERT ON scope

@@ -24,5 +24,5 @@ tests_unit_milter_test_marker_field_LDADD = $(TEST_LIBS) $(MAIL_LIBS)
 tests_unit_milter_test_split_SOURCES = %D%/test_split.c $(COPIES_FIXTURE) %D%/reasons_seen.h
 tests_unit_milter_test_split_LDADD = $(TEST_LIBS) $(MAIL_LIBS)
 check_PROGRAMS += tests/unit/milter/test_acme_mail
-tests_unit_milter_test_acme_mail_SOURCES = %D%/test_acme_mail.c
+tests_unit_milter_test_acme_mail_SOURCES = %D%/test_acme_mail.c %D%/reasons_seen.h
 tests_unit_milter_test_acme_mail_LDADD = $(TEST_LIBS) $(MAIL_LIBS)

@@ -15,10 +15,16 @@
 #include "milter/gateway.h"
 #include "milter/message/headers.h"
 #include "milter/message/spool.h"
+#include "milter/mta.h"
+#include "milter/outbound.h"
+#include "milter/process.h"
+#include "milter/report.h"
 #include "milter/session.h"
+#include "milter/status.h"
 #include "pki/crypto/seal.h"
 #include "store/base/error.h"
 #include "tests/support/scratch_pg.h"
+#include "tests/unit/milter/reasons_seen.h"
 
 #define TOKEN "LgYemJLy3F1LDkiJrdIGbEzyFJyOyf6vBdyZ1TG3sME"
 #define MAILBOX "alice@in.example"
@@ -181,8 +187,11 @@ sign(const struct headers *headers, const char *body, const struct row *row)
 	return field;
 }
 
-static enum acme_mail
-look(struct gateway *gateway, const struct row *row, const char **why)
+/* What becomes of it is asked of acme_mail_look, or of the whole walk (area). */
+static gint
+ask(struct gateway *gateway, const struct row *row, const char **why,
+    gint (*asked)(struct gateway *, struct spool_area *, const struct session_message *,
+		  const char **))
 {
 	static const char body[] = "This is a challenge.\r\n";
 	g_autoptr(GString) header = header_of(row);
@@ -204,7 +213,64 @@ look(struct gateway *gateway, const struct row *row, const char **why)
 	const struct session_message message = { .envelope = envelope,
 						 .headers = headers,
 						 .body = spool };
-	return acme_mail_look(gateway, &message, why);
+	return asked(gateway, area, &message, why);
+}
+
+static gint
+ask_look(struct gateway *gateway, struct spool_area *area, const struct session_message *message,
+	 const char **why)
+{
+	(void)area;
+	return acme_mail_look(gateway, message, why);
+}
+
+static enum acme_mail
+look(struct gateway *gateway, const struct row *row, const char **why)
+{
+	return (enum acme_mail)ask(gateway, row, why, ask_look);
+}
+
+/* ---- the whole walk ------------------------------------------------------------------------- */
+
+static char reply[4];
+
+static gboolean
+keep_reply(struct mta *mta, const char *code, const char *status, const char *const *lines)
+{
+	(void)mta;
+	(void)status;
+	(void)lines;
+	g_strlcpy(reply, code, sizeof reply);
+	return TRUE;
+}
+
+static const char *
+no_macro(struct mta *mta, const char *name)
+{
+	(void)mta;
+	(void)name;
+	return NULL;
+}
+
+static gint
+ask_process(struct gateway *gateway, struct spool_area *area, const struct session_message *message,
+	    const char **why)
+{
+	static const struct mta_ops ops = { .macro = no_macro, .set_reply = keep_reply };
+	struct mta mta = { .ops = &ops };
+	struct status *status = status_new();
+	struct report *report = report_new(gateway, status, NULL);
+	struct outbound *outbound = outbound_new();
+	const struct process process = { .gateway = gateway,
+					 .outbound = outbound,
+					 .report = report };
+	enum session_answer answer = process_message(&process, area, message, &mta);
+
+	(void)why;
+	outbound_free(outbound);
+	report_free(report);
+	status_free(status);
+	return (gint)answer;
 }
 
 static const struct row rows[] = {
@@ -334,6 +400,24 @@ test_again(void)
 	gateway_close(gateway);
 }
 
+/* Accepted and delivered to nobody; or again in a while. */
+static void
+test_answers(void)
+{
+	if (scratch_pg_skip(pg))
+		return;
+	scratch_pg_empty(pg);
+	struct gateway *gateway = gateway_of_filter();
+	place(OPEN_ORDER);
+	g_assert_cmpint(ask(gateway, &rows[0], NULL, ask_process), ==, SESSION_DISCARD);
+	reasons_seen(REASON_ANSWERED_ACME);
+	place(UNKNOWN_CHALLENGE);
+	g_assert_cmpint(ask(gateway, &rows[0], NULL, ask_process), ==, SESSION_REPLY);
+	g_assert_cmpstr(reply, ==, "451");
+	reasons_seen(REASON_DEFERRED_ACME);
+	gateway_close(gateway);
+}
+
 static void
 test_observed(void)
 {
@@ -392,6 +476,7 @@ main(int argc, char **argv)
 		make_key();
 	g_test_add_func("/acme mail/what is one", test_rows);
 	g_test_add_func("/acme mail/again, late, without database", test_again);
+	g_test_add_func("/acme mail/what the MTA is told", test_answers);
 	g_test_add_func("/acme mail/who is only watched keeps his mail", test_observed);
 	int status = g_test_run();
 	scratch_pg_stop(pg);

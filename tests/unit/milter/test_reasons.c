@@ -16,6 +16,7 @@ test_names_and_replies(void)
 		{ "signed", 0 },    { "encrypted", 0 }, { "leave", 0 },
 		{ "plain", 0 },     { "refused", '5' }, { "deferred", '4' },
 		{ "decrypted", 0 }, { "verified", 0 },  { "quarantined", 0 },
+		{ "answered", 0 },
 	};
 
 	for (guint i = 0; i < REASON_COUNT; i++) {

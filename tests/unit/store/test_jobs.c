@@ -117,6 +117,7 @@ test_asked_while_running(void)
 	act = (struct act){ .run = finish, .job = third };
 	g_assert_true(acts(&act, &error));
 	g_assert_null(take(NOW + 999));
+	db_close(db);
 }
 
 static void
