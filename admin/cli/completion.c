@@ -180,6 +180,16 @@ add_values(struct typed *typed, const struct argument *argument)
 
 /* --- words of the language --- */
 
+/* The rows of a noun do not all stand together. */
+static gboolean
+is_first_of_noun(enum operation_id id)
+{
+	for (enum operation_id before = 0; before < id; before++)
+		if (strcmp(operation_at(before)->noun, operation_at(id)->noun) == 0)
+			return FALSE;
+	return TRUE;
+}
+
 static void
 add_first(struct typed *typed)
 {
@@ -188,7 +198,7 @@ add_first(struct typed *typed)
 
 		if (*operation->noun == '\0')
 			add(typed, operation->verb, operation->summary);
-		else if (id == 0 || strcmp(operation_at(id - 1)->noun, operation->noun) != 0)
+		else if (is_first_of_noun(id))
 			add(typed, operation->noun, help_noun_summary(operation->noun));
 	}
 }

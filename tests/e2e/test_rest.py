@@ -71,7 +71,7 @@ def test_ejbca(shell, fake):
     wait_until("the answer is lost", lambda: shell.json("request", "show", str(number))["error_class"] == "conflict")
     shell.site.daemon.kill()
     shell.site.start_daemon()
-    shell("request", "retry", str(number))
+    shell.site.cli("request", "retry", str(number), check=False)  # unless it has been taken up already
     shell.issued(number)
     require(fake.issuer.issued_for(f"lost@{INSIDE}") == 1, "issued twice")
     shell("cert", "revoke", row["thumbprint"], "--reason", "superseded")
