@@ -270,7 +270,7 @@ ask(struct step *step, struct handler_answer *answer, GError **error)
 {
 	struct handler_context context = enroll_context(step->enroll, step->config);
 	CLEANUP(enroll_lease)
-	struct enroll_lease *lease =
+	G_GNUC_UNUSED struct enroll_lease *lease =
 	    enroll_lease_keep(step->enroll->db, step->enroll->clock, step->id, step->row->attempts);
 	g_autoptr(GError) why = NULL;
 
