@@ -86,7 +86,7 @@ def with_the_order(client, ca):
     client.ends(client.ask_for("ca", f"bob@{INSIDE}"))
     require(any(code == 451 for code, _ in ca.mails), f"{ca.mails}")
     client.not_delivered(f"bob@{INSIDE}")
-    client.fair(ca, 3)  # with the one of the lost answers
+    client.fair(ca, 2)
     ca.mail_at = "authorization"
 
 
