@@ -196,12 +196,6 @@ forget_tx(struct tx *tx, gpointer data, GError **error)
 	return acme_mails_forget(tx, tx_now(tx), error);
 }
 
-static gboolean
-is_stopping(gpointer data)
-{
-	return !heartbeat_goes_on(data);
-}
-
 /* Every minute, whatever came in between: what was missed, and what nobody needs any more. */
 static gboolean
 tidy(const struct job_context *context, GError **error)
@@ -213,7 +207,7 @@ tidy(const struct job_context *context, GError **error)
 		.keyring = gateway->keyring,
 		.clock = gateway->clock,
 		.settings = gateway_settings(gateway),
-		.stopping = is_stopping,
+		.stopping = heartbeat_is_over,
 		.data = heartbeat,
 	};
 	g_autoptr(GError) why = NULL;

@@ -12,12 +12,6 @@
 #include "store/fetches.h"
 
 static gboolean
-go_on(gpointer data)
-{
-	return heartbeat_goes_on(data);
-}
-
-static gboolean
 enqueue(struct tx *tx, gpointer data, GError **error)
 {
 	(void)data;
@@ -34,7 +28,7 @@ job_collect_points(const struct job_context *context, GError **error)
 		.trust = gateway->trust,
 		.settings = gateway_settings(gateway),
 		.now = clock_now(gateway->clock),
-		.go_on = go_on,
+		.go_on = heartbeat_goes_on,
 		.data = heartbeat,
 	};
 	struct fetch_run run;

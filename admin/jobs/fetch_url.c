@@ -12,12 +12,6 @@
 #include "store/fetches.h"
 #include "store/jobs.h"
 
-static gboolean
-go_on(gpointer data)
-{
-	return heartbeat_goes_on(data);
-}
-
 /* The next name of a point may be due now; an intermediate may name more. */
 static gboolean
 enqueue(struct tx *tx, gpointer data, GError **error)
@@ -42,7 +36,7 @@ job_fetch_url(const struct job_context *context, GError **error)
 		.fetcher = fetcher,
 		.settings = settings,
 		.now = clock_now(gateway->clock),
-		.waiting = go_on,
+		.waiting = heartbeat_goes_on,
 		.data = heartbeat,
 	};
 	gboolean brought;

@@ -64,10 +64,18 @@ heartbeat_stop(struct heartbeat *heartbeat)
 }
 
 gboolean
-heartbeat_goes_on(struct heartbeat *heartbeat)
+heartbeat_goes_on(gpointer data)
 {
+	struct heartbeat *heartbeat = data;
+
 	g_mutex_lock(&heartbeat->lock);
 	gboolean lost = heartbeat->lost;
 	g_mutex_unlock(&heartbeat->lock);
 	return !lost && !heartbeat->context->stopping(heartbeat->context);
+}
+
+gboolean
+heartbeat_is_over(gpointer heartbeat)
+{
+	return !heartbeat_goes_on(heartbeat);
 }

@@ -13,8 +13,10 @@ struct heartbeat;
 
 struct heartbeat *heartbeat_start(const struct job_context *context);
 void heartbeat_stop(struct heartbeat *heartbeat); /* NULL is fine */
-/* FALSE when the program is about to stop or the lease was lost: the runner leaves. */
-gboolean heartbeat_goes_on(struct heartbeat *heartbeat);
+/* FALSE when the program is about to stop or the lease was lost: the runner leaves.
+ * Both take the heartbeat as a pointer of any kind, to be given on as a callback with its data. */
+gboolean heartbeat_goes_on(gpointer heartbeat);
+gboolean heartbeat_is_over(gpointer heartbeat); /* the contrary */
 
 DEFINE_CLEANUP(heartbeat, heartbeat_stop)
 

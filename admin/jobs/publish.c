@@ -9,12 +9,6 @@
 #include "milter/gateway.h"
 #include "pki/publish.h"
 
-static gboolean
-must_leave(gpointer data)
-{
-	return !heartbeat_goes_on(data);
-}
-
 enum job_result
 job_publish(const struct job_context *context, GError **error)
 {
@@ -22,7 +16,7 @@ job_publish(const struct job_context *context, GError **error)
 	const struct publishing publishing = { gateway->db, gateway->clock, gateway->keyring };
 	CLEANUP(heartbeat) struct heartbeat *heartbeat = heartbeat_start(context);
 
-	if (!publish_ldap(&publishing, must_leave, heartbeat, error))
+	if (!publish_ldap(&publishing, heartbeat_is_over, heartbeat, error))
 		return JOB_RESULT_FAILED;
 	return heartbeat_goes_on(heartbeat) ? JOB_RESULT_DONE : JOB_RESULT_AGAIN;
 }

@@ -9,12 +9,6 @@
 #include "store/base/clock.h"
 #include "store/jobs.h"
 
-static gboolean
-is_stopping(gpointer data)
-{
-	return !heartbeat_goes_on(data);
-}
-
 enum job_result
 job_revoke_at_ca(const struct job_context *context, GError **error)
 {
@@ -25,7 +19,7 @@ job_revoke_at_ca(const struct job_context *context, GError **error)
 		.keyring = gateway->keyring,
 		.clock = gateway->clock,
 		.settings = gateway_settings(gateway),
-		.stopping = is_stopping,
+		.stopping = heartbeat_is_over,
 		.data = heartbeat,
 	};
 	gint64 id, next;

@@ -10,18 +10,6 @@
 #include "store/base/error.h"
 #include "store/jobs.h"
 
-static gboolean
-go_on(gpointer data)
-{
-	return heartbeat_goes_on(data);
-}
-
-static gboolean
-stopping(gpointer data)
-{
-	return !heartbeat_goes_on(data);
-}
-
 enum job_result
 job_bulk(const struct job_context *context, GError **error)
 {
@@ -32,10 +20,12 @@ job_bulk(const struct job_context *context, GError **error)
 		.keyring = gateway->keyring,
 		.clock = gateway->clock,
 		.settings = gateway_settings(gateway),
-		.stopping = stopping,
+		.stopping = heartbeat_is_over,
 		.data = heartbeat,
 	};
-	const struct bulk_work work = { .enroll = &enroll, .go_on = go_on, .data = heartbeat };
+	const struct bulk_work work = { .enroll = &enroll,
+					.go_on = heartbeat_goes_on,
+					.data = heartbeat };
 	g_autoptr(GError) why = NULL;
 	gboolean finished = FALSE;
 	gint64 id;

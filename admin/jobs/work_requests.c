@@ -34,12 +34,6 @@ struct turn {
 };
 
 static gboolean
-is_stopping(gpointer data)
-{
-	return !heartbeat_goes_on(data);
-}
-
-static gboolean
 read_key(struct turn *turn, GError **error)
 {
 	const char *key = turn->context->job->key;
@@ -93,7 +87,7 @@ work(struct turn *turn, enum job_result *result, GError **error)
 	    !db_transaction(turn->enroll.db, call_next_slot, turn, error))
 		return FALSE;
 	do {
-		if (is_stopping(turn->heartbeat)) {
+		if (heartbeat_is_over(turn->heartbeat)) {
 			*result = JOB_RESULT_AGAIN;
 			return TRUE;
 		}
@@ -162,7 +156,7 @@ job_work_requests(const struct job_context *context, GError **error)
 			    .keyring = gateway->keyring,
 			    .clock = gateway->clock,
 			    .settings = gateway_settings(gateway),
-			    .stopping = is_stopping,
+			    .stopping = heartbeat_is_over,
 			    .data = heartbeat },
 	};
 	enum job_result result = JOB_RESULT_FAILED;
