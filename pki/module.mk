@@ -49,6 +49,7 @@ libpki_a_SOURCES += \
 	%D%/enroll_answer.c %D%/enroll_hand.c %D%/enroll_internal.h %D%/enroll_lease.c \
 	%D%/enroll_make.c %D%/enroll_schedule.c %D%/enroll_schedule.h
 libpki_a_SOURCES += %D%/ocsp_responder.c %D%/ocsp_responder.h %D%/ocsp_issuers.c %D%/ocsp_issuers.h \
+	%D%/ocsp_ahead.c %D%/ocsp_ahead.h %D%/ocsp_internal.h \
 	%D%/ocsp_delegate.c %D%/ocsp_delegate.h %D%/published.c %D%/published.h \
 	%D%/publish.c %D%/publish.h %D%/publish_internal.h %D%/publish_ldap.c
 libpki_a_SOURCES += %D%/delivery.c %D%/delivery.h %D%/delivery_bundle.c %D%/delivery_password.c %D%/sms.c %D%/sms.h %D%/sms_command.c %D%/sms_fill.c %D%/sms_http.c %D%/sms_internal.h

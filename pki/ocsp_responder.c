@@ -7,6 +7,7 @@
 
 #include "pki/keyring.h"
 #include "pki/ocsp_delegate.h"
+#include "pki/ocsp_internal.h"
 #include "pki/ocsp_issuers.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
@@ -18,17 +19,6 @@
 #define HOUR 3600
 #define DAY 86400
 #define COMPLAIN_SECONDS 300 /* the same trouble is not logged more often */
-
-struct ocsp_responder {
-	struct db *db;
-	struct changelog *changelog;
-	struct clock *clock;
-	struct keyring *keyring;
-	GMutex lock; /* of what follows */
-	struct ocsp_issuers *issuers;
-	guint64 since; /* moment of the change log before they were loaded */
-	gint64 complained;
-};
 
 struct ocsp_responder *
 ocsp_responder_new(struct db *db, struct changelog *changelog, struct clock *clock,
@@ -99,8 +89,8 @@ issuers_present(struct ocsp_responder *responder)
 	return issuers;
 }
 
-static struct ocsp_issuers *
-issuers_get(struct ocsp_responder *responder, GError **error)
+struct ocsp_issuers *
+ocsp_responder_issuers(struct ocsp_responder *responder, GError **error)
 {
 	struct ocsp_issuers *issuers = issuers_present(responder);
 
@@ -367,7 +357,8 @@ ocsp_responder_answer(struct ocsp_responder *responder, const struct ocsp_inquir
 	struct ocsp_single singles[OCSP_ASKED_MAX];
 	g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GError) why = NULL;
-	CLEANUP(ocsp_issuers) struct ocsp_issuers *issuers = issuers_get(responder, &why);
+	CLEANUP(ocsp_issuers)
+	struct ocsp_issuers *issuers = ocsp_responder_issuers(responder, &why);
 	gint64 now = clock_now(responder->clock);
 
 	if (issuers == NULL)
@@ -430,24 +421,60 @@ ocsp_responder_name(struct ocsp_responder *responder, const struct ocsp_inquiry 
 
 /* --- the job --- */
 
+gboolean
+ocsp_responder_delegate(struct ocsp_responder *responder, const struct ocsp_issuer *issuer,
+			const struct ocsp_policy *policy, struct ocsp_delegate **delegate,
+			GError **error)
+{
+	g_autoptr(GError) why = NULL;
+
+	*delegate = NULL;
+	if (cert_not_after(issuer->cert) <= clock_now(responder->clock))
+		return TRUE;
+	*delegate = ocsp_delegate_get(responder->db, responder->keyring, responder->clock, issuer,
+				      policy->validity_seconds, &why);
+	if (*delegate != NULL || g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND))
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&why));
+	return FALSE;
+}
+
+gboolean
+ocsp_responder_sign_row(struct ocsp_responder *responder, const struct ocsp_issuer *issuer,
+			const struct ocsp_delegate *delegate, const struct ocsp_policy *policy,
+			const struct ocsp_answer_row *row, gint64 due, GError **error)
+{
+	const struct ocsp_single single = {
+		.hash = strcmp(row->digest, "sha1") == 0 ? ALGORITHM_SHA1 : ALGORITHM_SHA256,
+		.serial_hex = row->serial,
+	};
+	struct signing signing = {
+		.responder = responder,
+		.policy = policy,
+		.issuer = issuer,
+		.delegate = delegate,
+		.wanted = &single,
+		.count = 1,
+		.keep = TRUE,
+		.due = due,
+		.asked = row->asked,
+	};
+	gboolean good = db_transaction(responder->db, sign, &signing, error);
+
+	ocsp_reply_free(signing.reply);
+	return good;
+}
+
 static gboolean
 renew_delegates(struct ocsp_responder *responder, const struct ocsp_issuers *issuers,
 		const struct ocsp_policy *policy, GError **error)
 {
 	for (gsize i = 0; i < ocsp_issuers_count(issuers); i++) {
-		const struct ocsp_issuer *issuer = ocsp_issuers_nth(issuers, i);
-		g_autoptr(GError) why = NULL;
+		CLEANUP(ocsp_delegate) struct ocsp_delegate *delegate = NULL;
 
-		if (cert_not_after(issuer->cert) <= clock_now(responder->clock))
-			continue;
-		CLEANUP(ocsp_delegate)
-		struct ocsp_delegate *delegate =
-		    ocsp_delegate_get(responder->db, responder->keyring, responder->clock, issuer,
-				      policy->validity_seconds, &why);
-		if (delegate != NULL || g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND))
-			continue;
-		g_propagate_error(error, g_steal_pointer(&why));
-		return FALSE;
+		if (!ocsp_responder_delegate(responder, ocsp_issuers_nth(issuers, i), policy,
+					     &delegate, error))
+			return FALSE;
 	}
 	return TRUE;
 }
@@ -459,38 +486,14 @@ refresh_one(struct ocsp_responder *responder, const struct ocsp_issuers *issuers
 {
 	const struct ocsp_issuer *issuer =
 	    ocsp_issuers_by_key(issuers, row->issuer_key, row->issuer_spki);
-	const struct ocsp_single single = {
-		.hash = strcmp(row->digest, "sha1") == 0 ? ALGORITHM_SHA1 : ALGORITHM_SHA256,
-		.serial_hex = row->serial,
-	};
-	struct signing signing = {
-		.responder = responder,
-		.policy = policy,
-		.issuer = issuer,
-		.wanted = &single,
-		.count = 1,
-		.keep = TRUE,
-		.due = due,
-		.asked = row->asked,
-	};
-	g_autoptr(GError) why = NULL;
+	CLEANUP(ocsp_delegate) struct ocsp_delegate *delegate = NULL;
 
-	if (issuer == NULL || cert_not_after(issuer->cert) <= clock_now(responder->clock))
+	if (issuer == NULL)
 		return TRUE;
-	CLEANUP(ocsp_delegate)
-	struct ocsp_delegate *delegate =
-	    ocsp_delegate_get(responder->db, responder->keyring, responder->clock, issuer,
-			      policy->validity_seconds, &why);
-	signing.delegate = delegate;
-	if (delegate == NULL && g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND))
-		return TRUE;
-	if (delegate == NULL) {
-		g_propagate_error(error, g_steal_pointer(&why));
+	if (!ocsp_responder_delegate(responder, issuer, policy, &delegate, error))
 		return FALSE;
-	}
-	gboolean good = db_transaction(responder->db, sign, &signing, error);
-	ocsp_reply_free(signing.reply);
-	return good;
+	return delegate == NULL ||
+	       ocsp_responder_sign_row(responder, issuer, delegate, policy, row, due, error);
 }
 
 gboolean
@@ -498,7 +501,8 @@ ocsp_responder_work(struct ocsp_responder *responder, const struct ocsp_policy *
 		    gboolean *left, GError **error)
 {
 	gint64 now = clock_now(responder->clock), due = now + OCSP_REFRESH_AHEAD_SECONDS;
-	CLEANUP(ocsp_issuers) struct ocsp_issuers *issuers = issuers_get(responder, error);
+	CLEANUP(ocsp_issuers)
+	struct ocsp_issuers *issuers = ocsp_responder_issuers(responder, error);
 
 	*left = FALSE;
 	if (issuers == NULL || !renew_delegates(responder, issuers, policy, error) ||

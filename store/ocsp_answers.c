@@ -270,15 +270,73 @@ ocsp_answers_forget(struct db *db, gint64 ended_before, GError **error)
 	return rows != NULL;
 }
 
-static const struct statement ocsp_answers_count_statement = {
-	"ocsp_answers_count",
-	"SELECT count(*) FROM ocsp_answer WHERE next_update > now()",
+/* --- ahead of questions --- */
+
+/* Nobody asks about the certificates of responders (id-pkix-ocsp-nocheck). */
+#define BOOKS                                                                                      \
+	" FROM (SELECT serial FROM ca_issued WHERE ca_id = ANY ($1::bigint[]) AND not_after > $4"  \
+	" UNION SELECT c.serial FROM certificate c WHERE c.own_ca = ANY ($2::text[])"              \
+	" AND c.not_after > $4 AND NOT EXISTS (SELECT 1 FROM ocsp_responder o"                     \
+	" WHERE o.thumbprint = c.thumbprint) ORDER BY 1 LIMIT $3) AS b"
+#define ANSWERED                                                                                   \
+	"EXISTS (SELECT 1 FROM ocsp_answer a WHERE a.issuer_key = $5 AND a.issuer_spki = $6"       \
+	" AND a.serial = b.serial AND a.digest = $7 AND "
+
+static struct params *
+books_params(const struct ocsp_books *books)
+{
+	struct params *params = params_new();
+
+	params_int_array(params, books->ca_ids, books->ca_count);
+	params_text_array(params, books->roots, books->root_count);
+	params_int(params, books->max);
+	params_time(params, books->now);
+	params_text(params, books->issuer_key);
+	params_text(params, books->issuer_spki);
+	params_text(params, books->digest);
+	return params;
+}
+
+static const struct statement ocsp_answers_missing_statement = {
+	"ocsp_answers_missing",
+	"SELECT b.serial" BOOKS " WHERE b.serial > $9 AND NOT " ANSWERED "a.refresh > $8)"
+	" ORDER BY b.serial LIMIT $10",
 };
 
-gint64
-ocsp_answers_count(struct db *db, GError **error)
+GPtrArray *
+ocsp_answers_missing(struct db *db, const struct ocsp_books *books, gint64 due, const char *after,
+		     gint limit, GError **error)
 {
-	CLEANUP(rows) struct rows *rows = db_write(db, &ocsp_answers_count_statement, NULL, error);
+	struct params *params = books_params(books);
 
-	return rows != NULL ? rows_int(rows, 0, 0) : -1;
+	params_time(params, due);
+	params_text(params, after);
+	params_int(params, limit);
+	CLEANUP(rows)
+	struct rows *rows = db_write(db, &ocsp_answers_missing_statement, params, error);
+	if (rows == NULL)
+		return NULL;
+	GPtrArray *serials = g_ptr_array_new_with_free_func(g_free);
+	for (int r = 0; r < rows_count(rows); r++)
+		g_ptr_array_add(serials, g_strdup(rows_text(rows, r, 0)));
+	return serials;
+}
+
+static const struct statement ocsp_answers_tally_statement = {
+	"ocsp_answers_tally",
+	"SELECT count(*), count(*) FILTER (WHERE " ANSWERED "a.next_update > $4))" BOOKS,
+};
+
+gboolean
+ocsp_answers_tally(struct db *db, const struct ocsp_books *books, gint64 *wanted, gint64 *ready,
+		   GError **error)
+{
+	CLEANUP(rows)
+	struct rows *rows = db_write(db, &ocsp_answers_tally_statement, books_params(books), error);
+
+	if (rows == NULL)
+		return FALSE;
+	*wanted = rows_int(rows, 0, 0);
+	*ready = rows_int(rows, 0, 1);
+	return TRUE;
 }

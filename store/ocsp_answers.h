@@ -39,7 +39,8 @@ gboolean ocsp_standing_find(struct tx *tx, const gint64 *ca_ids, gsize ca_count,
 struct ocsp_answer_row {
 	char *issuer_key, *issuer_spki, *serial, *digest;
 	GBytes *der; /* NULL in lists */
-	gint64 this_update, next_update, refresh, asked;
+	gint64 this_update, next_update, refresh;
+	gint64 asked; /* CLOCK_NEVER: nobody has */
 };
 gboolean ocsp_answers_lock(struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* *row NULL: none. Only the members that name it are looked at in wanted. */
@@ -57,7 +58,24 @@ GPtrArray *ocsp_answers_due(struct db *db, gint64 due, gint64 asked_since, gint 
 /* Drops what nobody may believe any more. */
 gboolean ocsp_answers_forget(struct db *db, gint64 ended_before,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-gint64 ocsp_answers_count(struct db *db, GError **error); /* -1 on failure */
+/* The books of an issuer, as far as answers are signed ahead of questions: for certificates that
+ * end later than now, at most max of them, lowest serial first; about those its CAs issued and
+ * those its roots issued. */
+struct ocsp_books {
+	const char *issuer_key, *issuer_spki;
+	const gint64 *ca_ids;
+	gsize ca_count;
+	const char *const *roots;
+	gsize root_count;
+	const char *digest;
+	gint64 now, max;
+};
+/* char *: serials above `after` without an answer, or with one that is due then; ascending. */
+GPtrArray *ocsp_answers_missing(struct db *db, const struct ocsp_books *books, gint64 due,
+				const char *after, gint limit,
+				GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ocsp_answers_tally(struct db *db, const struct ocsp_books *books, gint64 *wanted,
+			    gint64 *ready, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 struct ocsp_responder_row {
 	char *thumbprint, *issuer_key, *issuer_spki, *spki_sha256;

@@ -7,6 +7,7 @@
 
 #include "milter/gateway.h"
 #include "pki/net/http.h"
+#include "pki/ocsp_ahead.h"
 #include "pki/published.h"
 #include "pki/crypto/cert.h"
 #include "store/base/clock.h"
@@ -140,6 +141,25 @@ check_responders(struct doctor *doctor, const GPtrArray *cas, gint64 now)
 	}
 }
 
+/* Those above ocsp_presign, and below CAs whose key is not here, get theirs when somebody asks. */
+static void
+check_answers(struct doctor *doctor, gint64 now)
+{
+	gint64 max = doctor->settings->ocsp_presign, wanted, ready;
+
+	if (max == 0)
+		doctor_add(doctor, FINDING_OK, CHECK, NULL,
+			   "ocsp_presign = 0: OCSP answers are signed when they are asked for");
+	else if (ocsp_ahead_count(doctor->gateway->db, now, max, &wanted, &ready, NULL))
+		doctor_add(doctor, ready < wanted ? FINDING_NOTE : FINDING_OK, CHECK, NULL,
+			   "%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
+			   " certificates have an OCSP answer ready%s",
+			   ready, wanted,
+			   ready < wanted ? "; the rest are signed while the machine is idle, or "
+					    "when they are asked for"
+					  : "");
+}
+
 static void
 check_publications(struct doctor *doctor)
 {
@@ -178,4 +198,5 @@ doctor_check_public(struct doctor *doctor)
 	check_listeners(doctor, g_ptr_array_index(cas, 0));
 	check_url(doctor, g_ptr_array_index(cas, 0));
 	check_responders(doctor, cas, clock_now(doctor->gateway->clock));
+	check_answers(doctor, clock_now(doctor->gateway->clock));
 }

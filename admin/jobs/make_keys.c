@@ -2,16 +2,14 @@
  * make_keys - keys made ahead while the machine has nothing else to do.
  */
 #include "admin/jobs/heartbeat.h"
+#include "admin/jobs/idle.h"
 #include "admin/jobs/runners.h"
 
 #include "milter/gateway.h"
 #include "pki/key_pool.h"
 #include "store/base/background.h"
 #include "store/base/error.h"
-#include "store/bulk.h"
 #include "store/config/settings.h"
-
-#define LOOK_MS 300
 
 struct making {
 	struct gateway *gateway;
@@ -28,21 +26,6 @@ make(gpointer data)
 	background_thread(BACKGROUND_IDLE);
 	return GINT_TO_POINTER(key_pool_add(making->gateway->keyring, making->gateway->db,
 					    making->algorithm, &making->error));
-}
-
-static gboolean
-is_idle(const struct job_context *context, gboolean *idle, GError **error)
-{
-	gboolean running;
-
-	*idle = FALSE;
-	if (context->stopping(context))
-		return TRUE;
-	if (!bulk_any_running(context->gateway->db, &running, error))
-		return FALSE;
-	*idle = !running && background_busy(LOOK_MS) * 100 <
-				(double)gateway_settings(context->gateway)->key_pool_busy_max;
-	return TRUE;
 }
 
 static gboolean
@@ -74,7 +57,7 @@ job_key_pool(const struct job_context *context, GError **error)
 			return JOB_RESULT_FAILED;
 		if (wanted == NULL)
 			return JOB_RESULT_DONE;
-		if (!is_idle(context, &idle, error))
+		if (!idle_now(context, &idle, error))
 			return JOB_RESULT_FAILED;
 		if (!idle)
 			return JOB_RESULT_DONE;

@@ -8,6 +8,7 @@
 
 #define DAY_SECONDS 86400
 #define KEY_POOL_SECONDS 20
+#define OCSP_PRESIGN_SECONDS 120
 
 const struct job_runner job_runners[] = {
 	{ "rewrap", 0, JOB_LANE_WORK, job_rewrap },
@@ -33,6 +34,7 @@ const struct job_runner job_runners[] = {
 	{ "csr-mail", 0, JOB_LANE_WORK, job_csr_mail },
 
 	{ "ocsp-answers", 300, JOB_LANE_WORK, job_ocsp_answers },
+	{ "ocsp-presign", OCSP_PRESIGN_SECONDS, JOB_LANE_BULK, job_ocsp_presign },
 	{ "deliver", 60, JOB_LANE_NETWORK, job_deliver },
 	{ "publish", 30, JOB_LANE_NETWORK, job_publish },
 };
