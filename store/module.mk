@@ -32,3 +32,4 @@ libstore_a_SOURCES += %D%/request_handles.c %D%/request_handles.h
 libstore_a_SOURCES += %D%/ocsp_answers.c %D%/ocsp_answers.h %D%/ocsp_responders.c \
 	%D%/publications.c %D%/publications.h %D%/publish_targets.c %D%/publish_targets.h
 libstore_a_SOURCES += %D%/revocation_orders.c %D%/revocation_orders.h
+libstore_a_SOURCES += %D%/leftovers.c %D%/leftovers.h

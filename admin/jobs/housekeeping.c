@@ -13,6 +13,7 @@
 #include "store/harvests.h"
 #include "store/jobs.h"
 #include "store/ledger.h"
+#include "store/leftovers.h"
 #include "store/outbox.h"
 #include "store/ocsp.h"
 #include "store/posts.h"
@@ -21,6 +22,7 @@
 #define ANSWERS_KEEP_SECONDS DAY_SECONDS
 #define OCSP_KEEP_SECONDS (90 * DAY_SECONDS) /* since somebody wanted it */
 #define JOBS_KEEP_SECONDS (7 * DAY_SECONDS)
+#define IDLE_KEEP_SECONDS (30 * DAY_SECONDS)
 #define REQUESTS_KEEP_SECONDS (7 * DAY_SECONDS) /* then an author's next message asks again */
 
 static gboolean
@@ -39,6 +41,7 @@ keep_house(struct tx *tx, gpointer data, GError **error)
 	       auto_requests_forget(tx, now - REQUESTS_KEEP_SECONDS, error) &&
 	       ledger_expire(tx, &dropped, error) &&
 	       outbox_forget(tx, now - settings->audit_keep, error) &&
+	       leftovers_forget(tx, now - settings->audit_keep, now - IDLE_KEEP_SECONDS, error) &&
 	       jobs_forget(tx, now - JOBS_KEEP_SECONDS, error);
 }
 
