@@ -260,6 +260,8 @@ write_numbers(gpointer data, struct status_writer *writer)
 		changelog_stats(program->gateway->changelog, &changes);
 		status_write(writer, "store_age_seconds", "since the store last answered", FALSE,
 			     changes.age_seconds);
+		status_write(writer, "change_number", "the last change of the store known here",
+			     FALSE, (gdouble)changes.number);
 		status_write(writer, "store_resets_total", "times that all caches were emptied",
 			     TRUE, (gdouble)changes.resets);
 	}

@@ -50,7 +50,8 @@ database_part(struct call *call)
 	struct db_stats stats;
 	g_autoptr(GError) problem = NULL;
 	json_t *object = json_object();
-	gboolean up = db_ping(call->gateway->db, &problem);
+	gboolean up = db_ping(call->gateway->db, &problem) &&
+		      changelog_poll(call->gateway->changelog, &problem);
 
 	db_stats(call->gateway->db, &stats);
 	changelog_stats(call->gateway->changelog, &changes);

@@ -69,6 +69,7 @@ class Arrival:
 def arrive(site, message, sender="sender@outside.example", recipients=("bob@inside.example",)):
     """One message from outside."""
     fields, body = cut(message)
+    site.settle_if_unheard()
     mta = Mta(site.milter_address, client=OUTSIDER)
     try:
         mta.envelope(sender, list(recipients))

@@ -18,8 +18,9 @@ class Cli:
         if user:
             record = pwd.getpwnam(user)
             extra = {"user": record.pw_uid, "group": record.pw_gid, "extra_groups": []}
+        self.site.unheard = True
         return subprocess.run([program("postseal"), "-c", self.site.config, *args], capture_output=True, text=True,
-                              input=stdin, timeout=180, pass_fds=fds, env=env, **extra)
+                              input=stdin, timeout=600, pass_fds=fds, env=env, **extra)
 
     def expect(self, status, *args, error=None, output=None, name=None, **how):
         done = self.run(*args, **how)

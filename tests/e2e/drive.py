@@ -9,9 +9,12 @@ import os
 import subprocess
 import sys
 
-from harness import BUILD, SOURCE, Failed, require
+from harness import BUILD, SOURCE, Failed, require, wait_until
 
 sys.path.insert(0, os.path.join(SOURCE, "tests", "fakes"))
+
+
+TIMEOUT = "2m"  # of an exchange with a fake, which starts programs for its answers
 
 
 def read(path):
@@ -53,6 +56,21 @@ class Drive:
     def submit(self, email, common_name="Alice Example", **more):
         return self.ask(do="submit", email=email, common_name=common_name, **more)
 
+    def submit_under(self, fault, email, **more):
+        """What is silent for ever is waited for with little patience, and nothing else is."""
+        return self._under(fault, self.submit, email, **more)
+
+    def poll_under(self, fault, email, **more):
+        return self._under(fault, self.poll, email, **more)
+
+    def _under(self, fault, ask, email, **more):
+        if fault.silent:
+            self.set(timeout="3s")
+        answer = ask(email, **more)
+        if fault.silent:
+            self.set(timeout=TIMEOUT)
+        return answer
+
     def poll(self, email, **more):
         return self.ask(do="poll", email=email, **more)
 
@@ -61,6 +79,13 @@ class Drive:
 
     def check(self, **more):
         return self.ask(do="check", **more)
+
+
+def expect_issued_for(fake, who, times, fault):
+    """Where the answer is lost in silence, the fake may still be at it."""
+    if fault.silent:
+        wait_until(f"{fault.name}: issued {int(times)} times", lambda: fake.issuer.issued_for(who) == times)
+    require(fake.issuer.issued_for(who) == times, f"{fault.name}: issued {fake.issuer.issued_for(who)} times")
 
 
 def expect(answer, status, error_class=None, text=None):

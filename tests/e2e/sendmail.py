@@ -296,7 +296,7 @@ class Sendmail:
         with open(self.output, "ab") as out:
             self.child = subprocess.Popen(self.run("-bD", "-q1s", "-C", os.path.join(self.conf, "sendmail.cf"), "-X", self.log),
                                           stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         ports = [self.mx, self.submission, self.after_filter, self.reinject, *(port for port, _ in self.listeners)]
         while not all(_listens(port) for port in ports):
             if self.child.poll() is not None or time.monotonic() > end:
@@ -317,7 +317,7 @@ class Sendmail:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.child.pid, how)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(10)
+                self.child.wait(60)
                 if how == signal.SIGTERM and self._group_lives():
                     time.sleep(0.2)
         self.child = None

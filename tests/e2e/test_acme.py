@@ -55,13 +55,13 @@ class Client:
     def show(self, number):
         return self.site.json("request", "show", str(number))
 
-    def ends(self, number, state="issued", seconds=60):
+    def ends(self, number, state="issued"):
         def check():
             row = self.show(number)
             if row["state"] in ("failed", "rejected") and row["state"] != state:
                 raise AssertionError(f"{row['state']}: {row}")
             return row if row["state"] == state else None
-        return wait_until(f"request {number} is {state}", check, seconds, 0.2)
+        return wait_until(f"request {number} is {state}", check, step=0.2)
 
     def certificate(self, row):
         path = os.path.join(self.site.folder, "cert.pem")
@@ -106,7 +106,7 @@ def records(client, log):
 
 def wrong_record(client):
     number = client.ask("wrong", "e.site.example")
-    row = wait_until("the order has failed", lambda: (r := client.show(number)) and r.get("error") and r, 40)
+    row = wait_until("the order has failed", lambda: (r := client.show(number)) and r.get("error") and r)
     require(row["error_code"] == "unauthorized" and "dns-01 of e.site.example" in row["error"], f"{row}")
     require(row["state"] != "issued", f"{row}")
 
@@ -115,7 +115,7 @@ def unreachable(client):
     """The server does not reach us: later, with a new order."""
     client.pebble.tell_names("add-a", host="f.site.example.", addresses=["127.0.0.99"])
     number = client.ask("default", "f.site.example")
-    row = wait_until("the order has failed", lambda: (r := client.show(number)) and r.get("error") and r, 40)
+    row = wait_until("the order has failed", lambda: (r := client.show(number)) and r.get("error") and r)
     require(row["state"] in ("keyed", "pending") and "transient" in str(row), f"{row}")
     client.pebble.tell_names("clear-a", host="f.site.example.")
     client.site.cli("request", "retry", str(number))
@@ -127,7 +127,7 @@ def revoke(client):
     serial = serial_in(client.certificate(row))
     require(client.pebble.status(serial)["Status"] == "Valid", "not valid before")
     client.site.cli("cert", "revoke", row["thumbprint"], "--reason", "superseded")
-    status = wait_until("it is revoked", lambda: (s := client.pebble.status(serial)) and s["Status"] == "Revoked" and s, 30)
+    status = wait_until("it is revoked", lambda: (s := client.pebble.status(serial)) and s["Status"] == "Revoked" and s)
     require(status["Reason"] == 4, f"{status}")
 
 
@@ -145,7 +145,7 @@ def bindings(client, pebble):
     client.configure("bound", pebble=pebble, eab__kid="kid-1")
     client.secret("bound", "eab.hmac_key", KEY[:-2] + "AA")
     number = client.ask("bound", "i.site.example")
-    row = wait_until("the account is refused", lambda: (r := client.show(number)) and r.get("error") and r, 30)
+    row = wait_until("the account is refused", lambda: (r := client.show(number)) and r.get("error") and r)
     require("config" in str(row) or "input" in str(row), f"{row}")
     client.secret("bound", "eab.hmac_key", KEY)
     client.site.cli("request", "retry", str(number), check=False)
@@ -164,7 +164,7 @@ def killed(client):
         row = client.show(number)
         if row["state"] not in ("issued",):
             client.site.cli("request", "retry", str(number), check=False)
-        client.ends(number, seconds=90)
+        client.ends(number)
     require(client.pebble.logged("Issued certificate serial") - issued == len(numbers), "a certificate too many")
 
 

@@ -143,7 +143,7 @@ def lost_answers(client, ca):
         if row["state"] != "issued":
             client.site.cli("request", "retry", str(number), check=False)
         return row["state"] == "issued"
-    wait_until("it is issued", push, 60, 1.5)
+    wait_until("it is issued", push, step=1.5)
     client.fair(ca)
     orders = [o for o in ca.orders.values() if o["mailbox"] == f"erin@{INSIDE}"]
     require(len(orders) == 1 and orders[0]["finalized"] == 1, f"{len(orders)} orders")

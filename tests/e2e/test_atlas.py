@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from drive import Drive, expect, faults_of_order, issued, read  # noqa: E402
+from drive import TIMEOUT, Drive, expect, expect_issued_for, faults_of_order, issued, read  # noqa: E402
 from harness import Tap, require  # noqa: E402
 
 import server  # noqa: E402
@@ -15,7 +15,7 @@ from issuer import pem_of  # noqa: E402
 
 
 def configure(handler, fake, **more):
-    handler.set(url=fake.base, ca_bundle=read(fake.cert), api_key=fake.api_key, api_secret=fake.api_secret, timeout="3s",
+    handler.set(url=fake.base, ca_bundle=read(fake.cert), api_key=fake.api_key, api_secret=fake.api_secret, timeout=TIMEOUT,
                 pickup_delay="0s", client_cert=read(fake.account[0]), client_key=read(fake.account[1]), **more)
 
 
@@ -96,7 +96,7 @@ def test_pickup(fake, handler):
     answer = expect(handler.submit("late@inside.example"), "pending", "none")
     for fault in (server.status(503), server.html(), server.CUT, server.SILENCE, server.status(404), server.status(422)):
         fake.fault("GET /v2/certificates/", fault, times=None)
-        expect(handler.poll("late@inside.example"), "retry", "transient")
+        expect(handler.poll_under(fault, "late@inside.example"), "retry", "transient")
         fake.clear()
     while True:
         answer = handler.poll("late@inside.example")
@@ -117,9 +117,9 @@ def test_faults(fake, handler):
         fake.fault("POST /v2/certificates", fault)
         if fault is server.HALF:
             continue  # the answer has no body
-        answer = handler.submit(who)
+        answer = handler.submit_under(fault, who)
         require(answer.get("class") == error_class, f"{fault.name}: {answer}")
-        require(fake.issuer.issued_for(who) == acted, f"{fault.name}: issued")
+        expect_issued_for(fake, who, acted, fault)
         issued(handler.submit(who))
         require(fake.issuer.issued_for(who) == 1, f"{fault.name}: issued twice")
     fake.fault("POST /v2/certificates", server.status(429))

@@ -182,7 +182,7 @@ def crash(site):
     path = write(site, "crash.csv", people("crash", CRASH_ROWS))
     client = subprocess.Popen([program("postseal"), "-c", site.config, "bulk", "submit", path, "--key", "ec:P-256", "--json"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until("the batch", lambda: site.json("bulk", "status")["file"].endswith("crash.csv"), 30)
+    wait_until("the batch", lambda: site.json("bulk", "status")["file"].endswith("crash.csv"))
     client.kill()
     client.wait()
     number, moments = site.json("bulk", "status")["id"], random.Random(5)
@@ -204,7 +204,7 @@ def two_daemons(site):
     other = Process("other", [program("postseald"), "-c", config], os.path.join(site.folder, "other.log"))
     other.start()
     try:
-        wait_until("the other daemon", lambda: can_connect("unix:" + socket), 20)
+        wait_until("the other daemon", lambda: can_connect("unix:" + socket))
         path = write(site, "both.csv", people("both", CRASH_ROWS))
         clients = [subprocess.Popen([program("postseal"), "-c", which, "bulk", "submit", path, "--key", "ec:P-256", "--json"],
                                     stdout=subprocess.PIPE, text=True) for which in (site.config, config)]

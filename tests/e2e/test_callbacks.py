@@ -44,7 +44,7 @@ def counters(site):
 
 def nothing_left(site):
     """Connections are gone, nothing is in flight, and no sanitizer spoke."""
-    wait_until("no connection is open", lambda: counters(site)["connections"] == 0, 30)
+    wait_until("no connection is open", lambda: counters(site)["connections"] == 0)
     log = site.filter.output()
     require("ERROR: AddressSanitizer" not in log and "runtime error:" not in log, log[-2000:])
 

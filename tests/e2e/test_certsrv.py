@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from drive import Drive, expect, faults_of_order, issued, read  # noqa: E402
+from drive import TIMEOUT, Drive, expect, expect_issued_for, faults_of_order, issued, read  # noqa: E402
 from harness import Tap, require  # noqa: E402
 
 import server  # noqa: E402
@@ -25,7 +25,7 @@ def faults():
 
 
 def configure(handler, fake, **more):
-    settings = {"url": fake.url + "/certsrv/", "ca_bundle": read(fake.cert), "auth": fake.auth, "timeout": "3s",
+    settings = {"url": fake.url + "/certsrv/", "ca_bundle": read(fake.cert), "auth": fake.auth, "timeout": TIMEOUT,
                 "template": fake.template, "user": f"{fake.domain}\\{fake.user}", "password": fake.password,
                 "poll_interval": "90s", "attributes": None, "lookback": None}
     handler.set(**{**settings, **more})
@@ -100,10 +100,10 @@ def test_faults(fake, handler):
         fake.clear()
         fake.foreign("issued")
         fake.fault(FORM, fault)
-        answer = handler.submit(who)
+        answer = handler.submit_under(fault, who)
         require(answer.get("class") == error_class, f"{fault.name}: {answer}")
         require(answer["wait"] == (77 if fault.name in ("status 503", "status 429") else 0), f"{fault.name}: {answer}")
-        require(fake.issuer.issued_for(who) == acted, f"{fault.name}: issued")
+        expect_issued_for(fake, who, acted, fault)
         issued(handler.submit(who))
         require(fake.issuer.issued_for(who) == 1, f"{fault.name}: issued twice")
         require(fake.count("POST") == (1 if acted else 2), f"{fault.name}: {fake.seen}")

@@ -485,7 +485,7 @@ def test_rotation(cli):
     cli.tap.ok(done.returncode == 0 and "generation:" in done.stdout, "key rotate-master begins", done.stderr)
     generation = int(done.stdout.split("generation:")[1].split()[0])
     wait_until("everything is sealed anew",
-               lambda: all(key["generation"] == generation for key in _all_keys(cli)), 30)
+               lambda: all(key["generation"] == generation for key in _all_keys(cli)))
     cli.tap.ok(True, "everything is sealed under the new generation")
     with open(site.settings["master_key_file"]) as a, open(site.settings["milter_master_key_file"]) as b:
         cli.tap.ok(a.read() == b.read(), "the filter's key file has it too")

@@ -14,12 +14,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from harness import INSIDE, PARTNER, Process, Site, Tap, can_connect, program, require, wait_until  # noqa: E402
+from harness import INSIDE, PARTNER, PATIENCE_SECONDS, Process, Site, Tap, can_connect, in_time, program, require, wait_until  # noqa: E402
 
 SENDER = f"alice@{INSIDE}"
 BOB, CAROL, DAVE = f"bob@{PARTNER}", f"carol@{PARTNER}", f"dave@{PARTNER}"
 SEEN_SECONDS = 1.0
-PATIENCE_SECONDS = 15.0
 TEXT = f"From: {SENDER}\r\nTo: %s\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nsecret\r\n"
 
 
@@ -117,7 +116,7 @@ class Node:
 
     def cli(self, *args):
         done = subprocess.run([program("postseal"), "-c", self.config, *args], capture_output=True, text=True,
-                              timeout=60, check=False)
+                              timeout=600, check=False)
         require(done.returncode == 0, f"postseal {' '.join(args)}: exit {done.returncode}: {done.stderr}")
         return done.stdout
 
@@ -126,7 +125,7 @@ def outcome(socket, recipient):
     """What a filter does with a letter: encrypted, plain, refused, deferred."""
     done = subprocess.run([os.path.join(os.environ.get("top_builddir", "."), "tests/support/milter_send"), "-s", socket,
                            "-f", SENDER, "-r", recipient, "-c", "127.0.0.1"], input=(TEXT % recipient).encode(),
-                          capture_output=True, timeout=60, check=False)
+                          capture_output=True, timeout=600, check=False)
     if done.returncode == 0:
         return "encrypted" if b"enveloped-data" in done.stdout else "plain"
     return {1: "refused", 75: "deferred"}.get(done.returncode, f"exit {done.returncode}: {done.stderr!r}")
@@ -152,7 +151,7 @@ class Measured:
     def await_all(self, sockets, recipient, wanted):
         took = await_outcome(sockets, recipient, wanted)
         self.times.append(took)
-        require(took <= SEEN_SECONDS, f"{recipient} {wanted} was seen after {took:.2f} s")
+        in_time(took, SEEN_SECONDS, f"{recipient} {wanted}")
 
 
 def own_certificate(folder, address):
@@ -209,7 +208,7 @@ def cut_listeners(site, primary, sockets):
     for _ in range(3):
         primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         took = deny(site, sockets)
-        require(took <= SEEN_SECONDS + 0.5, f"seen after {took:.2f} s")
+        in_time(took, SEEN_SECONDS + 0.5, "a change")
     primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename LIKE 'postseal%'")
     deny(site, sockets)
 
@@ -219,7 +218,7 @@ def forged(site, primary, sockets):
     primary.sql("DO $$ BEGIN FOR i IN 1..20000 LOOP PERFORM pg_notify('postseal_change', 'drop ' || i);"
                 " END LOOP; END $$")
     took = deny(site, sockets)
-    require(took <= SEEN_SECONDS, f"seen after {took:.2f} s")
+    in_time(took, SEEN_SECONDS, "a change")
 
 
 def restart(site, primary, sockets):
@@ -236,14 +235,14 @@ def restart(site, primary, sockets):
     await_outcome(sockets, BOB, "encrypted")
     wait_until("the daemon is back", lambda: site.cli("ctl", "list", check=False).returncode == 0)
     took = deny(site, sockets)
-    require(took <= SEEN_SECONDS + 0.5, f"seen after {took:.2f} s")
+    in_time(took, SEEN_SECONDS + 0.5, "a change")
 
 
 def on_standby(site, standby, reader):
     """It sees what the standby has: at once when that does, and not before."""
     require(standby.sql("SELECT pg_is_in_recovery()") == "t", "the standby is none")
     took = deny(site, [reader.socket])
-    require(took <= 2 * SEEN_SECONDS, f"seen after {took:.2f} s")
+    in_time(took, 2 * SEEN_SECONDS, "a change")
     thumbprint = thumbprint_of(site, BOB)
     standby.sql("SELECT pg_wal_replay_pause()")
     wait_until("replay pauses", lambda: standby.sql("SELECT pg_get_wal_replay_pause_state()") == "paused")
@@ -256,7 +255,7 @@ def on_standby(site, standby, reader):
     site.cli("ctl", "remove", thumbprint)
     await_outcome([reader.socket], BOB, "encrypted")
     require(lagging == "encrypted", f"while the standby lagged: {lagging}")
-    require(took <= 2 * SEEN_SECONDS, f"after the lag it took {took:.2f} s")
+    in_time(took, 2 * SEEN_SECONDS, "after the lag")
 
 
 def promotion(site, primary, standby, follower):
@@ -270,7 +269,7 @@ def promotion(site, primary, standby, follower):
     await_outcome([follower.socket], BOB, "refused")
     primary.stop()
     standby.sql("SELECT pg_promote()")
-    took = await_outcome([follower.socket], BOB, "encrypted", 30)
+    took = await_outcome([follower.socket], BOB, "encrypted")
     print(f"# a filter follows a promoted standby after {took:.1f} s")
     log = follower.processes[0].output()
     require(not re.search(r"(?i)assert|segv|abort", log), log[-500:])

@@ -21,7 +21,7 @@ FULL = os.environ.get("PS_FULL") == "yes"
 
 
 def configure(handler, fake, **more):
-    settings = {"url": fake.cmp_url, "ca_bundle": read(fake.cert), "ref": "ref", "secret": "cmp-secret", "msg_timeout": "3s",
+    settings = {"url": fake.cmp_url, "ca_bundle": read(fake.cert), "ref": "ref", "secret": "cmp-secret", "msg_timeout": "2m",
                 "trusted": None, "server_cert": None, "cert": None, "key": None, "command": None, "popo": None, "renewal": None,
                 "implicit_confirm": None, "unprotected_errors": None, "total_timeout": None, "mac": None, "recipient": None,
                 "client_cert": None, "client_key": None}

@@ -51,12 +51,12 @@ def send(site, address, *args):
     return site.json("cert", "send", address, *args)["delivery"]
 
 
-def sent(site, delivery, state="sent", seconds=20):
+def sent(site, delivery, state="sent"):
     def look():
         row = site.json("outbox", "show", str(delivery))
         return row if row["state"] == state else None
     try:
-        return wait_until(f"delivery {delivery} {state}", look, seconds, 0.1)
+        return wait_until(f"delivery {delivery} {state}", look, step=0.1)
     except Exception as why:
         raise AssertionError(f"{why}: {site.cli('outbox', 'show', str(delivery)).stdout}") from why
 
@@ -195,7 +195,6 @@ class Java(OpenSSL):
 
 def check_encrypted(site):
     site.prefer(f"alice@{PARTNER}", encrypt_mode="force", cipher="aes-256-cbc")
-    time.sleep(1.2)
     return peers.cut_cms(site.exchange(BOSS, f"alice@{PARTNER}",
                                        f"From: {BOSS}\nTo: alice@{PARTNER}\nSubject: x\n\nthe secret plan\n"))
 
@@ -248,11 +247,11 @@ def check_crash(site, proxy, verb, twice):
         died.set()
     proxy.fault(verb, 1, die)
     delivery = send(site, address, "--password-file", password_file(site))
-    wait_until(f"the daemon dies at {verb}", died.is_set, 20)
+    wait_until(f"the daemon dies at {verb}", died.is_set)
     site.start_daemon()
     row = sent(site, delivery)
-    wait_until("the mail", lambda: mails_of(site, address), 20)
-    wait_until("the queue is empty", lambda: not site.postfix.queue_list(), 20)
+    wait_until("the mail", lambda: mails_of(site, address))
+    wait_until("the queue is empty", lambda: not site.postfix.queue_list())
     found = mails_of(site, address)
     require(len(found) <= 1 + twice, f"{len(found)} mails")
     require(len({parse(m)["Message-ID"] for m in found}) == 1, "several Message-IDs")
@@ -269,7 +268,7 @@ def check_crash_before(site, seconds):
     site.daemon.kill()
     site.start_daemon()
     row = sent(site, delivery)
-    wait_until("the queue is empty", lambda: not site.postfix.queue_list() and mails_of(site, address), 20)
+    wait_until("the queue is empty", lambda: not site.postfix.queue_list() and mails_of(site, address))
     require(len(mails_of(site, address)) <= 1 + row["repeated"], f"{len(mails_of(site, address))} mails")
 
 
@@ -280,14 +279,14 @@ def check_fault(site, proxy, verb, action, state, says):
     proxy.fault(verb, 1, action)
     delivery = send(site, address, "--password-file", password_file(site))
     row = wait_until(f"{verb} {action}", lambda: (lambda r: r if r["error"] else None)(
-        site.json("outbox", "show", str(delivery))), 20, 0.1)
+        site.json("outbox", "show", str(delivery))), step=0.1)
     require(row["state"] == state and re.search(says, row["error"]), f"{row['state']}: {row['error']}")
     require(any(r["id"] == delivery for r in site.json("outbox", "list", "--failed" if state == "failed" else "--open")["items"]),
             "it is not in the list")
     site.cli("outbox", "retry", str(delivery))
     sent(site, delivery)
-    wait_until("the mail", lambda: mails_of(site, address, row["message_id"]), 20)
-    wait_until("the queue is empty", lambda: not site.postfix.queue_list(), 20)
+    wait_until("the mail", lambda: mails_of(site, address, row["message_id"]))
+    wait_until("the queue is empty", lambda: not site.postfix.queue_list())
     require(len(mails_of(site, address)) <= 1 + (action == CUT_AFTER), "too many mails")
 
 
@@ -344,14 +343,14 @@ def check_sms(site):
     Provider.answers[:] = [500]
     delivery = send(site, user, "--sms", "--store-password")
     sent(site, delivery)
-    wait_until("the SMS fails once", lambda: "500" in str(site.json("outbox", "show", str(delivery))["sms_error"]), 20, 0.1)
+    wait_until("the SMS fails once", lambda: "500" in str(site.json("outbox", "show", str(delivery))["sms_error"]), step=0.1)
     require(len(mails_of(site, user)) <= 1, "the mail was repeated")
     site.cli("outbox", "retry", str(delivery))
-    wait_until("the SMS", lambda: len(Provider.seen) == 2, 20)
+    wait_until("the SMS", lambda: len(Provider.seen) == 2)
     password = Provider.seen[1].split(": ")[-1]
     require(re.fullmatch(r"[2-9a-hjkmnp-z]{4}(-[2-9a-hjkmnp-z]{1,4}){6}", password), "the alphabet of a password")
-    wait_until("the end", lambda: site.json("outbox", "show", str(delivery))["sms"] == "sent", 20, 0.1)
-    wait_until("the mail", lambda: mails_of(site, user), 20)
+    wait_until("the end", lambda: site.json("outbox", "show", str(delivery))["sms"] == "sent", step=0.1)
+    wait_until("the mail", lambda: mails_of(site, user))
     mail = mails_of(site, user)[0]
     require(len(mails_of(site, user)) == 1 and "text message" in parse(mail).get_body(("plain",)).get_content(), "the mail")
     opens(site, bundle_of(mail).get_content(), password)
@@ -383,7 +382,7 @@ def check_command(site):
     site.cli("sms", "config", "transport", "command")
     user = f"crash@{PARTNER}"
     delivery = send(site, user, "--sms")
-    wait_until("the SMS", lambda: site.json("outbox", "show", str(delivery))["sms"] == "sent", 20, 0.1)
+    wait_until("the SMS", lambda: site.json("outbox", "show", str(delivery))["sms"] == "sent", step=0.1)
     with open(out) as f:
         lines = f.read().split("\n")
     os.unlink(out)
@@ -453,7 +452,7 @@ def check_memory(site, passwords):
 
 def check_nowhere(site, passwords):
     """In no log, table, argument and file but those that the test wrote."""
-    socket = glob.glob(f"{site.run}/**/.s.PGSQL.*", recursive=True)[0]
+    socket = site.database_socket()
     host, port = os.path.dirname(socket), socket.rsplit(".", 1)[1]
     dump = subprocess.run(["pg_dump", "-h", host, "-p", port, "-U", "postgres", "postseal"], capture_output=True)
     if dump.returncode != 0:

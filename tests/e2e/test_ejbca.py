@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from drive import Drive, expect, faults_of_order, issued, read  # noqa: E402
+from drive import TIMEOUT, Drive, expect, expect_issued_for, faults_of_order, issued, read  # noqa: E402
 from harness import Tap, require  # noqa: E402
 
 import server  # noqa: E402
@@ -14,7 +14,7 @@ from ejbca import Ejbca  # noqa: E402
 from issuer import pem_of  # noqa: E402
 
 def configure(handler, fake, **more):
-    handler.set(url=fake.base, ca_bundle=read(fake.cert), ca_name=fake.ca_name, timeout="3s",
+    handler.set(url=fake.base, ca_bundle=read(fake.cert), ca_name=fake.ca_name, timeout=TIMEOUT,
                 certificate_profile=fake.certificate_profile, end_entity_profile=fake.end_entity_profile, **more)
     if not fake.oauth:
         handler.set(client_cert=read(fake.admin[0]), client_key=read(fake.admin[1]))
@@ -54,10 +54,10 @@ def test_faults(fake, handler):
         who = address(number)
         fake.clear()
         fake.fault("POST /ejbca/ejbca-rest-api/v1/certificate/pkcs10enroll", fault)
-        answer = handler.submit(who)
+        answer = handler.submit_under(fault, who)
         require(answer.get("class") == error_class, f"{fault.name}: {answer}")
         require(answer["wait"] == (77 if fault.name in ("status 503", "status 429") else 0), f"{fault.name}: {answer}")
-        require(fake.issuer.issued_for(who) == acted, f"{fault.name}: issued")
+        expect_issued_for(fake, who, acted, fault)
         issued(handler.submit(who))
         require(fake.issuer.issued_for(who) == 1, f"{fault.name}: issued twice")
         searched = fake.count("POST /ejbca/ejbca-rest-api/v1/certificate/search")

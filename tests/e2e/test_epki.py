@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from drive import Drive, expect, faults_of_order, issued, read  # noqa: E402
+from drive import TIMEOUT, Drive, expect, expect_issued_for, faults_of_order, issued, read  # noqa: E402
 from harness import Tap, require  # noqa: E402
 
 import server  # noqa: E402
@@ -15,7 +15,7 @@ from issuer import pem_of  # noqa: E402
 
 
 def configure(handler, fake, **more):
-    handler.set(url=fake.base, ca_bundle=read(fake.cert), username=fake.username, password=fake.password, timeout="3s",
+    handler.set(url=fake.base, ca_bundle=read(fake.cert), username=fake.username, password=fake.password, timeout=TIMEOUT,
                 profile_id=fake.profile, **more)
 
 
@@ -65,7 +65,7 @@ def test_later(fake, handler):
     require(answer["wait"] == 300, answer)
     for fault in (server.status(503), server.html(), server.HALF, server.CUT, server.SILENCE, server.garbage()):
         fake.fault("POST ", fault)
-        expect(handler.poll("later@inside.example"), "retry")
+        expect(handler.poll_under(fault, "later@inside.example"), "retry")
     fake.withhold = 4
     expect(handler.poll("later@inside.example"), "pending")
     expect(handler.poll("later@inside.example"), "pending")
@@ -90,9 +90,9 @@ def test_faults(fake, handler):
         who, name = f"user{number}@inside.example", f"User {number}"
         fake.clear()
         fake.fault("POST ", fault)
-        answer = handler.submit(who, common_name=name)
+        answer = handler.submit_under(fault, who, common_name=name)
         require(answer.get("class") == error_class, f"{fault.name}: {answer}")
-        require(fake.issuer.issued_for(who) == acted, f"{fault.name}: issued")
+        expect_issued_for(fake, who, acted, fault)
         issued(handler.submit(who, common_name=name))
         require(fake.issuer.issued_for(who) == 1, f"{fault.name}: issued twice")
         require(fake.count("GetOrders") == (error_class == "conflict"), f"{fault.name}: {fake.seen}")

@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from drive import Drive, expect, faults_of_order, issued, read  # noqa: E402
+from drive import TIMEOUT, Drive, expect, expect_issued_for, faults_of_order, issued, read  # noqa: E402
 from harness import Tap, require  # noqa: E402
 
 import server  # noqa: E402
@@ -26,7 +26,7 @@ def faults():
 
 
 def configure(handler, fake, **more):
-    settings = {"url": fake.url, "ca_bundle": read(fake.cert), "user": fake.user, "password": fake.password, "timeout": "3s",
+    settings = {"url": fake.url, "ca_bundle": read(fake.cert), "user": fake.user, "password": fake.password, "timeout": TIMEOUT,
                 "label": fake.label or None, "auth": "digest" if fake.digest else None, "fingerprint": None, "client_cert": None,
                 "client_key": None, "use_csrattrs": None, "reenroll": None, "resend": None, "max_wait": None}
     handler.set(**{**settings, **more})
@@ -75,10 +75,10 @@ def test_faults(fake, handler):
         who = f"user{number}@inside.example"
         fake.clear()
         fake.fault(ENROLL, fault)
-        answer = handler.submit(who)
+        answer = handler.submit_under(fault, who)
         require(answer.get("class") == error_class, f"{fault.name}: {answer}")
         require(answer["wait"] == (77 if fault.name in ("status 503", "status 429") else 0), f"{fault.name}: {answer}")
-        require(fake.issuer.issued_for(who) == acted, f"{fault.name}: issued")
+        expect_issued_for(fake, who, acted, fault)
         issued(handler.submit(who), chain=False)
         require(fake.issuer.issued_for(who) == 1, f"{fault.name}: issued twice")
 

@@ -97,7 +97,7 @@ def main():
         for sender, recipients, message, how in messages:
             site.send(sender, recipients, message, **how)
         last = f"explain-{COUNT - 1}@{INSIDE}"
-        wait_until("the record of the last message", lambda: last in decided(site), 30, 0.5)
+        wait_until("the record of the last message", lambda: last in decided(site), step=0.5)
         record = decided(site)
         different, missing, outcomes = [], [], {}
         for number, (sender, recipients, message, how) in enumerate(messages):

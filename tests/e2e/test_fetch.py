@@ -338,7 +338,7 @@ def collected(w):
     w.site.cli("cert", "import", w.inter.cert, *users)
     # An import is followed by a run of its own; one that was under way may have seen some of them.
     rows = wait_until("they are fetched", lambda: (lambda r: r if all(r.get(base + p, {}).get("state") == "good" for p in ("/issuing.crl", "/root.crl"))
-                                                   and r[base + "/issuing.crl"]["certificates"] == 5 else None)(w.urls()), 90, 0.5)
+                                                   and r[base + "/issuing.crl"]["certificates"] == 5 else None)(w.urls()), step=0.5)
     asked = [r[0] for r in w.nginx.requests()[before:]]
     require(asked.count("/issuing.crl") == 1 and asked.count("/root.crl") == 1, asked)
     require("/stranger.crl" not in asked and "/fake.crl" not in asked, asked)
@@ -383,7 +383,7 @@ def revoked_takes_effect(w):
     w.nginx.put("issuing.crl", w.inter.crl())
     w.site.cli("crl", "update", "--url", w.nginx.url + "/issuing.crl")
     wait_until("the certificate is revoked", lambda: "revoked" in w.site.cli("cert", "list", "--email", "u1@partner.example", check=False).stdout or
-               "revoked" in w.site.cli("cert", "list", "u1@partner.example", check=False).stdout, 10)
+               "revoked" in w.site.cli("cert", "list", "u1@partner.example", check=False).stdout)
 
 
 def issuer_fetched(w):
@@ -401,7 +401,7 @@ def issuer_fetched(w):
         w.nginx.put("lower.p7c", f.read())
     w.site.cli("cert", "import", user)
     w.site.cli("crl", "update", check=False)
-    wait_until("the certificate verifies", lambda: "valid" == verdict(w, "aia@partner.example"), 60, 1)
+    wait_until("the certificate verifies", lambda: "valid" == verdict(w, "aia@partner.example"), step=1)
     names = w.site.cli("cert", "list", "Aia").stdout
     require("Aia Wrong" not in names, "a certificate that nobody asked for came in")
     roots = w.site.cli("root", "list").stdout
@@ -430,7 +430,7 @@ def two_daemons(w):
         users = [ca.user(f"{n}@partner.example", w.point(f"{w.nginx.url}/{n}")) for n in names]
         before = len(w.nginx.requests())
         w.site.cli("cert", "import", ca.cert, *users)
-        wait_until("all are fetched", lambda: sum(u["state"] == "good" and "/many" in u["url"] for u in w.urls().values()) == 20, 60, 0.5)
+        wait_until("all are fetched", lambda: sum(u["state"] == "good" and "/many" in u["url"] for u in w.urls().values()) == 20, step=0.5)
         asked = [r[0] for r in w.nginx.requests()[before:] if r[0].startswith("/many")]
         require(sorted(asked) == sorted("/" + n for n in names), sorted(asked))
     finally:
@@ -444,10 +444,10 @@ def killed(w):
     w.site.cli("cert", "import", ca.cert)
     url = w.nginx.url + "/sleepy.crl"
     w.site.cli("crl", "update", "--url", url, "--no-wait")
-    wait_until("it is under way", lambda: w.urls()[url]["state"] == "fetching", 10, 0.1)
+    wait_until("it is under way", lambda: w.urls()[url]["state"] == "fetching", step=0.1)
     w.site.daemon.kill()
     w.site.start_daemon()
-    wait_until("another run fetched it", lambda: w.urls()[url]["state"] == "good", 90, 1)
+    wait_until("another run fetched it", lambda: w.urls()[url]["state"] == "good", step=1)
 
 
 def by_proxy(w):
@@ -478,7 +478,7 @@ def with_settings(w, **changes):
     w.site.write_config()
     count = w.site.daemon.output().count("settings read again")
     w.site.daemon.child.send_signal(signal.SIGHUP)
-    wait_until("the reload", lambda: w.site.daemon.output().count("settings read again") > count, 10)
+    wait_until("the reload", lambda: w.site.daemon.output().count("settings read again") > count)
 
 
 def not_allowed(w):
@@ -605,7 +605,7 @@ def by_ldap(w):
                            f"authorityInfoAccess=@access\n[access]\ncaIssuers;URI.1={host}cn=lonely,{slapd.SUFFIX}?cACertificate?base\n")
         w.site.cli("cert", "import", user)
         w.site.cli("crl", "update", check=False)
-        wait_until("the certificate verifies", lambda: "valid" == verdict(w, "lonely@partner.example"), 60, 1)
+        wait_until("the certificate verifies", lambda: "valid" == verdict(w, "lonely@partner.example"), step=1)
     finally:
         slapd.stop()
 

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from harness import DATA, INSIDE, OUTSIDER, PARTNER, Site, Tap, require  # noqa: E402
@@ -20,7 +19,6 @@ FULL = os.environ.get("PS_FULL") == "yes"
 SENDER, SILENT = f"sender@{INSIDE}", f"silent@{INSIDE}"
 INBOX = f"inbox@{INSIDE}"
 READER, PLAIN = f"reader@{PARTNER}", f"plain@{PARTNER}"
-CHANGE_SECONDS = 0.5  # until a filter has heard of a change
 TRACE = {"received", "return-path", "delivered-to", "x-original-to"}
 # name, sender, recipient, format; the reader has a certificate and is always encrypted to
 MODES = [
@@ -67,7 +65,6 @@ class World:
     def shape(self, form):
         for who in (READER, PLAIN):
             self.site.prefer(who, signing_format=form or "clear")
-        time.sleep(CHANGE_SECONDS)
 
     def payload(self, mode, got):
         """What OpenSSL finds inside of all layers."""
@@ -239,7 +236,6 @@ def never_bcc(world):
 def triggers(world):
     """The Subject inside is the one without the trigger word; its fields do not come along."""
     world.site.prefer(READER, encrypt_mode="allow")
-    time.sleep(CHANGE_SECONDS)
     try:
         got = world.site.exchange(SENDER, READER, message("[encrypt] Dinner [sign] plans", SENDER, READER, "X-Postseal-Encrypt: yes\n"))
         inner = parsed(world.payload(MODES[3], got))
@@ -249,7 +245,6 @@ def triggers(world):
         require(inner.get_payload().startswith("Subject: Dinner plans\n\n"), inner.get_payload()[:80])
     finally:
         world.site.prefer(READER, encrypt_mode="force")
-        time.sleep(CHANGE_SECONDS)
 
 
 # -- preferences --------------------------------------------------------------------------------
@@ -258,7 +253,6 @@ def triggers(world):
 def preference(world, sender_side, recipient_side, mode, hp, hidden):
     world.site.prefer(INSIDE, header_protection=sender_side)
     world.site.prefer(mode[2], header_protection=recipient_side)
-    time.sleep(CHANGE_SECONDS)
     try:
         got = world.site.exchange(mode[1], mode[2], message("Dinner plans", mode[1], mode[2]))
         inner = parsed(world.payload(mode, got))
@@ -316,7 +310,6 @@ class Far:
         for who in (SENDER, SILENT):
             self.world.site.prefer(who, locality="external")
         self.world.site.prefer(INBOX, **self.preferences)
-        time.sleep(CHANGE_SECONDS)
         return lambda data: self.world.site.exchange(SENDER, INBOX, without_trace(data), xclient=OUTSIDER)
 
     def __exit__(self, *_):
@@ -324,7 +317,6 @@ class Far:
             self.world.site.cli("user", "unset", who, "locality")
         for name in self.preferences:
             self.world.site.cli("user", "unset", INBOX, name)
-        time.sleep(CHANGE_SECONDS)
 
 
 def sent_to_inbox(world, sender, messages):
@@ -452,6 +444,7 @@ def others_from_outside(world, path, expected):
         header, body = peers.split_header(peers.crlf(f.read()))
     fields = [(n, " " + v.strip().replace("\r\n", "\n")) for n, v in
               re.findall(r"(?m)^([^\s:]+):((?:[^\r\n]|\r\n[ \t])*)", header.decode())]
+    world.site.settle_if_unheard()
     mta = Mta(world.site.milter_address, client=OUTSIDER)
     code, edits = mta.message("<alice@smime.example>", ["<bob@smime.example>"], fields, body)
     mta.close()
@@ -478,7 +471,6 @@ def others(world, tap):
     site.cli("cert", "import", os.path.join(OTHERS, "autocrypt-draft", "bob.p12"), "--password-file", secret)
     bob = "bob@smime.example"
     site.prefer(bob, locality="internal", legacy_algorithms="on", keep_signature="remove", unauthenticated_html="deliver")
-    time.sleep(CHANGE_SECONDS)
     for name, path, expected in smime_rows():
         tap.case(f"{name}, as a file", others_from_files, world, path, expected)
         tap.case(f"{name}, by the filter", others_from_outside, world, path, expected)

@@ -8,7 +8,6 @@ import re
 import socket
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from authority import Partner  # noqa: E402
@@ -142,13 +141,12 @@ class Tests:
         return self.mails.encrypt(entity, *[self.mails.cert(a) for a in to], **how)
 
     def prefer(self, who, **preferences):
-        """Sets preferences, or unsets those that are None; returns when filters know."""
+        """Sets preferences, or unsets those that are None."""
         for name, value in preferences.items():
             if value is None:
                 self.site.cli("user" if "@" in who else "domain", "unset", who, name)
             else:
                 self.site.prefer(who, **{name: value})
-        time.sleep(0.5)
 
     # -- opened ------------------------------------------------------------------------------
 
@@ -213,7 +211,6 @@ class Tests:
         for kind, without, with_mark in (("encrypt", "--no-decrypt", None), ("additional", None, "--decrypt")):
             for mark, opens in ((without, False), (with_mark, True)):
                 self.site.cli("select", kind, INSIDE, thumbprint, *([mark] if mark else []))
-                time.sleep(0.5)
                 got = self.receive(self.mails.wrap(entity, to=CAROL), to=CAROL)
                 require((b"the secret text" in got) == opens, f"select {kind} {mark}: opened is not {opens}")
                 self.site.cli("select", kind, INSIDE, thumbprint, "--remove")

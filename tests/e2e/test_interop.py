@@ -10,7 +10,6 @@ import email.utils
 import json
 import os
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from harness import AGAIN, INSIDE, OUTSIDER, PARTNER, Failed, Site, Tap  # noqa: E402
@@ -30,7 +29,6 @@ def oaep(digest):
 
 SHA256_KDF, OAEP = kdf("sha256"), oaep("sha256")
 PSS = ["-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:32"]
-CHANGE_SECONDS = 0.5  # until a filter has heard of a change: 0.05 on a quiet machine
 CBC, GCM = "aes-256-cbc", "aes-256-gcm"
 # name, sender's key, recipient's key (None: not encrypted), preferences of the recipient, signed, OpenSSL's options
 # for a message of the same making
@@ -151,7 +149,6 @@ def outbound(site, people, programs, matrix):
         reader = people["reader", reader_key].address if reader_key else f"plain{number}@{PARTNER}"
         who = {**preferences, "encrypt_mode": "force" if reader_key else "allow"}
         site.prefer(reader, **who)
-        time.sleep(CHANGE_SECONDS)
         for sample in samples.some_samples(FULL, number):
             sent = sample(sender, reader)
             try:
@@ -335,7 +332,6 @@ def read_one(matrix, row, peer, opener, sample, people, key, sign, cipher, **opt
 def through_gateway(site, people, programs, matrix):
     """What they make arrives from outside, and lies opened and vouched for in the mailbox."""
     site.prefer(INSIDE, keep_signature="remove")
-    time.sleep(CHANGE_SECONDS)
     for peer in programs:
         for shift, key in enumerate(("rsa", "ec")):
             for number, (row, sign, cipher) in enumerate(MADE, shift * len(MADE)):

@@ -39,7 +39,7 @@ def copy_of(site, proxy, fault=None):
             break
         time.sleep(0.25)
     require(code == 250, f"{code} {answer}")
-    wait_until("all copies", lambda: set(delivered(site, identity)) == {BOB, CAROL, DAVE}, 20, 0.2)
+    wait_until("all copies", lambda: set(delivered(site, identity)) == {BOB, CAROL, DAVE}, step=0.2)
     for mails in delivered(site, identity).values():
         require(len(mails) == 1 and b"x-postseal" not in header_of(mails[0]).lower(), "a marker was delivered, or two copies")
     plain = [data for data in proxy.texts if b"\r\nword\r\n" in data]
@@ -99,7 +99,7 @@ def replay(site, proxy, used, sender, recipient, change, how):
     before = len(records(site))
     code, answer = site.send(sender, [recipient], data, **how)
     require(code == 250, f"{code} {answer}")
-    mails = wait_until("the mail", lambda: delivered(site, new_id).get(recipient), 20, 0.2)
+    mails = wait_until("the mail", lambda: delivered(site, new_id).get(recipient), step=0.2)
     line = records(site)[before]
     require("reinjected" not in line, f"taken for our own: {line}")
     require(b"x-postseal-marker" not in mails[0].lower(), "the marker was delivered")
@@ -112,14 +112,12 @@ def observed(site, proxy):
     new_id = f"<replay-{time.monotonic_ns()}@{INSIDE}>"
     site.prefer(INSIDE, mode="observe")
     try:
-        time.sleep(1)
         code, answer = site.send(f"x@other.example", [CAROL], stolen.replace(identity.encode(), new_id.encode()), xclient=OUTSIDER)
         require(code == 250, f"{code} {answer}")
-        mails = wait_until("the mail", lambda: delivered(site, new_id).get(CAROL), 20, 0.2)
+        mails = wait_until("the mail", lambda: delivered(site, new_id).get(CAROL), step=0.2)
         require(b"x-postseal-marker" not in mails[0].lower(), "the marker was delivered")
     finally:
         site.cli("domain", "unset", INSIDE, "mode")
-        time.sleep(1.2)
 
 
 def switched_off(site, proxy):
@@ -132,7 +130,7 @@ def switched_off(site, proxy):
     before = len(records(site))
     code, answer = site.send(ALICE, [CAROL], stolen.replace(identity.encode(), new_id.encode()))
     require(code == 250, f"{code} {answer}")
-    mails = wait_until("the mail", lambda: delivered(site, new_id).get(CAROL), 20, 0.2)
+    mails = wait_until("the mail", lambda: delivered(site, new_id).get(CAROL), step=0.2)
     require(b"x-postseal-marker" not in mails[0].lower() and "reinjected" not in records(site)[before], "it counted")
 
 

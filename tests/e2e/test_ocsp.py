@@ -8,11 +8,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-from harness import INSIDE, PARTNER, Process, Site, Tap, free_port, require, wait_until  # noqa: E402
+from harness import INSIDE, PARTNER, Process, Site, Tap, free_port, in_time, require, wait_until  # noqa: E402
 from peers import check  # noqa: E402
 
 ALICE = f"alice@{INSIDE}"
-SLOW = 25.0  # longer than a question may take
+SLOW = 200.0  # longer than a question may take
 USAGE = "keyUsage=critical,digitalSignature,keyEncipherment"
 
 
@@ -311,7 +311,7 @@ def test_failing(tap, site, gateway, front, private, stranger):
             require(not answer["answered"] and answer["status"] == "no answer yet", answer)
             require(why in answer["error"], answer["error"])
             require("SECRET" not in answer["error"] and "\n" not in answer["error"], answer["error"])
-            require(took < 20, f"took {took:.1f} s")
+            require(took < SLOW / 2, f"took {took:.1f} s")
             require(any(answer["error"] in text for text in gateway.shown(cert)["ocsp"]), gateway.shown(cert)["ocsp"])
             return answer["error"]
         tap.case(f"no answer: {name}", one)
@@ -401,10 +401,10 @@ def test_mail(tap, site, gateway, front):
         cert = gateway.certificate("patient", front.url("patient", slow), f"patient@{PARTNER}")
         for _ in range(3):
             seconds = encrypted(site, f"patient@{PARTNER}")
-            require(seconds < 5, f"took {seconds:.1f} s")
+            in_time(seconds, 5, "mail")
         wait_until("the question arrives", lambda: front.count("patient") == 1)
         encrypted(site, f"patient@{PARTNER}")
-        wait_until("the failure is kept", lambda: "ocsp" in gateway.shown(cert), 30)
+        wait_until("the failure is kept", lambda: "ocsp" in gateway.shown(cert))
         require(front.count("patient") == 1, "asked more than once")
 
     def revoked_in_the_background():
@@ -413,7 +413,7 @@ def test_mail(tap, site, gateway, front):
         authority.set("gone", "R,superseded")
         encrypted(site, f"gone@{PARTNER}")
         wait_until("the answer is kept", lambda: valid_row(gateway, cert, "revoked"))
-        wait_until("the filter hears of it", lambda: send(site, f"gone@{PARTNER}")[0] == 550, 10, 0.2)
+        wait_until("the filter hears of it", lambda: send(site, f"gone@{PARTNER}")[0] == 550, step=0.2)
         told = site.cli("explain", "--from", ALICE, "--to", f"gone@{PARTNER}").stdout
         require("says the OCSP responder" in told, told)
 
@@ -422,14 +422,15 @@ def test_mail(tap, site, gateway, front):
         held = threading.Event()
 
         def answer(handler, body):
-            held.wait(8)
+            held.wait(SLOW)
             handler.say(200, authority.answer(body))
         cert = gateway.certificate("strict", front.url("strict", answer), f"strict@{PARTNER}")
         code, text, seconds = send(site, f"strict@{PARTNER}")
-        require(code == 451 and seconds < 5, f"{code} {text} after {seconds:.1f} s")
+        require(code == 451, f"{code} {text} after {seconds:.1f} s")
+        in_time(seconds, 5, "451")
         held.set()
         wait_until("the answer is kept", lambda: valid_row(gateway, cert, "good"))
-        wait_until("mail flows", lambda: send(site, f"strict@{PARTNER}")[0] == 250, 10, 0.2)
+        wait_until("mail flows", lambda: send(site, f"strict@{PARTNER}")[0] == 250, step=0.2)
         shown = gateway.shown(cert)
         require(any("OCSP responder" in text for text in shown.get("revocation", [])), shown)
 
@@ -438,7 +439,7 @@ def test_mail(tap, site, gateway, front):
         cert = gateway.certificate("nobody", url, f"nobody@{PARTNER}", known=False)
         send(site, f"nobody@{PARTNER}")
         wait_until("the answer is kept", lambda: valid_row(gateway, cert, "unknown"))
-        wait_until("refused", lambda: send(site, f"nobody@{PARTNER}")[0] == 550, 10, 0.2)
+        wait_until("refused", lambda: send(site, f"nobody@{PARTNER}")[0] == 550, step=0.2)
 
     def off_asks_nobody():
         site.cli("domain", "unset", PARTNER, "revocation_encrypt")

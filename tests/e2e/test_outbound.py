@@ -4,7 +4,6 @@ decrypted, certificates requested for authors who have none; and mail that nobod
 import base64
 import email
 import email.utils
-import glob
 import hashlib
 import os
 import re
@@ -36,11 +35,6 @@ def cipher_of(site, message):
     found = re.search(r"contentEncryptionAlgorithm:\s+algorithm: (\S+)", text)
     require(found, f"no content encryption in {text[:300]}")
     return found.group(1)
-
-
-def settle():
-    """Until the filter has heard of what was changed (doc/operations.md)."""
-    time.sleep(1.2)
 
 
 def drain(site, address):
@@ -135,11 +129,10 @@ def ciphers(tap, site, partner):
             message = sign_by_hand(partner, "cipher", address, ALICE, names, at)
             site.exchange(address, ALICE, message, xclient=OUTSIDER)
             if heard:
-                wait_until("the note", lambda: site.notes() > before, 10)
+                wait_until("the note", lambda: site.notes() > before)
             else:
                 time.sleep(0.3)
-        wait_until(wanted, lambda: cipher_of(site, site.exchange(ALICE, address, letter(ALICE, address), login=ALICE)) == wanted,
-                   8, 0.3)
+        wait_until(wanted, lambda: cipher_of(site, site.exchange(ALICE, address, letter(ALICE, address), login=ALICE)) == wanted, step=0.3)
     for name, names, when, heard, wanted in steps:
         tap.case("cipher = auto: " + name, step, names, when, heard, wanted)
 
@@ -160,15 +153,13 @@ def ciphers(tap, site, partner):
         partner.issue("extension", who, usage)
         site.cli("cert", "import", partner.path("extension.pem"))
         site.prefer(who, encrypt_mode="force")
-        settle()
         got = cipher_of(site, site.exchange(ALICE, who, letter(ALICE, who), login=ALICE))
         require(got == "aes-256-gcm", f"{got} for one certificate")
         partner.issue("plain", who)
         site.cli("cert", "import", partner.path("plain.pem"))
-        wait_until("both", lambda: cipher_of(site, site.exchange(ALICE, who, letter(ALICE, who), login=ALICE)) == "aes-256-cbc", 8, 0.3)
+        wait_until("both", lambda: cipher_of(site, site.exchange(ALICE, who, letter(ALICE, who), login=ALICE)) == "aes-256-cbc", step=0.3)
         site.prefer(who, cipher="aes-128-gcm")
-        wait_until("set by hand", lambda: cipher_of(site, site.exchange(ALICE, who, letter(ALICE, who), login=ALICE)) == "aes-128-gcm",
-                   8, 0.3)
+        wait_until("set by hand", lambda: cipher_of(site, site.exchange(ALICE, who, letter(ALICE, who), login=ALICE)) == "aes-128-gcm", step=0.3)
     tap.case("cipher = auto: from the certificate's own extension", by_certificate)
 
     def ours():
@@ -211,7 +202,7 @@ def answers(tap, site, partner):
     def decrypted():
         got = site.exchange(BOB, ALICE, encrypted_to(site, ALICE, "the question", ident), xclient=OUTSIDER)
         require(b"the question" in got, "not decrypted")
-        wait_until("the note", lambda: site.sql("SELECT 1 FROM decrypted_mail"), 10)
+        wait_until("the note", lambda: site.sql("SELECT 1 FROM decrypted_mail"))
         require(ident.encode() not in str(site.sql("SELECT * FROM decrypted_mail")).encode(), "the Message-ID is readable")
     tap.case("reply_encrypt: a decrypted message is remembered", decrypted)
 
@@ -234,7 +225,6 @@ def answers(tap, site, partner):
     def row(preferences, recipient, fields, wanted):
         drain(site, recipient)
         site.prefer(ALICE, **preferences)
-        settle()
         try:
             code, text = site.send(ALICE, [recipient], letter(ALICE, recipient, "the answer", **fields), login=ALICE)
             if isinstance(wanted, int):
@@ -246,7 +236,6 @@ def answers(tap, site, partner):
         finally:
             for name in preferences:
                 site.cli("user", "unset", ALICE, name)
-            settle()
     for name, preferences, recipient, fields, wanted in rows:
         tap.case("reply_encrypt: " + name, row, preferences, recipient, fields, wanted)
 
@@ -270,7 +259,6 @@ def requests(tap, site):
         address = f"{name}@{INSIDE}"
         site.postfix.add_login(address)
         site.prefer(address, auto_request="builtin", **preferences)
-        settle()
         return address
 
     def send(address, **fields):
@@ -283,10 +271,9 @@ def requests(tap, site):
             require(code == 250, f"{code} {text}")
         first = site.wait_mail(BOB)
         require(b"pkcs7-signature" not in first, "signed without a certificate")
-        wait_until("the certificate", lambda: [r for r in requests_of(site, address) if r["state"] == "issued"], 20)
+        wait_until("the certificate", lambda: [r for r in requests_of(site, address) if r["state"] == "issued"])
         drain(site, BOB)
-        wait_until("a signed message", lambda: b"pkcs7-signature" in site.exchange(address, BOB, letter(address, BOB), login=address),
-                   20, 0.5)
+        wait_until("a signed message", lambda: b"pkcs7-signature" in site.exchange(address, BOB, letter(address, BOB), login=address), step=0.5)
         require(len(requests_of(site, address)) == 1, f"{requests_of(site, address)}")
     tap.case("auto_request: unsigned, one request for three messages, then signed", tried)
 
@@ -295,7 +282,7 @@ def requests(tap, site):
         code, text = send(address)
         require(code == 550, f"{code} {text}")
         drain(site, BOB)
-        wait_until("signed", lambda: send(address)[0] == 250, 20, 0.5)
+        wait_until("signed", lambda: send(address)[0] == 250, step=0.5)
         require(b"pkcs7-signature" in site.wait_mail(BOB), "not signed")
     tap.case("auto_request: required is refused, and goes once the certificate is there", required)
 
@@ -304,7 +291,7 @@ def requests(tap, site):
         code, text = send(address)
         require(code == 451 and "4.7.5" in text, f"{code} {text}")
         drain(site, BOB)
-        wait_until("signed", lambda: send(address)[0] == 250, 20, 0.5)
+        wait_until("signed", lambda: send(address)[0] == 250, step=0.5)
         require(b"pkcs7-signature" in site.wait_mail(BOB), "not signed")
     tap.case("auto_request_wait: deferred until the certificate is there", waited)
 
@@ -352,7 +339,6 @@ def nobody(tap, site, partner):
     site.cli("cert", "import", partner.path("able.pem"))
     site.prefer(strict, encrypt_mode="force")
     site.prefer(able, encrypt_mode="force")
-    settle()
 
     def report(to, kind="delivery-status", author=f"MAILER-DAEMON@{INSIDE}"):
         return REPORT.format(author=author, to=to, kind=kind, part=kind)
@@ -388,7 +374,6 @@ def nobody(tap, site, partner):
     def listed():
         """Ours by its envelope sender, a stranger's by its author: relayed, so that nothing of ours is asked of it."""
         site.prefer(INSIDE, sign_mode="required", encrypt_mode="force")
-        settle()
         drain(site, BOB)
         try:
             message = letter(f"writer@{PARTNER}", BOB, List_Id="<list.inside.example>")
@@ -417,7 +402,6 @@ def revocation(tap, site, partner):
     def row(mode, wanted):
         drain(site, address)
         site.prefer(address, encrypt_mode=mode, revocation_encrypt="required")
-        settle()
         code, text = site.send(ALICE, [address], letter(ALICE, address), login=ALICE)
         require(code == wanted and (wanted != 451 or "4.7.5" in text), f"{code} {text}")
     tap.case("revocation = required, no list: try is deferred, not sent in plain", row, "opportunistic", 451)
@@ -458,7 +442,7 @@ class Database:
         self.site = site
 
     def sql(self, text):
-        socket = glob.glob(f"{self.site.run}/**/.s.PGSQL.*", recursive=True)[0]
+        socket = self.site.database_socket()
         psql = "/usr/bin/psql"
         done = check(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", psql, "-X", "-At", "-F", "\t", "-v",
                       "ON_ERROR_STOP=1", "-h", os.path.dirname(socket), "-p", socket.rsplit(".", 1)[1], "-U", "postgres", "-d",

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """CMP, EST and AD CS through the gateway: set up by command, tested, issued, killed in the middle; one certificate each, no secret told."""
-import glob
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ FULL = os.environ.get("PS_FULL") == "yes"
 
 
 def sql(site, text):
-    found = glob.glob(f"{site.run}/**/.s.PGSQL.*", recursive=True)[0]
+    found = site.database_socket()
     done = subprocess.run(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "/usr/bin/psql", "-X", "-qAt", "-v",
                            "ON_ERROR_STOP=1", "-h", os.path.dirname(found), "-p", found.rsplit(".", 1)[1], "-U", "postgres", "-d",
                            "postseal", "-c", text], capture_output=True, check=True, text=True)
@@ -41,13 +40,13 @@ class Peer:
         return self.cli.json("request", "create", "--email", f"{name}@{INSIDE}", "--common-name", name.title(), "--key", "ec:P-256",
                              "--handler", self.handler)["id"]
 
-    def wait(self, number, state="issued", seconds=20):
+    def wait(self, number, state="issued"):
         def there():
             row = self.cli.json("request", "show", str(number))
             if row["state"] != state and row["state"] in ("failed", "rejected"):
                 raise Failed(str(row))
             return row["state"] == state
-        wait_until(f"request {number} of {self.handler} is {state}", there, seconds)
+        wait_until(f"request {number} of {self.handler} is {state}", there)
 
 
 def test_issue(peer):
@@ -66,7 +65,7 @@ def killed(peer, name, skip):
     fake.clear()
     fake.fault(peer.where, server.LOST_SILENT, skip=skip)
     number = peer.order(name)
-    wait_until("the peer has acted", lambda: fake.count(peer.where) > skip, 15)
+    wait_until("the peer has acted", lambda: fake.count(peer.where) > skip)
     site.daemon.kill()
     sql(site, "UPDATE request SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL;"
               " UPDATE job SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL;")

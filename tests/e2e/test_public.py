@@ -232,7 +232,7 @@ def ocsp_revoked(case):
         require(": good" in case.status(leaf), "good first")
         serial = run("openssl", "x509", "-in", leaf, "-noout", "-serial").split("=")[1].strip()
         case.site.cli("ca", "revoke", serial, *(["--reason", reason] if reason else []))
-        text = wait_until("the revocation is told", lambda: re.search(r": revoked[^$]*", case.status(leaf)), 3)[0]
+        text = wait_until("the revocation is told", lambda: re.search(r": revoked[^$]*", case.status(leaf)))[0]
         require(says in text and ("Reason" in text) == bool(says), text)
 
 
@@ -248,11 +248,11 @@ def ocsp_ahead(case):
     leaf = case.certificate("ahead@" + INSIDE)
     doctor = lambda: hurry(case, "ocsp-presign") or case.site.cli("doctor", "--no-mta", check=False).stdout
     ready = lambda: re.search(r"\b(\d+) of \1 certificates have an OCSP answer ready", doctor())
-    wait_until("all have an answer", ready, 60, 0.5)
+    wait_until("all have an answer", ready, step=0.5)
     require(": good" in case.status(leaf), "good")
     serial = run("openssl", "x509", "-in", leaf, "-noout", "-serial").split("=")[1].strip()
     case.site.cli("ca", "revoke", serial)
-    wait_until("all have an answer again", ready, 60, 0.5)
+    wait_until("all have an answer again", ready, step=0.5)
     require(": revoked" in case.status(leaf), "revoked")
 
 
@@ -277,14 +277,14 @@ def folder(case):
             return False
 
     for name in (f"crl/{case.ca_id}.crl", f"crl/{case.root_id}.crl", f"ca/{case.ca_id}.cer", f"ca/{case.root_id}.p7c"):
-        wait_until(name, lambda: same(name), 10)
+        wait_until(name, lambda: same(name))
         require(os.stat(path(name)).st_mode & 0o777 == 0o644, f"{name}: mode")
     with open(path(f"crl/{case.ca_id}.crl"), "rb") as f:
         before = f.read()
     case.site.cli("ca", "crl")
     wait_until("the new list", lambda: same(f"crl/{case.ca_id}.crl") and open(path(f"crl/{case.ca_id}.crl"), "rb").read() !=
-               before, 10)
-    require(not [n for n in os.listdir(path("crl")) if n.startswith(".")], "something is left behind")
+               before)
+    wait_until("nothing is left behind", lambda: not [n for n in os.listdir(path("crl")) if n.startswith(".")])
 
 
 def search(server, base, *attributes):
@@ -312,8 +312,7 @@ def directory(case):
                      if row["target"].startswith("ldap:")}
     case.site.cli(*publish)
     try:
-        again()
-        wait_until("a failure is seen", lambda: any(row["state"] == "failing" for row in state().values()), 40)
+        wait_until("a failure is seen", lambda: again() is None and any(row["state"] == "failing" for row in state().values()))
         doctor = case.site.cli("doctor", "--no-mta", check=False).stdout
         require("was not written" in doctor and "leads here" in doctor, doctor)
         server.start()
@@ -325,7 +324,7 @@ def directory(case):
             found = search(server, entry, "cACertificate", "certificateRevocationList", "authorityRevocationList")
             return found if len(found) == 3 else None
 
-        found = wait_until("the entry of the CA", written, 40, 1)
+        found = wait_until("the entry of the CA", written, step=1)
         require(found["cACertificate;binary"] == [case.web.get(f"/ca/{case.ca_id}.cer")[2]], "another certificate")
         require(found["certificateRevocationList;binary"] == [case.web.get(f"/crl/{case.ca_id}.crl")[2]], "another list")
         found = search(server, root, "cACertificate", "authorityRevocationList")
@@ -334,10 +333,10 @@ def directory(case):
             der = run_bytes("openssl", "x509", "-outform", "DER", stdin=f.read())
         person = "cn=alice,o=partner"
         wait_until("her certificate", lambda: again() is None and
-                   search(server, person, "userCertificate").get("userCertificate;binary") == [der], 40, 1)
+                   search(server, person, "userCertificate").get("userCertificate;binary") == [der], step=1)
         serial = run("openssl", "x509", "-in", case.leaf, "-noout", "-serial").split("=")[1].strip()
         case.site.cli("ca", "revoke", serial, "--reason", "superseded")
-        wait_until("it is taken away", lambda: again() is None and not search(server, person, "userCertificate"), 40, 1)
+        wait_until("it is taken away", lambda: again() is None and not search(server, person, "userCertificate"), step=1)
         require(all(row["state"] != "failing" for name, row in state().items() if name in ("ca", "root")), str(state()))
     finally:
         server.stop()

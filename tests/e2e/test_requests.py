@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Requests for certificates: handlers and their settings, CSRs that people carry to other CAs, a program of the site's own,
 answers that are lost when the daemon is killed, revocation elsewhere."""
+import contextlib
 import glob
 import json
 import os
@@ -12,7 +13,7 @@ import zipfile
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 from authority import Authority  # noqa: E402
 from commands import Cli, file_with, openssl  # noqa: E402
-from harness import INSIDE, Failed, Site, Tap, wait_until  # noqa: E402
+from harness import FULL, INSIDE, Failed, Site, Tap, wait_until  # noqa: E402
 
 # A CA's client as a site would write it. What it did is in its folder, a file an event; a file "mode" says how it behaves.
 PROGRAM = r'''#!/usr/bin/python3 -I
@@ -109,7 +110,7 @@ class Plant:
 
 
 def sql(site, text):
-    socket = glob.glob(f"{site.run}/**/.s.PGSQL.*", recursive=True)[0]
+    socket = site.database_socket()
     done = subprocess.run(["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "/usr/bin/psql", "-X", "-qAt", "-v",
                            "ON_ERROR_STOP=1", "-h", os.path.dirname(socket), "-p", socket.rsplit(".", 1)[1], "-U", "postgres", "-d",
                            "postseal", "-c", text], capture_output=True, check=True, text=True)
@@ -124,8 +125,8 @@ def order(cli, name, *args):
     return cli.json("request", "create", "--email", f"{name}@{INSIDE}", "--common-name", name.title(), "--key", "ec:P-256", *args)
 
 
-def wait_state(cli, number, state, seconds=15):
-    wait_until(f"request {number} is {state}", lambda: shown(cli, number)["state"] == state, seconds)
+def wait_state(cli, number, state):
+    wait_until(f"request {number} is {state}", lambda: shown(cli, number)["state"] == state)
     return shown(cli, number)
 
 
@@ -171,7 +172,7 @@ def test_program(cli, plant):
     started = time.monotonic()
     ann = order(cli, "ann", "--handler", "command")
     took = time.monotonic() - started
-    cli.tap.ok(ann["state"] == "issued" and took < 3, "a request is worked on at once", f"{took:.2f} s: {ann}")
+    cli.tap.ok(ann["state"] == "issued" and took < (3 if FULL else 90), "a request is worked on at once", f"{took:.2f} s: {ann}")
     call = [c for c in plant.calls() if c["action"] == "submit"][-1]
     cli.tap.ok(call["argv"] == ["submit"] and set(call["env"]) <= {"PATH", "LANG", "LC_CTYPE"} and "wonderfully" not in json.dumps([call["argv"], call["env"]]),
                "the program has a clean environment and no secret in its arguments", call["env"])
@@ -228,14 +229,15 @@ def killed(cli, plant, name, mode):
     cli.expect(4, "request", "retry", str(made), name=f"{name}: hands off while it is asked")
     running = plant.reached()
     site.daemon.kill()
-    os.kill(running, 9)
+    with contextlib.suppress(ProcessLookupError):  # it may have gone with its daemon
+        os.kill(running, 9)
     plant.mode("issue")
     site.start_daemon()
     # A minute goes by.
     sql(site, "UPDATE request SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL;"
               " UPDATE job SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL;"
               " UPDATE job SET due = now() WHERE kind IN ('ask-ca', 'work-requests') AND state = 'due'")
-    row = wait_state(cli, made, "issued", 30)
+    row = wait_state(cli, made, "issued")
     asked = [c for c in plant.calls() if c["action"] == "submit" and c["question"]["request"]["id"] == made]
     certs = cli.json("cert", "list", "--email", f"{name}@{INSIDE}")["items"]
     cli.tap.ok(plant.count(made) == 1 and len(certs) == 1 and asked[-1]["question"]["request"]["answer_was_lost"],

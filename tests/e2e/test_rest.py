@@ -49,12 +49,12 @@ class Shell:
         answer = self.json("request", "create", "--email", email, "--common-name", name, "--handler", handler, "--key", "ec:P-256")
         return answer["id"]
 
-    def issued(self, number, seconds=30):
+    def issued(self, number):
         def done():
             row = self.json("request", "show", str(number))
             require(row["state"] not in ("failed", "rejected"), row)
             return row if row["state"] == "issued" else None
-        return wait_until(f"request {number} is issued", done, seconds)
+        return wait_until(f"request {number} is issued", done)
 
 
 def test_ejbca(shell, fake):
@@ -75,7 +75,7 @@ def test_ejbca(shell, fake):
     shell.issued(number)
     require(fake.issuer.issued_for(f"lost@{INSIDE}") == 1, "issued twice")
     shell("cert", "revoke", row["thumbprint"], "--reason", "superseded")
-    wait_until("it is revoked", lambda: "SUPERSEDED" in fake.certs.values(), 30)
+    wait_until("it is revoked", lambda: "SUPERSEDED" in fake.certs.values())
 
 
 def test_atlas(shell, fake, names):

@@ -126,8 +126,8 @@ def dump_of(site):
 
 
 def dump_command(site):
-    where = os.path.dirname(glob.glob(f"{site.run}/**/.s.PGSQL.*", recursive=True)[0])
-    port = glob.glob(f"{where}/.s.PGSQL.*")[0].split(".")[-1].replace("lock", "5432")
+    socket = site.database_socket()
+    where, port = os.path.dirname(socket), socket.rsplit(".", 1)[1]
     program = max(glob.glob("/usr/lib/postgresql/*/bin/pg_dump"))
     return [program, "-h", where, "-p", port, "-U", "postgres", "--inserts", "postseal"]
 

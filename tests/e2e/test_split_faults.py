@@ -49,8 +49,8 @@ def submit(site, message, tries=40, pause=0.25):
 
 def counted(site, identity, allowed):
     """One right copy each; `allowed` recipients may have a second one."""
-    wait_until("every recipient has his copy", lambda: set(delivered(site, identity)) == set(EVERYBODY), 30, 0.2)
-    wait_until("the queue is empty", lambda: not site.postfix.queue_list(), 30, 0.2)
+    wait_until("every recipient has his copy", lambda: set(delivered(site, identity)) == set(EVERYBODY), step=0.2)
+    wait_until("the queue is empty", lambda: not site.postfix.queue_list(), step=0.2)
     found = delivered(site, identity)
     for who, mails in found.items():
         for data in mails:
@@ -109,8 +109,8 @@ def fault_5xx_late(site, proxy):
     message, identity = text([BOB, CAROL], body="the secret words\n")
     code, answers = submit(site, message)
     require(code == 250, answers[-1])
-    wait_until("three have it", lambda: len(delivered(site, identity)) == 3, 20, 0.2)
-    wait_until("the queue is empty", lambda: not site.postfix.queue_list(), 20, 0.2)
+    wait_until("three have it", lambda: len(delivered(site, identity)) == 3, step=0.2)
+    wait_until("the queue is empty", lambda: not site.postfix.queue_list(), step=0.2)
     found = delivered(site, identity)
     require(all(len(mails) == 1 for mails in found.values()) and BOB in found, f"{ {w: len(m) for w, m in found.items()} }")
 
@@ -121,7 +121,7 @@ def fault_5xx_late(site, proxy):
             if b"multipart/report" in header_of(data) and identity.encode() in data:
                 return data
         return None
-    data = wait_until("the notice", notice, 20, 0.3)
+    data = wait_until("the notice", notice, step=0.3)
     missing = (set(EVERYBODY) - set(found)).pop()
     require(missing.encode() in data and b"never" in data, "it does not name the recipient and the answer")
     require(b"the secret words" not in data, "it has the text")
@@ -186,7 +186,7 @@ def deferred_halfway(site, proxy):
     message, identity = text([BOB, CAROL])
     code, answers = submit(site, message, 1)
     require(code // 100 == 4 and not proxy.faults, answers)
-    wait_until("Carol has it", lambda: set(delivered(site, identity)) == {CAROL}, 20, 0.2)
+    wait_until("Carol has it", lambda: set(delivered(site, identity)) == {CAROL}, step=0.2)
     return message, identity
 
 
@@ -206,17 +206,15 @@ def grouped_anew(site, proxy):
     message, identity = deferred_halfway(site, proxy)
     for who in (BOB, DAVE, EVE):
         site.prefer(who, mode="observe")
-    time.sleep(1.2)
     try:
         code, answers = submit(site, message)
         require(code == 250, answers[-1])
-        wait_until("every recipient has it", lambda: set(delivered(site, identity)) == set(EVERYBODY), 30, 0.2)
-        wait_until("the queue is empty", lambda: not site.postfix.queue_list(), 30, 0.2)
+        wait_until("every recipient has it", lambda: set(delivered(site, identity)) == set(EVERYBODY), step=0.2)
+        wait_until("the queue is empty", lambda: not site.postfix.queue_list(), step=0.2)
         require(all(len(mails) == 1 for mails in delivered(site, identity).values()), "a second copy")
     finally:
         for who in (BOB, DAVE, EVE):
             site.cli("user", "unset", who, "mode")
-        time.sleep(1.2)
 
 
 def too_large(site, proxy):
@@ -232,7 +230,6 @@ def too_large(site, proxy):
 def refused_beside(site, proxy):
     """on_refuse = recipient, and the listener gone: the message waits, nobody is told twice."""
     site.prefer(INSIDE, on_refuse="recipient")
-    time.sleep(1.2)
     try:
         proxy.forget()
         proxy.fault("END", 1, NO)
@@ -244,7 +241,7 @@ def refused_beside(site, proxy):
                 break
             time.sleep(0.25)
         require(code == 250, f"{code} {answer}")
-        wait_until("both have it", lambda: set(delivered(site, identity)) == {BOB, CAROL}, 20, 0.2)
+        wait_until("both have it", lambda: set(delivered(site, identity)) == {BOB, CAROL}, step=0.2)
         time.sleep(1)
         notices = 0
         for path in site.postfix.mailbox_files(INSIDE):

@@ -482,7 +482,7 @@ def test_completion(cli):
 
 def sql(site, text):
     """As the database's own superuser, where no command does it."""
-    folder = os.path.dirname(glob.glob(f"{site.run}/**/.s.PGSQL.*", recursive=True)[0])
+    folder = os.path.dirname(site.database_socket())
     done = subprocess.run(["psql", "-X", "-q", "-h", folder, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", text, "postseal"],
                           capture_output=True, text=True, user="postgres")
     if done.returncode != 0:

@@ -145,12 +145,12 @@ class Delivered:
                 address = re.search(rb"^Delivered-To: (\S+)", data, re.M).group(1).decode()
                 self.by_address.setdefault(address, []).append(data)
 
-    def wait(self, addresses, seconds=60):
+    def wait(self, addresses):
         def there():
             self.look()
             return all(a in self.by_address for a in addresses)
         try:
-            wait_until("all mail", there, seconds, 0.2)
+            wait_until("all mail", there, step=0.2)
         except Failed:
             missing = [a for a in addresses if a not in self.by_address]
             raise Failed(f"{len(missing)} messages were not delivered: {missing[:5]} {self.site.postfix.queue_list()[:3]}") from None

@@ -66,7 +66,7 @@ class AcmeMail(Fake):
         self.send, self.inbox, self.dkim_key, self.dkim_lookup = send, inbox, dkim_key, dkim_lookup
         self.address, self.reply_to = address, reply_to
         self.mail_at, self.join, self.nonce_rejects, self.duplicates, self.forge = "authorization", "string", 0, 0, None
-        self.answer_seconds = 20
+        self.answer_seconds = 120
         self.nonces, self.accounts, self.orders, self.certificates, self.mails = set(), {}, {}, [], []
         self._make_ca()
 
@@ -216,8 +216,10 @@ class AcmeMail(Fake):
         with self.lock:
             self.orders[number] = order
         if self.mail_at == "order":
+            answered = len(self.mails)
             self._mail(order)
-            time.sleep(0.5)
+            while len(self.mails) == answered and not self.stopped.wait(0.05):
+                pass  # until the mail has been put off: nobody can know the challenge yet
         return json_answer(201, self._order(order), headers=[("Location", order["url"])])
 
     def _find(self, number, account):

@@ -73,7 +73,7 @@ class OpensslCmp(Relay):
         super().__init__(folder, **how)
 
     def _wait(self):
-        for _ in range(200):
+        for _ in range(6000):
             if self.child.poll() is not None:
                 break
             with open("/proc/net/tcp") as f:
@@ -89,7 +89,7 @@ class OpensslCmp(Relay):
         request = urllib.request.Request(f"http://127.0.0.1:{self.upstream}/", body, {"Content-Type": MEDIA})
         with self.lock:
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=120) as answer:
                     return Answer(answer.status, answer.read(), answer.headers["Content-Type"])
             except urllib.error.HTTPError as e:
                 return Answer(e.code, e.read(), e.headers["Content-Type"])
@@ -97,7 +97,7 @@ class OpensslCmp(Relay):
     def stop(self):
         super().stop()
         self.child.terminate()
-        self.child.wait(10)
+        self.child.wait(120)
         self.log.close()
 
 
@@ -140,7 +140,7 @@ class CmpIssuer(Relay):
     def stop(self):
         super().stop()
         self.child.stdin.close()
-        self.child.wait(10)
+        self.child.wait(120)
 
 
 if __name__ == "__main__":
