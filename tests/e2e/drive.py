@@ -8,8 +8,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
-from harness import BUILD, SOURCE, Failed, require, wait_until
+from harness import BUILD, SOURCE, Failed, note_reports, require, wait_until
 
 sys.path.insert(0, os.path.join(SOURCE, "tests", "fakes"))
 
@@ -25,8 +26,9 @@ def read(path):
 class Drive:
     def __init__(self, handler):
         self.handler = handler
+        self.said = tempfile.TemporaryFile()
         self.child = subprocess.Popen([os.path.join(BUILD, "tests/support/handler_drive")], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                      stdout=subprocess.PIPE, stderr=self.said, text=True,
                                       env={**os.environ, "G_DEBUG": "fatal-criticals"})
 
     def __enter__(self):
@@ -35,7 +37,10 @@ class Drive:
     def __exit__(self, *_):
         self.child.stdin.close()
         self.child.stdout.read()
-        self.child.wait(60)
+        self.child.wait(120)
+        self.said.seek(0)
+        note_reports("handler_drive", self.said.read().decode(errors="replace"))
+        self.said.close()
 
     def ask(self, **line):
         self.child.stdin.write(json.dumps({"handler": self.handler, **line}) + "\n")

@@ -17,6 +17,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import smtplib
@@ -92,6 +93,16 @@ def can_connect(address):
         return True
     except OSError:
         return False
+
+
+REPORT = re.compile(r"^.*(?:ERROR: (?:Address|Leak)Sanitizer|WARNING: ThreadSanitizer|: runtime error: ).*$", re.M)
+reports = []  # what sanitizers said of programs, which fails a test whatever else it finds
+
+
+def note_reports(name, text):
+    """A built-in checker's report in what a program wrote: its first line and what follows."""
+    for found in REPORT.finditer(text):
+        reports.append(f"{name}: " + "\n".join(text[found.start():].splitlines()[:25]))
 
 
 class Process:
@@ -475,6 +486,9 @@ class Site:
         self.filter.stop()
         self.daemon.stop()
         self.database.stop(signal.SIGINT)
+        for path in glob.glob(f"{self.folder}/*.log") + glob.glob(f"{self.folder}/*/postseal*.log"):
+            with open(path, errors="replace") as f:
+                note_reports(os.path.relpath(path, self.folder), f.read())
         if self.keep:
             print(f"# kept: {self.folder}", file=sys.stderr)
         else:
@@ -657,6 +671,8 @@ class Tap:
         return self.ok(True, name)
 
     def done(self):
+        if reports:
+            self.ok(False, "no report of a sanitizer", "\n".join(reports))
         print(f"1..{self.count}", flush=True)
         sys.exit(1 if self.failures else 0)
 
