@@ -55,3 +55,4 @@ libpki_a_SOURCES += %D%/ocsp_responder.c %D%/ocsp_responder.h %D%/ocsp_issuers.c
 libpki_a_SOURCES += %D%/delivery.c %D%/delivery.h %D%/delivery_bundle.c %D%/delivery_password.c %D%/sms.c %D%/sms.h %D%/sms_command.c %D%/sms_fill.c %D%/sms_http.c %D%/sms_internal.h
 libpki_a_SOURCES += %D%/enroll_revoke.c %D%/enroll_revoke.h
 libpki_a_SOURCES += %D%/zip.c %D%/zip.h
+libpki_a_SOURCES += %D%/renewal_advice.c %D%/renewal_advice.h

@@ -36,6 +36,9 @@ static const struct statement idles[] = {
 	{ "leftovers_renewals",
 	  "DELETE FROM renewal n WHERE n.next_try < $1 AND NOT EXISTS (SELECT 1 FROM certificate c"
 	  " WHERE c.thumbprint = n.thumbprint AND c.not_after > $1)" },
+	{ "leftovers_advice",
+	  "DELETE FROM renewal_advice a WHERE a.asked < $1 AND NOT EXISTS (SELECT 1 FROM"
+	  " certificate c WHERE c.thumbprint = a.thumbprint AND c.not_after > $1)" },
 	{ "leftovers_users",
 	  "DELETE FROM user_left u WHERE u.at < $1 AND NOT EXISTS (SELECT 1 FROM request r"
 	  " LEFT JOIN certificate c ON c.request_id = r.id WHERE r.email = u.address"

@@ -7,6 +7,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/holder.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 #include "store/requests_work.h"
@@ -170,8 +171,9 @@ static const struct statement requests_update_statement = {
 	"requests_update",
 	"UPDATE request SET state = $2, spki_sha256 = $3, csr = $4, handle = $5, thumbprint = $6,"
 	" attempts = $7, next_try = $8, error_class = $9, error_code = $10, error_text = $11,"
-	" tries = $12, lost = $13, asking = $14, lease_until = $15, give_up = $16, returned = $17,"
-	" updated = now() WHERE id = $1",
+	" tries = $12, lost = $13, asking = $14, lease_by = CASE WHEN $15::timestamptz IS NULL"
+	" THEN NULL WHEN lease_until IS DISTINCT FROM $15 THEN $18 ELSE lease_by END,"
+	" lease_until = $15, give_up = $16, returned = $17, updated = now() WHERE id = $1",
 };
 
 static gboolean
@@ -209,6 +211,7 @@ requests_update(struct tx *tx, const struct request_row *row, GError **error)
 	params_time(params, row->lease_until);
 	params_time(params, row->give_up);
 	params_bytes(params, row->returned);
+	params_text(params, holder_name());
 	return one_request(tx_query(tx, &requests_update_statement, params, error), row->id, error);
 }
 

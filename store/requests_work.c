@@ -5,6 +5,7 @@
 
 #include "store/base/clock.h"
 #include "store/base/error.h"
+#include "store/base/holder.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
 #include "store/jobs.h"
@@ -152,4 +153,39 @@ requests_extend(struct db *db, gint64 id, gint attempt, gint64 until, GError **e
 	return rows_affected(rows) == 1 ||
 	       fail_false(error, PS_ERROR_NOT_FOUND,
 			  "request %" G_GINT64_FORMAT " is worked on by another", id);
+}
+
+static const struct statement requests_holders_statement = {
+	"requests_holders",
+	"SELECT coalesce(array_agg(DISTINCT lease_by), '{}') FROM request"
+	" WHERE" OPEN_STATES " AND lease_by IS NOT NULL",
+};
+/* Their workers, too, whose next look would be when the lease ends. */
+static const struct statement requests_release_statement = {
+	"requests_release",
+	"WITH released AS (UPDATE request SET lease_until = $2 WHERE" OPEN_STATES
+	" AND lease_by = ANY ($1::text[]) AND lease_until > $2 RETURNING id)"
+	" UPDATE job SET due = least(due, $2) WHERE kind = ANY ($3::text[]) AND state = 'due'"
+	" AND EXISTS (SELECT 1 FROM released)",
+};
+
+gboolean
+requests_release_dead(struct tx *tx, GError **error)
+{
+	static const char *const kinds[] = { REQUESTS_JOB_HERE, REQUESTS_JOB_ASK };
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &requests_holders_statement, NULL, error);
+
+	if (rows == NULL)
+		return FALSE;
+	g_auto(GStrv) holders = rows_text_array(rows, 0, 0);
+	g_auto(GStrv) dead = holder_dead_among((const char *const *)holders);
+	if (*dead == NULL)
+		return TRUE;
+	struct params *params = params_new();
+	params_text_array(params, (const char *const *)dead, g_strv_length(dead));
+	params_time(params, tx_now(tx) - 1);
+	params_text_array(params, kinds, G_N_ELEMENTS(kinds));
+	CLEANUP(rows)
+	struct rows *released = tx_query(tx, &requests_release_statement, params, error);
+	return released != NULL;
 }

@@ -41,4 +41,8 @@ GArray *requests_overdue(struct db *db, gint64 now, GError **error) G_GNUC_WARN_
 gboolean requests_extend(struct db *db, gint64 id, gint attempt, gint64 until,
 			 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* What processes of this host were asking about that are dead (store/base/holder.h): their leases end
+ * now, and the next worker looks what became of it. */
+gboolean requests_release_dead(struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 #endif

@@ -21,6 +21,7 @@
 #include "store/base/log.h"
 #include "store/base/mailaddr.h"
 #include "store/db/tx.h"
+#include "store/renewals.h"
 #include "store/requests.h"
 #include "store/revocation_orders.h"
 #include "store/scopes.h"
@@ -199,6 +200,28 @@ add_revocation(struct call *call, json_t *object, const struct request_row *row,
 	return TRUE;
 }
 
+/* Where its CA has said something about it. */
+static gboolean
+add_renewal(struct call *call, json_t *object, const struct request_row *row, GError **error)
+{
+	CLEANUP(renewal_advice) struct renewal_advice *advice = NULL;
+
+	if (row->thumbprint == NULL)
+		return TRUE;
+	if (!renewal_advice_find(call->gateway->db, row->thumbprint, &advice, error))
+		return FALSE;
+	if (advice == NULL)
+		return TRUE;
+	json_object_set_new(object, "renewal",
+			    json_pack("{s:o, s:o, s:o, s:o, s:o}", "ca_says_from",
+				      answer_time(advice->window_start), "ca_says_until",
+				      answer_time(advice->window_end), "renew_at",
+				      answer_time(advice->renew_at), "asked_again",
+				      answer_time(advice->next_ask), "error",
+				      answer_text(*advice->error != '\0' ? advice->error : NULL)));
+	return TRUE;
+}
+
 json_t *
 request_show(struct call *call, GError **error)
 {
@@ -233,7 +256,8 @@ request_show(struct call *call, GError **error)
 		json_object_set_new(object, "batch", json_integer(row->batch_id));
 	json_t *history = history_of(call, row->id, error);
 	if (history == NULL || !add_returned(object, row) ||
-	    !add_revocation(call, object, row, error)) {
+	    !add_revocation(call, object, row, error) || !add_renewal(call, object, row, error)) {
+		json_decref(history);
 		json_decref(object);
 		return NULL;
 	}

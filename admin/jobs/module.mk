@@ -9,3 +9,4 @@ libadmin_a_SOURCES += %D%/collect_points.c %D%/fetch_url.c %D%/heartbeat.c %D%/h
 libadmin_a_SOURCES += %D%/acme_reply.c
 libadmin_a_SOURCES += %D%/csr_mail.c %D%/revoke_at_ca.c
 libadmin_a_SOURCES += %D%/idle.c %D%/idle.h %D%/ocsp_answers.c %D%/ocsp_presign.c %D%/publish.c %D%/folder_publisher.c %D%/folder_publisher.h
+libadmin_a_SOURCES += %D%/renewal_advice.c

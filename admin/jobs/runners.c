@@ -26,6 +26,7 @@ const struct job_runner job_runners[] = {
 	{ "crl-refresh", 0, JOB_LANE_WORK, job_collect_points },
 	{ "fetch", 0, JOB_LANE_NETWORK, job_fetch_url },
 	{ "acme-reply", 60, JOB_LANE_NETWORK, job_acme_reply },
+	{ "renewal-advice", 300, JOB_LANE_NETWORK, job_renewal_advice },
 	{ "check-claims", 600, JOB_LANE_NETWORK, job_check_claims },
 	/* requests: issued here, and handed in elsewhere */
 	{ REQUESTS_JOB_HERE, 0, JOB_LANE_WORK, job_work_requests },

@@ -29,6 +29,7 @@ enum job_result job_key_pool(const struct job_context *context, GError **error);
 enum job_result job_acme_reply(const struct job_context *context, GError **error);
 enum job_result job_bulk(const struct job_context *context, GError **error);
 enum job_result job_ocsp_answers(const struct job_context *context, GError **error);
+enum job_result job_renewal_advice(const struct job_context *context, GError **error);
 enum job_result job_ocsp_presign(const struct job_context *context, GError **error);
 enum job_result job_csr_mail(const struct job_context *context, GError **error);
 enum job_result job_revoke_at_ca(const struct job_context *context, GError **error);

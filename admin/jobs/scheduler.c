@@ -11,6 +11,7 @@
 #include "store/db/changelog.h"
 #include "store/db/tx.h"
 #include "store/jobs.h"
+#include "store/requests_work.h"
 
 #define LEASE_SECONDS 30
 #define IDLE_SECONDS 1
@@ -112,7 +113,7 @@ list_duties(struct tx *tx, gpointer data, GError **error)
 	const gboolean *first = data;
 
 	/* What a predecessor on this host has left need not wait for its lease. */
-	if (*first && !jobs_release_dead(tx, error))
+	if (*first && (!jobs_release_dead(tx, error) || !requests_release_dead(tx, error)))
 		return FALSE;
 	for (gsize i = 0; i < job_runner_count; i++) {
 		gint64 interval = job_runners[i].interval_seconds;

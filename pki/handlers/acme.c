@@ -193,5 +193,6 @@ const struct handler handler_acme = {
 	.submit = acme_submit,
 	.poll = acme_act,
 	.revoke = acme_revoke,
+	.advise = acme_cert_advise,
 	.check = acme_check,
 };

@@ -139,6 +139,17 @@ acme_cert_id(const struct cert *cert)
 	return g_strconcat(first, ".", second, NULL);
 }
 
+/* Another server would refuse the order for a certificate that it has not issued. */
+static gboolean
+is_of(const struct acme_work *work, gint64 request_id)
+{
+	CLEANUP(request_row)
+	struct request_row *before = requests_find(work->acme->context->db, request_id, NULL);
+
+	return before != NULL && g_strcmp0(before->handler, work->request->handler) == 0 &&
+	       g_strcmp0(before->handler_config, work->request->handler_config) == 0;
+}
+
 char *
 acme_cert_replaced(struct acme_work *work)
 {
@@ -148,31 +159,48 @@ acme_cert_replaced(struct acme_work *work)
 		return NULL;
 	CLEANUP(cert_row)
 	struct cert_row *row = certs_find(work->acme->context->db, thumbprint, NULL);
-	CLEANUP(cert) struct cert *cert = row != NULL ? cert_parse(row->der, NULL) : NULL;
+	if (row == NULL || !is_of(work, row->request_id))
+		return NULL;
+	CLEANUP(cert) struct cert *cert = cert_parse(row->der, NULL);
 	return cert != NULL ? acme_cert_id(cert) : NULL;
 }
 
+/* The server's word about one certificate; a GET without a signature (RFC 9773 section 4.1). */
+static gboolean
+read_window(struct acme *acme, const char *id, struct handler_advice *advice, GError **error)
+{
+	g_autofree char *url = g_strconcat(acme->directory->renewal_info, "/", id, NULL);
+	CLEANUP(http_answer) struct http_answer *got = NULL;
+	json_t *json = acme_get_json(acme, url, &got);
+
+	if (json == NULL)
+		return fail_false(error, PS_ERROR_TEMPORARY, "the CA's advice about renewals: %s",
+				  acme->answer->text != NULL ? acme->answer->text : "none");
+	gboolean good = acme_window_read(json, &advice->start, &advice->end, error);
+	json_decref(json);
+	advice->again_seconds = got->retry_after;
+	return good;
+}
+
 gboolean
-acme_cert_renewal(const struct handler_context *context, const struct cert *cert, gint64 *start,
-		  gint64 *end, GError **error)
+acme_cert_advise(const struct handler_context *context, const struct cert *cert,
+		 struct handler_advice *advice, GError **error)
 {
 	struct handler_answer answer = { 0 };
 	g_autofree char *id = acme_cert_id(cert);
-	json_t *json = NULL;
+	g_autoptr(GError) why = NULL;
 	gboolean good = FALSE;
 
-	CLEANUP(acme) struct acme *acme = acme_open(context, &answer, error);
-	if (acme != NULL && (acme->directory->renewal_info == NULL || id == NULL)) {
+	CLEANUP(acme) struct acme *acme = acme_open(context, &answer, &why);
+	if (acme != NULL && (acme->directory->renewal_info == NULL || id == NULL))
 		fail(error, PS_ERROR_NOT_FOUND, "the CA gives no advice about renewals");
-	} else if (acme != NULL) {
-		g_autofree char *url = g_strconcat(acme->directory->renewal_info, "/", id, NULL);
-		json = acme_get_json(acme, url, NULL);
-		good = json != NULL && acme_window_read(json, start, end, error);
-	}
-	if (!good && (error == NULL || *error == NULL))
+	else if (acme != NULL)
+		good = read_window(acme, id, advice, error);
+	else
 		fail(error, PS_ERROR_TEMPORARY, "the CA's advice about renewals: %s",
-		     answer.text != NULL ? answer.text : "none");
-	json_decref(json);
+		     why != NULL           ? why->message
+		     : answer.text != NULL ? answer.text
+					   : "none");
 	handler_answer_clear(&answer);
 	return good;
 }

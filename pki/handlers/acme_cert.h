@@ -9,16 +9,15 @@
 
 /* The answer is then ISSUED with the certificate and its chain. FALSE: it is not. */
 gboolean acme_cert_download(struct acme *acme, const char *url);
-/* The name of the certificate that the request renews, where the server has renewal information;
- * NULL: none. */
+/* The name of the certificate that the request renews, where the server has renewal information and
+ * has issued it; NULL: none. */
 char *acme_cert_replaced(struct acme_work *work);
 /* RFC 9773 section 4.1; NULL: the certificate has no key identifier of its issuer. */
 char *acme_cert_id(const struct cert *cert);
 /* The answer is then ISSUED: revoked, now or before. */
 void acme_cert_revoke(struct acme *acme, const struct cert *cert, const char *reason);
-/* When the CA would have it renewed. NOT_FOUND: this server says nothing of that kind; TEMPORARY:
- * it cannot be asked now. */
-gboolean acme_cert_renewal(const struct handler_context *context, const struct cert *cert,
-			   gint64 *start, gint64 *end, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* As handler.h has it. */
+gboolean acme_cert_advise(const struct handler_context *context, const struct cert *cert,
+			  struct handler_advice *advice, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 #endif

@@ -277,10 +277,10 @@ look_for_lost(struct acme_work *work)
 /* ---- a new one ------------------------------------------------------------------------------- */
 
 static json_t *
-order_payload(struct acme_work *work)
+order_payload(struct acme_work *work, gboolean replacing)
 {
 	const char *profile = handler_config_text(work->acme->context->config, "profile");
-	g_autofree char *replaces = acme_cert_replaced(work);
+	g_autofree char *replaces = replacing ? acme_cert_replaced(work) : NULL;
 	json_t *identifiers = json_array();
 	json_t *payload = json_object();
 
@@ -307,6 +307,18 @@ order_refused(struct acme_work *work, const struct acme_problem *problem)
 	return save(work) && acme_stop_problem(work->acme, "the order was refused", problem);
 }
 
+static struct http_answer *
+post_order(struct acme_work *work, gboolean replacing, struct acme_problem **problem)
+{
+	const struct acme_call call = {
+		.url = work->acme->directory->new_order,
+		.payload = order_payload(work, replacing),
+		.acts = TRUE,
+	};
+
+	return acme_post(work->acme, &call, problem);
+}
+
 static gboolean
 ask(struct acme_work *work)
 {
@@ -316,12 +328,13 @@ ask(struct acme_work *work)
 	work->row->asked = clock_now(acme->context->clock);
 	if (!save(work))
 		return FALSE;
-	const struct acme_call call = {
-		.url = acme->directory->new_order,
-		.payload = order_payload(work),
-		.acts = TRUE,
-	};
-	CLEANUP(http_answer) struct http_answer *got = acme_post(acme, &call, &problem);
+	CLEANUP(http_answer) struct http_answer *got = post_order(work, TRUE, &problem);
+	if (acme_problem_is(problem, "alreadyReplaced")) {
+		/* By an order whose certificate did not come to us, say: it is one more (RFC 9773
+		 * section 5). */
+		g_clear_pointer(&problem, acme_problem_free);
+		got = post_order(work, FALSE, &problem);
+	}
 	if (problem != NULL)
 		return order_refused(work, problem);
 	if (got == NULL)

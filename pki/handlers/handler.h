@@ -58,6 +58,12 @@ struct handler_revocation {
 	const char *reason;            /* RFC 5280 by name, "keyCompromise"; NULL: unspecified */
 };
 
+/* When a CA would have a certificate of its renewed (RFC 9773). */
+struct handler_advice {
+	gint64 start, end;
+	gint64 again_seconds; /* it is to be asked again after that; 0: it does not say */
+};
+
 struct issue_names;
 
 /* A setting named key_type is the kind of key made for its requests where none is named; one named
@@ -86,6 +92,10 @@ struct handler {
 	gboolean (*revoke)(const struct handler_context *context, struct tx *tx,
 			   const struct handler_revocation *revocation,
 			   struct handler_answer *answer, GError **error);
+	/* NOT_FOUND: this CA says nothing of that kind; else it could not be asked. NULL: no CA of
+	 * this kind does. */
+	gboolean (*advise)(const struct handler_context *context, const struct cert *cert,
+			   struct handler_advice *advice, GError **error);
 	/* The CA's own certificates, struct cert *, for import on demand; NULL when not known. */
 	GPtrArray *(*chain)(const struct handler_context *context, GError **error);
 	/* Tries the credentials without side effects. ISSUED: good; text says what was found. */

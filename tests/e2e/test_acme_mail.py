@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
@@ -157,6 +158,32 @@ def decoded(client, ca):
     client.fair(ca)
 
 
+def hurry(site, kind):
+    for job in site.json("job", "list", "--kind", kind, "--all")["items"][:1]:
+        if job["state"] == "due":  # it may begin between the two commands
+            site.cli("job", "retry", str(job["id"]), check=False)
+
+
+def renewed(client, ca):
+    """The CA would have it renewed now (RFC 9773): long before our own days, in its place, and once."""
+    mailbox = f"heidi@{INSIDE}"
+    ca.window = (time.time() + 86400 * 20, time.time() + 86400 * 21)
+    first = client.ends(client.ask_for("ca", mailbox))
+    said = lambda: hurry(client.site, "renewal-advice") or client.show(first["id"]).get("renewal")
+    require(wait_until("the CA was asked", said, 30)["renew_at"] is not None and ca.asked_windows, "no moment was drawn")
+    mine = lambda: [row for row in client.site.json("request", "list")["items"] if row["email"] == mailbox]
+    require(len(mine()) == 1 and not ca.replaced, "renewed too early")
+    for path, _ in client.site.mails(CA):  # the CA takes one answer of a mailbox
+        os.unlink(path)
+    ca.window = (time.time() - 7200, time.time() - 3600)
+    client.site.sql(f"UPDATE renewal_advice SET next_ask = now() WHERE thumbprint = '{first['thumbprint']}'")
+    wait_until("a new one is ordered", lambda: hurry(client.site, "renewal-advice") or len(mine()) == 2, 60)
+    client.ends(mine()[0]["id"] if mine()[0]["id"] != first["id"] else mine()[1]["id"])
+    ca.window = None
+    require(len(ca.replaced) == 1, f"{ca.replaced}")
+    client.fair(ca)
+
+
 def killed(client, ca):
     """The daemon dies while it is about it: one order, one answer."""
     mailbox = f"grace@{INSIDE}"
@@ -212,6 +239,7 @@ def main():
                 tap.case("forged challenges are mail like any other", forged, client, ca)
                 tap.case("answers of the server that are lost", lost_answers, client, back)
                 tap.case("parts of the token that are decoded", decoded, client, ca)
+                tap.case("renewed when the CA says so", renewed, client, ca)
                 if FULL:  # leases have to run out: minutes
                     tap.case("Reply-To, and two halves of a pair one after the other", pair, client, back)
                     tap.case("killed while it is about it", killed, client, ca)

@@ -67,6 +67,7 @@ class AcmeMail(Fake):
         self.address, self.reply_to = address, reply_to
         self.mail_at, self.join, self.nonce_rejects, self.duplicates, self.forge = "authorization", "string", 0, 0, None
         self.answer_seconds = 120
+        self.window, self.asked_windows, self.replaced = None, [], []  # (start, end), RFC 9773
         self.nonces, self.accounts, self.orders, self.certificates, self.mails = set(), {}, {}, [], []
         self._make_ca()
 
@@ -165,10 +166,12 @@ class AcmeMail(Fake):
             self.want(request.method == "GET", "the directory is asked for with GET")
             return json_answer(200, {name: f"{self.url}/{path}" for name, path in (
                 ("newNonce", "nonce"), ("newAccount", "new-account"), ("newOrder", "new-order"), ("revokeCert", "revoke"),
-                ("keyChange", "key-change"))} | {"meta": {"termsOfService": "https://ca.example/terms"}})
+                ("keyChange", "key-change"), *([("renewalInfo", "renewal-info")] if self.window else []))} | {"meta": {"termsOfService": "https://ca.example/terms"}})
         if request.path == "/nonce":
             self.want(request.method in ("HEAD", "GET"), "a nonce is asked for with HEAD")
             return self._with_nonce(Answer(200 if request.method == "HEAD" else 204))
+        if parts[0] == "renewal-info":
+            return self._renewal_info(request, *parts[1:])
         try:
             payload, jwk, account = self._open(request)
             act = getattr(self, "_do_" + parts[0].replace("-", "_"), None)
@@ -177,6 +180,21 @@ class AcmeMail(Fake):
             return self._with_nonce(act(payload, jwk, account, *parts[1:]))
         except Problem as why:
             return self._with_nonce(problem(why.status, why.kind, why.detail))
+
+    # --- RFC 9773 ---
+
+    @staticmethod
+    def _certificate_id(cert):
+        number = cert.serial_number
+        key = cert.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        return encode(key) + "." + encode(number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+    def _renewal_info(self, request, name):
+        self.want(request.method == "GET" and self.window, "renewal information is asked for with GET")
+        self.want(name in [self._certificate_id(cert) for cert in self.certificates], f"no certificate {name}")
+        self.asked_windows.append(name)
+        times = [datetime.datetime.utcfromtimestamp(t).strftime("%Y-%m-%dT%H:%M:%SZ") for t in self.window]
+        return json_answer(200, {"suggestedWindow": dict(zip(("start", "end"), times))}, headers=[("Retry-After", "60")])
 
     # --- accounts and orders ---
 
@@ -205,8 +223,13 @@ class AcmeMail(Fake):
         return json_answer(200, {"orders": [order["url"] for order in self.orders.values() if order["account"] == account]})
 
     def _do_new_order(self, payload, jwk, account):
-        self.members(payload, {"identifiers": list})
+        self.members(payload, {"identifiers": list}, {"replaces": lambda v: self.window and isinstance(v, str)})
         self.want(len(payload["identifiers"]) == 1, "one mailbox")
+        if "replaces" in payload:
+            self.want(payload["replaces"] in [self._certificate_id(cert) for cert in self.certificates], "replaces nothing of ours")
+            if payload["replaces"] in self.replaced:
+                raise Problem(409, "alreadyReplaced", "another order has")
+            self.replaced.append(payload["replaces"])
         identifier = payload["identifiers"][0]
         self.members(identifier, {"type": lambda t: t == "email", "value": lambda v: isinstance(v, str) and v.count("@") == 1})
         number = encode(secrets.token_bytes(9))
@@ -294,7 +317,7 @@ class AcmeMail(Fake):
         agreed = isinstance(csr.public_key(), ec.EllipticCurvePublicKey)
         cert = (x509.CertificateBuilder().subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, order["mailbox"])]))
                 .issuer_name(self.ca.subject).public_key(csr.public_key()).serial_number(x509.random_serial_number())
-                .not_valid_before(now - datetime.timedelta(minutes=5)).not_valid_after(now + datetime.timedelta(days=90))
+                .not_valid_before(now - datetime.timedelta(days=2)).not_valid_after(now + datetime.timedelta(days=90))
                 .add_extension(x509.BasicConstraints(False, None), True)
                 .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(order["mailbox"])]), False)
                 .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)

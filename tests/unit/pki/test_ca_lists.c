@@ -7,11 +7,13 @@
 #include "pki/crypto/crl.h"
 #include "pki/crypto/issue.h"
 #include "pki/renewal.h"
+#include "pki/renewal_advice.h"
 #include "store/ca_lists.h"
 #include "store/base/mailaddr.h"
 #include "store/cas.h"
 #include "store/certs.h"
 #include "store/crl_entries.h"
+#include "store/renewals.h"
 #include "store/scopes.h"
 
 #define URL "http://pki.example.com"
@@ -331,6 +333,91 @@ renewed(struct fixture *f)
 	return ordered;
 }
 
+static gboolean
+advice_tx(struct tx *tx, gpointer data, GError **error)
+{
+	return renewal_advice_save(tx, data, error);
+}
+
+/* What the CA says goes before our own days, in both directions. */
+static void
+test_advice(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	CLEANUP(cert) struct cert *cert = make(&f, "mailbox-strict");
+	static const char *const handlers[] = { "builtin", NULL };
+	g_autoptr(GPtrArray) asked = renewal_advice_due(f.db, handlers, FIXTURE_NOW, 10, &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(asked->len, ==, 1);
+	struct renewal_advice *row = g_ptr_array_index(asked, 0);
+	g_assert_cmpstr(row->thumbprint, ==, cert_thumbprint(cert));
+	g_assert_cmpint(row->asked, ==, CLOCK_NEVER);
+	row->window_start = cert_not_after(cert) - 5 * DAY;
+	row->window_end = row->window_start + DAY;
+	row->renew_at = row->window_start + 60;
+	row->asked = FIXTURE_NOW;
+	row->next_ask = FIXTURE_NOW + 3600;
+	g_assert_true(db_transaction(f.db, advice_tx, row, &error));
+	g_autoptr(GPtrArray) later =
+	    renewal_advice_due(f.db, handlers, FIXTURE_NOW + 3599, 10, &error);
+	g_assert_cmpuint(later->len, ==, 0);
+	CLEANUP(renewal_advice) struct renewal_advice *found = NULL;
+	g_assert_true(renewal_advice_find(f.db, row->thumbprint, &found, &error));
+	g_assert_cmpint(found->renew_at, ==, row->renew_at);
+
+	clock_set(f.clock, cert_not_after(cert) - 20 * DAY);
+	g_assert_cmpuint(renewed(&f), ==, 0); /* our days say so, the CA does not */
+	row->renew_at = clock_now(f.clock) + 100;
+	g_assert_true(db_transaction(f.db, advice_tx, row, &error));
+	g_assert_cmpuint(renewed(&f), ==, 0);
+	clock_set(f.clock, row->renew_at);
+	g_assert_cmpuint(renewed(&f), ==, 1);
+	g_autoptr(GPtrArray) left =
+	    renewal_advice_due(f.db, handlers, clock_now(f.clock) + 3600, 10, &error);
+	g_assert_cmpuint(left->len, ==, 1); /* the new one alone */
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
+static void
+test_moments(void)
+{
+	static const struct {
+		const char *says;
+		gint64 start, end;
+		guint32 chance;
+		gint64 moment;
+	} rows[] = {
+		{ "the beginning of the window", 40 * DAY, 42 * DAY, 0, 40 * DAY },
+		{ "its middle", 40 * DAY, 42 * DAY, 0x80000000, 41 * DAY },
+		{ "now, of a new one", -10 * DAY, -9 * DAY, 5, DAY },
+		{ "past the end", 400 * DAY, 410 * DAY, 5, 89 * DAY },
+	};
+	static const struct {
+		gint64 said;
+		gint failures;
+		gint64 pause;
+	} pauses[] = {
+		{ 0, 0, 6 * 3600 },   { -1, 0, 6 * 3600 }, { 5, 0, 60 },   { 3600, 0, 3600 },
+		{ 30 * DAY, 0, DAY }, { 0, 1, 600 },       { 0, 2, 1200 }, { 0, 60, 6 * 3600 },
+	};
+
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_test_message("%s", rows[i].says);
+		g_assert_cmpint(
+		    renewal_advice_moment(rows[i].start, rows[i].end, 0, 90 * DAY, rows[i].chance),
+		    ==, rows[i].moment);
+	}
+	for (gsize i = 0; i < G_N_ELEMENTS(pauses); i++)
+		g_assert_cmpint(renewal_advice_pause(pauses[i].said, pauses[i].failures), ==,
+				pauses[i].pause);
+}
+
 static void
 test_renewal(void)
 {
@@ -389,6 +476,8 @@ main(int argc, char **argv)
 	g_test_add_func("/ca/holds, and entries that leave", test_holds);
 	g_test_add_func("/ca/an intermediate is revoked by its root", test_roots);
 	g_test_add_func("/ca/renewal before the end", test_renewal);
+	g_test_add_func("/ca/renewal as the CA says", test_advice);
+	g_test_add_func("/ca/moments of renewal", test_moments);
 	int result = g_test_run();
 	scratch_pg_stop(pg);
 	return result;

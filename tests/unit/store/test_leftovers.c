@@ -74,6 +74,10 @@ static const struct {
 	  "INSERT INTO renewal (thumbprint, next_try) VALUES ('t1', now() - interval '700 days'),"
 	  " ('t4', now() - interval '700 days'), ('nobody', now())",
 	  "renewal", 2 },
+	{ "what CAs said about renewals",
+	  "INSERT INTO renewal_advice (thumbprint, asked, next_ask) VALUES"
+	  " ('t1', now() - interval '700 days', now()), ('t4', now() - interval '700 days', now())",
+	  "renewal_advice", 1 },
 	{ "users that left",
 	  "INSERT INTO user_left (address, at) VALUES ('a@x', now() - interval '700 days'),"
 	  " ('b@x', now() - interval '700 days'), ('d@x', now() - interval '700 days'),"
