@@ -4,7 +4,9 @@ include %D%/handlers/module.mk
 
 libpki_a_SOURCES += %D%/above.c %D%/above.h %D%/named_certs.c %D%/named_certs.h
 libpki_a_SOURCES += \
-	%D%/crl_load.c %D%/crl_load.h %D%/crl_status.c %D%/crl_status.h \
+	%D%/crl_load.c %D%/crl_load.h %D%/crl_load_internal.h \
+	%D%/crl_load_examine.c %D%/crl_load_put.c \
+	%D%/crl_status.c %D%/crl_status.h \
 	%D%/file_verify.c %D%/file_verify.h \
 	%D%/issuer_pool.c %D%/issuer_pool.h \
 	%D%/judge.c %D%/judge.h \
@@ -12,7 +14,8 @@ libpki_a_SOURCES += \
 	%D%/revocation.c %D%/revocation.h \
 	%D%/system_roots.c %D%/system_roots.h \
 	%D%/select.c %D%/select.h %D%/select_internal.h %D%/select_search.c \
-	%D%/trust.c %D%/trust.h %D%/trust_mode.c %D%/trust_mode.h %D%/verdict.h
+	%D%/trust.c %D%/trust.h %D%/trust_mode.c %D%/trust_mode.h \
+	%D%/verdict.c %D%/verdict.h
 libpki_a_SOURCES += %D%/bulk.c %D%/bulk.h %D%/bulk_internal.h %D%/bulk_issue.c %D%/bulk_order.h %D%/bulk_run.c %D%/bulk_file.c %D%/bulk_file.h %D%/csv.c %D%/csv.h %D%/key_pool.c %D%/key_pool.h
 libpki_a_SOURCES += %D%/keyring.h %D%/cert_cache.h %D%/import.h %D%/import_bulk.c %D%/import_bulk.h %D%/ca.h %D%/enroll.h
 libpki_a_SOURCES += \

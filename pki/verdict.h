@@ -51,6 +51,8 @@ struct verdict {
 	gboolean by_ctl_allow; /* valid only because of an allow entry */
 };
 
+/* Invalid, until somebody says otherwise; no path yet. */
+struct verdict *verdict_new(void);
 struct verdict *verdict_ref(struct verdict *verdict);
 void verdict_unref(struct verdict *verdict);
 const char *verdict_state_name(enum verdict_state state); /* "valid", "invalid" … */
