@@ -25,7 +25,8 @@ libpki_a_SOURCES += \
 	%D%/bundle_format.c %D%/bundle_password.c %D%/bundle_pem.c \
 	%D%/bundle_pkcs12.c %D%/bundle_write.c \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c %D%/cert_urls.c \
-	%D%/chain.c %D%/chain.h %D%/chain_status.c %D%/chain_status.h %D%/chain_candidates.c %D%/chain_strength.c \
+	%D%/chain.c %D%/chain.h %D%/chain_report.c %D%/chain_report.h \
+	%D%/path_revocation.c %D%/path_revocation.h %D%/chain_status.c %D%/chain_status.h %D%/chain_candidates.c %D%/chain_strength.c \
 	%D%/cert_scan.c %D%/cert_scan.h %D%/cert_scan_internal.h %D%/cert_scan_name.c \
 	%D%/cert_rules.c %D%/cert_rules.h %D%/names.c %D%/names.h \
 	%D%/chain_policy.c %D%/chain_policy.h %D%/chain_search.c %D%/chain_search.h \
