@@ -17,6 +17,7 @@
 #include "pki/handlers/est_reader.h"
 #include "pki/handlers/handler.h"
 #include "pki/handlers/held.h"
+#include "pki/handlers/lost.h"
 #include "pki/handlers/peer.h"
 #include "pki/handlers/table.h"
 #include "store/base/clock.h"
@@ -382,10 +383,8 @@ submit_new(const struct order *order, GError **error)
 
 /* --- after an answer was lost --- */
 
-enum look { LOOK_FOUND, LOOK_NOT_THERE, LOOK_UNDECIDED, LOOK_FAILED };
-
 /* Numbers after last, until one that the CA does not have. */
-static enum look
+static enum lost_look
 look_for(const struct order *order, gint64 last)
 {
 	gint64 most = handler_config_int(order->context->config, "lookback");
@@ -399,7 +398,7 @@ look_for(const struct order *order, gint64 last)
 
 		if (cert != NULL && is_ours(order, cert)) {
 			take_cert(order, cert, id);
-			return LOOK_FOUND;
+			return LOST_FOUND;
 		}
 		if (cert != NULL)
 			continue;
@@ -408,26 +407,26 @@ look_for(const struct order *order, gint64 last)
 			handler_answer_set(order->answer, HANDLER_RETRY, HANDLER_ERROR_CONFLICT,
 					   NULL, "the CA cannot be asked what became of it: %s",
 					   got == NULL ? why->message : page->text);
-			return LOOK_FAILED;
+			return LOST_FAILED;
 		}
 		if (page->finding == ADCS_ABSENT)
-			return undecided ? LOOK_UNDECIDED : LOOK_NOT_THERE;
+			return undecided ? LOST_BLIND : LOST_NONE;
 		undecided |= page->finding != ADCS_DENIED;
 	}
-	return LOOK_UNDECIDED;
+	return LOST_BLIND;
 }
 
 static gboolean
 look(const struct order *order, gint64 last, GError **error)
 {
 	set_handle(order->answer, g_strdup(order->request->handle));
-	switch (last > 0 ? look_for(order, last) : LOOK_UNDECIDED) {
-	case LOOK_FOUND:
-	case LOOK_FAILED:
+	switch (last > 0 ? look_for(order, last) : LOST_BLIND) {
+	case LOST_FOUND:
+	case LOST_FAILED:
 		return TRUE;
-	case LOOK_NOT_THERE:
+	case LOST_NONE:
 		return submit_new(order, error);
-	case LOOK_UNDECIDED:
+	case LOST_BLIND:
 		held_answer(order->context,
 			    "the CA's answer was lost, and its request numbers do not tell "
 			    "whether ours is among them",

@@ -13,6 +13,7 @@
 #include "pki/crypto/csr.h"
 #include "pki/crypto/key.h"
 #include "pki/crypto/key_sign.h"
+#include "pki/handlers/atlas_cert.h"
 #include "pki/handlers/atlas_request.h"
 #include "pki/handlers/atlas_session.h"
 #include "pki/keyring.h"
@@ -23,12 +24,6 @@
 #include "store/requests.h"
 
 #define DAY_SECONDS 86400
-#define SERIAL_MAX_DIGITS 64
-#define BLIND_MAX 3      /* requests whose outcome nobody could tell, before a person looks */
-#define LOOK_PAGE 100    /* serial numbers a page */
-#define LOOK_MAX 300     /* that are looked at */
-#define LOOK_SKEW 300    /* seconds that clocks may differ */
-#define LOOK_WINDOW 7200 /* seconds after the request within which it has taken effect */
 
 static const struct handler_key keys[] = {
 	{ "url", HANDLER_KEY_URL, "https://emea.api.hvca.globalsign.com:8443/v2", "https", FALSE,
@@ -71,151 +66,6 @@ static const struct handler_key keys[] = {
 	  "Where the TXT record of a claim stands, if not at the domain itself." },
 	{ .name = NULL },
 };
-
-/* --- the handle: "sent SINCE TIMES" or "serial HEX" --- */
-
-struct handle {
-	char *serial; /* NULL: none yet */
-	gint64 since; /* of the first time that it was sent without an outcome */
-	gint times;
-};
-
-static gint64
-number_of(const char *text)
-{
-	gint64 number = 0;
-
-	return text != NULL && g_ascii_string_to_signed(text, 10, 0, G_MAXINT64, &number, NULL)
-		   ? number
-		   : 0;
-}
-
-static gboolean
-is_serial(const char *text)
-{
-	gsize length = strspn(text, "0123456789abcdefABCDEF");
-
-	return length > 0 && length <= SERIAL_MAX_DIGITS && text[length] == '\0';
-}
-
-static struct handle
-handle_read(const char *text)
-{
-	struct handle handle = { 0 };
-	g_auto(GStrv) words = g_strsplit(text != NULL ? text : "", " ", 4);
-	guint n = g_strv_length(words);
-
-	if (n == 2 && strcmp(words[0], "serial") == 0 && is_serial(words[1]))
-		handle.serial = g_strdup(words[1]);
-	if (n == 3 && strcmp(words[0], "sent") == 0) {
-		handle.since = number_of(words[1]);
-		handle.times = (gint)MIN(number_of(words[2]), G_MAXINT);
-	}
-	return handle;
-}
-
-/* --- the certificate --- */
-
-static void
-add_chain(struct atlas *atlas, GPtrArray *certs)
-{
-	struct handler_answer unused = { 0 };
-	g_autoptr(GError) why = NULL;
-	json_t *chain = atlas_document(atlas, "/trustchain", &unused, &why);
-	size_t i;
-	json_t *pem;
-
-	json_array_foreach(chain, i, pem)
-	{
-		struct cert *cert =
-		    json_is_string(pem)
-			? peer_cert_from_pem(json_string_value(pem), json_string_length(pem), NULL)
-			: NULL;
-		if (cert != NULL)
-			g_ptr_array_add(certs, cert);
-	}
-	json_decref(chain);
-	handler_answer_clear(&unused);
-}
-
-/* 200 with status ISSUED or REVOKED; *status is a copy. NULL: not an answer of that kind. */
-static struct cert *
-read_cert(const struct http_answer *got, char **status)
-{
-	json_t *document = got->status == 200 ? peer_json(got, NULL) : NULL;
-	const char *pem = peer_json_text(document, "certificate", 1024 * 1024);
-	struct cert *cert = pem != NULL ? peer_cert_from_pem(pem, strlen(pem), NULL) : NULL;
-
-	*status = g_strdup(peer_json_text(document, "status", 20));
-	json_decref(document);
-	return cert;
-}
-
-static struct http_answer *
-get_cert(struct atlas *atlas, const char *serial, struct handler_answer *answer, GError **error)
-{
-	g_autofree char *path = g_strconcat("/certificates/", serial, NULL);
-
-	return atlas_say(atlas, "GET", path, NULL, FALSE, answer, error);
-}
-
-/* One question. TRUE: not ready yet. */
-static gboolean
-fetch(struct atlas *atlas, const char *serial, struct handler_answer *answer, GError **error)
-{
-	g_autofree char *status = NULL;
-	CLEANUP(http_answer) struct http_answer *got = get_cert(atlas, serial, answer, error);
-
-	if (got == NULL)
-		return FALSE;
-	if (got->status == 202) {
-		handler_answer_set(answer, HANDLER_PENDING, HANDLER_ERROR_NONE, "202",
-				   "certificate %s is not ready yet", serial);
-		return TRUE;
-	}
-	struct cert *cert = read_cert(got, &status);
-	if (cert == NULL) {
-		atlas_judge(atlas, got, FALSE, answer);
-		/* It has been asked for: whatever is wrong now, it goes on from the serial. */
-		peer_soften(answer);
-		if (got->status == 404)
-			answer->error_class = HANDLER_ERROR_TRANSIENT;
-	} else if (g_strcmp0(status, "REVOKED") == 0) {
-		cert_unref(cert);
-		handler_answer_set(answer, HANDLER_REJECTED, HANDLER_ERROR_INPUT, "REVOKED",
-				   "certificate %s was revoked at the CA", serial);
-	} else {
-		answer->status = HANDLER_ISSUED;
-		answer->certs = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-		g_ptr_array_add(answer->certs, cert);
-		add_chain(atlas, answer->certs);
-	}
-	return FALSE;
-}
-
-/* A few times at once; then the worker comes back to it. */
-static void
-pick_up(struct atlas *atlas, const char *serial, struct handler_answer *answer, GError **error)
-{
-	const struct handler_context *context = atlas->session.context;
-	gint64 delay = handler_config_seconds(context->config, "pickup_delay");
-	gint64 retries = handler_config_int(context->config, "pickup_retries");
-
-	for (gint64 i = 0; i <= retries; i++) {
-		if (!atlas_wait(context, delay * (i + 1))) {
-			handler_answer_set(answer, HANDLER_PENDING, HANDLER_ERROR_NONE, NULL,
-					   "certificate %s was not waited for", serial);
-			break;
-		}
-		if (!fetch(atlas, serial, answer, error))
-			break;
-	}
-	/* Named by its serial, it waits as a pending one, not as one to be handed in. */
-	if (answer->status == HANDLER_RETRY)
-		answer->status = HANDLER_PENDING;
-	g_free(answer->handle);
-	answer->handle = g_strconcat("serial ", serial, NULL);
-}
 
 /* --- the request --- */
 
@@ -292,7 +142,7 @@ serial_of(const struct http_answer *got)
 	const char *location = http_header(got, "location");
 	const char *slash = location != NULL ? strrchr(location, '/') : NULL;
 
-	return slash != NULL && is_serial(slash + 1) ? g_strdup(slash + 1) : NULL;
+	return slash != NULL && atlas_serial_is(slash + 1) ? g_strdup(slash + 1) : NULL;
 }
 
 static void
@@ -325,121 +175,27 @@ order(struct atlas *atlas, const json_t *body, struct handler_answer *answer, GE
 	}
 	g_autofree char *handle = g_strconcat("serial ", serial, NULL);
 	if (handler_save_handle(context, handle, error))
-		pick_up(atlas, serial, answer, error);
-}
-
-/* --- after a lost answer --- */
-
-enum look { LOOK_FOUND, LOOK_NONE, LOOK_BLIND, LOOK_FAILED };
-
-/* Has this serial our key? Where that cannot be told, nothing may be asked for again. */
-static enum look
-look_at(struct atlas *atlas, const char *serial, const char *spki_sha256,
-	struct handler_answer *answer, GError **error)
-{
-	g_autofree char *status = NULL;
-	CLEANUP(http_answer) struct http_answer *got = get_cert(atlas, serial, answer, error);
-	CLEANUP(cert) struct cert *cert = got != NULL ? read_cert(got, &status) : NULL;
-
-	if (got == NULL)
-		return LOOK_FAILED;
-	if (cert != NULL)
-		return strcmp(cert_spki_sha256(cert), spki_sha256) == 0 ? LOOK_FOUND : LOOK_NONE;
-	if (got->status == 404)
-		return LOOK_NONE;
-	atlas_judge(atlas, got, FALSE, answer);
-	peer_soften(answer);
-	return LOOK_FAILED;
-}
-
-static enum look
-look_page(struct atlas *atlas, const struct request_row *request, const json_t *page,
-	  struct handler_answer *answer, GError **error)
-{
-	size_t i;
-	json_t *row;
-
-	json_array_foreach(page, i, row)
-	{
-		const char *serial = peer_json_text(row, "serial_number", SERIAL_MAX_DIGITS);
-
-		if (serial == NULL || !is_serial(serial))
-			continue;
-		enum look found = look_at(atlas, serial, request->spki_sha256, answer, error);
-		if (found == LOOK_FAILED)
-			return LOOK_FAILED;
-		if (found != LOOK_FOUND)
-			continue;
-		g_autofree char *handle = g_strconcat("serial ", serial, NULL);
-		if (handler_save_handle(atlas->session.context, handle, error))
-			pick_up(atlas, serial, answer, error);
-		return LOOK_FOUND;
-	}
-	return LOOK_NONE;
-}
-
-/* Among what the account issued since we asked. */
-static enum look
-look(struct atlas *atlas, const struct request_row *request, gint64 since,
-     struct handler_answer *answer, GError **error)
-{
-	for (int page = 1; page <= LOOK_MAX / LOOK_PAGE; page++) {
-		g_autofree char *path =
-		    g_strdup_printf("/stats/issued?page=%d&per_page=%d&from=%" G_GINT64_FORMAT
-				    "&to=%" G_GINT64_FORMAT,
-				    page, LOOK_PAGE, since - LOOK_SKEW, since + LOOK_WINDOW);
-		CLEANUP(http_answer)
-		struct http_answer *got = atlas_say(atlas, "GET", path, NULL, FALSE, answer, error);
-
-		if (got == NULL)
-			return LOOK_FAILED;
-		if (got->status == 403 || got->status == 404)
-			return LOOK_BLIND;
-		json_t *rows = got->status == 200 ? peer_json(got, NULL) : NULL;
-		if (!json_is_array(rows)) {
-			json_decref(rows);
-			atlas_judge(atlas, got, FALSE, answer);
-			peer_soften(answer);
-			return LOOK_FAILED;
-		}
-		size_t count = json_array_size(rows);
-		enum look found = look_page(atlas, request, rows, answer, error);
-		json_decref(rows);
-		if (found != LOOK_NONE || count < LOOK_PAGE)
-			return found;
-	}
-	return LOOK_BLIND;
+		atlas_cert_pick_up(atlas, serial, answer, error);
 }
 
 /* TRUE: it may be asked for. */
 static gboolean
-may_order(struct atlas *atlas, const struct request_row *request, struct handle *handle,
+may_order(struct atlas *atlas, const struct request_row *request, struct atlas_handle *handle,
 	  struct handler_answer *answer, GError **error)
 {
 	if (handle->times == 0)
 		return TRUE;
-	enum look found = look(atlas, request, handle->since, answer, error);
-	if (found == LOOK_FOUND || found == LOOK_FAILED)
-		return FALSE;
-	if (found == LOOK_NONE) {
-		*handle = (struct handle){ 0 };
-		return TRUE;
-	}
-	if (handle->times >= BLIND_MAX) {
-		handler_answer_set(answer, HANDLER_RETRY, HANDLER_ERROR_CONFIG, NULL,
-				   "was handed in %d times and no answer came; what the account "
-				   "issued cannot be looked through: look in the Atlas portal",
-				   handle->times);
-		return FALSE;
-	}
-	log_warning("the account cannot be looked through for a certificate whose answer was "
-		    "lost; it is asked for again",
-		    "email", request->email);
-	return TRUE;
+	enum lost_look found = atlas_cert_find(atlas, request, handle->since, answer, error);
+	gboolean may = lost_may_repeat(found, request, handle->times,
+				       "what the account issued cannot be looked through",
+				       "look in the Atlas portal", answer);
+	if (found == LOST_NONE)
+		*handle = (struct atlas_handle){ 0 };
+	return may;
 }
 
 static void
-submit(struct atlas *atlas, const struct request_row *request, struct handle *handle,
+submit(struct atlas *atlas, const struct request_row *request, struct atlas_handle *handle,
        struct handler_answer *answer, GError **error)
 {
 	const struct handler_context *context = atlas->session.context;
@@ -474,13 +230,13 @@ atlas_submit(const struct handler_context *context, struct tx *tx G_GNUC_UNUSED,
 	     const struct request_row *request, struct handler_answer *answer, GError **error)
 {
 	struct atlas atlas = { 0 };
-	struct handle handle = handle_read(request->handle);
+	struct atlas_handle handle = atlas_handle_read(request->handle);
 	g_autofree char *serial = g_steal_pointer(&handle.serial);
 	g_autoptr(GError) why = NULL;
 
 	if (atlas_start(&atlas, context, answer, &why)) {
 		if (serial != NULL)
-			pick_up(&atlas, serial, answer, &why);
+			atlas_cert_pick_up(&atlas, serial, answer, &why);
 		else
 			submit(&atlas, request, &handle, answer, &why);
 	}
@@ -492,14 +248,14 @@ atlas_poll(const struct handler_context *context, const struct request_row *requ
 	   struct handler_answer *answer, GError **error)
 {
 	struct atlas atlas = { 0 };
-	struct handle handle = handle_read(request->handle);
+	struct atlas_handle handle = atlas_handle_read(request->handle);
 	g_autofree char *serial = g_steal_pointer(&handle.serial);
 	g_autoptr(GError) why = NULL;
 
 	if (serial == NULL)
 		fail(&why, PS_ERROR_INVALID, "the handle of the request names no serial number");
 	else if (atlas_start(&atlas, context, answer, &why))
-		(void)fetch(&atlas, serial, answer, &why);
+		(void)atlas_cert_fetch(&atlas, serial, answer, &why);
 	return atlas_end(&atlas, &why, error);
 }
 
@@ -523,26 +279,13 @@ reason_of(const char *reason)
 static char *
 serial_for(const struct handler_revocation *revocation)
 {
-	struct handle handle = handle_read(revocation->handle);
+	struct atlas_handle handle = atlas_handle_read(revocation->handle);
 
 	if (handle.serial != NULL)
 		return handle.serial;
 	g_autofree char *whole =
 	    g_strconcat(strlen(revocation->serial) % 2 != 0 ? "0" : "", revocation->serial, NULL);
 	return g_ascii_strup(whole, -1);
-}
-
-static gboolean
-is_revoked(struct atlas *atlas, const char *serial)
-{
-	struct handler_answer unused = { 0 };
-	g_autoptr(GError) why = NULL;
-	g_autofree char *status = NULL;
-	CLEANUP(http_answer) struct http_answer *got = get_cert(atlas, serial, &unused, &why);
-	CLEANUP(cert) struct cert *cert = got != NULL ? read_cert(got, &status) : NULL;
-
-	handler_answer_clear(&unused);
-	return cert != NULL && g_strcmp0(status, "REVOKED") == 0;
 }
 
 static void
@@ -565,7 +308,7 @@ patch(struct atlas *atlas, const struct handler_revocation *revocation, const ch
 	}
 	atlas_judge(atlas, got, FALSE, answer);
 	if (answer->error_class != HANDLER_ERROR_TRANSIENT && got->status != 403 &&
-	    is_revoked(atlas, serial))
+	    atlas_cert_is_revoked(atlas, serial))
 		handler_answer_set(answer, HANDLER_ISSUED, HANDLER_ERROR_NONE, NULL,
 				   "was revoked before");
 	else if (got->status == 404)
@@ -607,7 +350,7 @@ atlas_chain(const struct handler_context *context, GError **error)
 		json_t *document = atlas_document(&atlas, "/trustchain", &answer, &why);
 		if (document != NULL) {
 			chain = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-			add_chain(&atlas, chain);
+			atlas_add_chain(&atlas, chain);
 		}
 		json_decref(document);
 	}

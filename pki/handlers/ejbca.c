@@ -13,8 +13,8 @@
 #include "pki/crypto/csr.h"
 #include "pki/handlers/code.h"
 #include "pki/handlers/ejbca_message.h"
+#include "pki/handlers/ejbca_session.h"
 #include "pki/handlers/handler.h"
-#include "pki/handlers/session.h"
 #include "pki/handlers/token.h"
 #include "pki/keyring.h"
 #include "store/base/clock.h"
@@ -24,8 +24,6 @@
 #include "store/requests.h"
 
 #define DAY_SECONDS 86400
-/* Enrolments whose outcome nobody could tell, before a person has to look. */
-#define BLIND_MAX 3
 
 static const struct handler_key keys[] = {
 	{ "url", HANDLER_KEY_URL, "", "https", TRUE,
@@ -74,66 +72,12 @@ static const struct handler_key keys[] = {
 	{ .name = NULL },
 };
 
-static gboolean
-uses_oauth(const struct handler_context *context)
-{
-	return *handler_config_text(context->config, "oauth.token_url") != '\0';
-}
-
-static gboolean
-start(struct session *session, const struct handler_context *context, struct handler_answer *answer,
-      GError **error)
-{
-	static const char *const headers[] = { "Accept: application/json", NULL };
-	const struct handler_config *config = context->config;
-	struct peer_options options = {
-		.timeout = handler_config_seconds(config, "timeout"),
-		.bundle_key = "ca_bundle",
-		.certs_key = "client_cert",
-		.private_key = "client_key",
-		.version_1_2 = strcmp(handler_config_text(config, "tls"), "1.2") == 0,
-	};
-
-	session->headers = headers;
-	if (uses_oauth(context)) {
-		session->owner = session_owner(context, "ejbca");
-		session->log_in = token_by_client_credentials;
-	}
-	return session_start(session, context, &options, answer, error);
-}
-
-/* Of an answer that is not the one hoped for. */
-static void
-judge(const struct session *session, const struct http_answer *got, gboolean acts,
-      struct handler_answer *answer)
-{
-	json_t *document = peer_json(got, NULL);
-	const json_t *code = json_object_get(document, "error_code");
-	g_autofree char *number = json_is_integer(code) ? g_strdup_printf("%" JSON_INTEGER_FORMAT,
-									  json_integer_value(code))
-							: NULL;
-
-	peer_failure(session->context, got, acts, number,
-		     peer_json_text(document, "error_message", 64 * 1024), answer);
-	json_decref(document);
-}
-
 /* --- the handle: "sent GENERATION TIMES" or "approval NUMBER GENERATION" --- */
 
 struct handle {
 	gint64 approval, generation;
 	gint times; /* that it was sent without an outcome */
 };
-
-static gint64
-number_of(const char *text)
-{
-	gint64 number = 0;
-
-	return text != NULL && g_ascii_string_to_signed(text, 10, 0, G_MAXINT64, &number, NULL)
-		   ? number
-		   : 0;
-}
 
 static struct handle
 handle_read(const struct request_row *request)
@@ -144,65 +88,16 @@ handle_read(const struct request_row *request)
 	if (g_strv_length(words) != 3)
 		return handle;
 	if (strcmp(words[0], "approval") == 0) {
-		handle.approval = number_of(words[1]);
-		handle.generation = number_of(words[2]);
+		handle.approval = lost_number(words[1]);
+		handle.generation = lost_number(words[2]);
 	} else if (strcmp(words[0], "sent") == 0) {
-		handle.generation = number_of(words[1]);
-		handle.times = (gint)MIN(number_of(words[2]), G_MAXINT);
+		handle.generation = lost_number(words[1]);
+		handle.times = (gint)MIN(lost_number(words[2]), G_MAXINT);
 	}
 	return handle;
 }
 
 /* --- submit --- */
-
-/* The certificate alone came: its chain is the CA's. */
-static void add_chain(struct session *session, GPtrArray *certs);
-
-enum look { LOOK_FOUND, LOOK_NONE, LOOK_BLIND, LOOK_FAILED };
-
-/* Is there a certificate for our key, of an enrolment whose outcome we never heard? */
-static enum look
-look(struct session *session, const struct request_row *request, const char *username,
-     struct handler_answer *answer, GError **error)
-{
-	const char *how = handler_config_text(session->context->config, "search");
-	gboolean v2 = strcmp(how, "v2") == 0;
-	g_autofree char *text = ejbca_search_body(username, v2);
-	g_autoptr(GBytes) body = g_bytes_new(text, strlen(text));
-	struct http_request search = { .method = "POST",
-				       .content_type = "application/json",
-				       .body = body,
-				       .answer_max_bytes = 8 * PEER_ANSWER_MAX_BYTES };
-
-	if (strcmp(how, "off") == 0)
-		return LOOK_BLIND;
-	CLEANUP(http_answer)
-	struct http_answer *got =
-	    session_say(session, &search, v2 ? "/v2/certificate/search" : "/v1/certificate/search",
-			FALSE, answer, error);
-	if (got == NULL)
-		return LOOK_FAILED;
-	/* Community has not all of them, and a role may lack the right. */
-	if (got->status == 403 || got->status == 404 || got->status == 405)
-		return LOOK_BLIND;
-	json_t *document = got->status == 200 ? peer_json(got, NULL) : NULL;
-	if (!json_is_array(json_object_get(document, "certificates"))) {
-		json_decref(document);
-		judge(session, got, FALSE, answer);
-		/* Our own question was not understood; the request is none the worse. */
-		peer_soften(answer);
-		return LOOK_FAILED;
-	}
-	struct cert *cert = ejbca_found_read(document, request->spki_sha256);
-	json_decref(document);
-	if (cert == NULL)
-		return LOOK_NONE;
-	answer->status = HANDLER_ISSUED;
-	answer->certs = g_ptr_array_new_with_free_func((GDestroyNotify)cert_unref);
-	g_ptr_array_add(answer->certs, cert);
-	add_chain(session, answer->certs);
-	return LOOK_FOUND;
-}
 
 static void
 set_optional(struct ejbca_enrol *enrol, const struct handler_context *context,
@@ -328,7 +223,7 @@ enrol(struct session *session, const struct secret *body, gint64 generation,
 	else if (got->status == 202)
 		take_approval(session, got, generation, answer);
 	else
-		judge(session, got, TRUE, answer);
+		ejbca_judge(session, got, TRUE, answer);
 	/* A "no" leaves nothing to look for. */
 	if (answer->status != HANDLER_ISSUED && answer->handle == NULL &&
 	    answer->error_class != HANDLER_ERROR_CONFLICT)
@@ -345,27 +240,13 @@ may_enrol(struct session *session, const struct request_row *request, const char
 	*times = before.times;
 	if (before.times == 0)
 		return TRUE;
-	switch (look(session, request, username, answer, error)) {
-	case LOOK_FOUND:
-	case LOOK_FAILED:
-		return FALSE;
-	case LOOK_NONE:
+	enum lost_look found = ejbca_look(session, request, username, answer, error);
+	g_autofree char *remedy = g_strdup_printf("look there for end entity '%s'", username);
+
+	if (found == LOST_NONE)
 		*times = 0;
-		return TRUE;
-	case LOOK_BLIND:
-		break;
-	}
-	if (before.times >= BLIND_MAX) {
-		handler_answer_set(answer, HANDLER_RETRY, HANDLER_ERROR_CONFIG, NULL,
-				   "was handed in %d times and no answer came; the CA cannot be "
-				   "searched: look there for end entity '%s'",
-				   before.times, username);
-		return FALSE;
-	}
-	log_warning("the CA cannot be searched for a certificate whose answer was lost; "
-		    "it is asked again",
-		    "email", request->email);
-	return TRUE;
+	return lost_may_repeat(found, request, before.times, "the CA cannot be searched", remedy,
+			       answer);
 }
 
 static gboolean
@@ -382,7 +263,7 @@ ejbca_submit(const struct handler_context *context, struct tx *tx G_GNUC_UNUSED,
 	struct secret *body =
 	    username != NULL ? enrol_body(context, request, username, generation, &why) : NULL;
 
-	if (body != NULL && start(&session, context, answer, &why) &&
+	if (body != NULL && ejbca_start(&session, context, answer, &why) &&
 	    may_enrol(&session, request, username, &times, answer, &why)) {
 		g_autofree char *handle =
 		    g_strdup_printf("sent %" G_GINT64_FORMAT " %d", generation, times + 1);
@@ -415,7 +296,7 @@ finalize(struct session *session, const struct handle *handle, const struct secr
 	else if (got->status == 202)
 		take_approval(session, got, handle->generation, answer);
 	else
-		judge(session, got, TRUE, answer);
+		ejbca_judge(session, got, TRUE, answer);
 	/* Refused or expired: 4xx, but for those that say nothing about the approval. */
 	if (answer->error_class == HANDLER_ERROR_CONFIG && got->status == 404)
 		answer->status = HANDLER_REJECTED;
@@ -427,9 +308,9 @@ check_rejected(struct session *session, const struct request_row *request, const
 {
 	struct handler_answer found = { 0 };
 
-	enum look looked = look(session, request, username, &found, error);
+	enum lost_look looked = ejbca_look(session, request, username, &found, error);
 	/* Without having looked it is not given up. */
-	if (looked == LOOK_FOUND || looked == LOOK_FAILED) {
+	if (looked == LOST_FOUND || looked == LOST_FAILED) {
 		handler_answer_clear(answer);
 		*answer = found;
 		return;
@@ -453,12 +334,12 @@ ejbca_poll(const struct handler_context *context, const struct request_row *requ
 
 	if (username != NULL && handle.approval == 0)
 		fail(&why, PS_ERROR_INVALID, "the handle of the request names no approval");
-	if (code != NULL && start(&session, context, answer, &why)) {
+	if (code != NULL && ejbca_start(&session, context, answer, &why)) {
 		/* The certificate of a finalize whose answer was lost. */
-		enum look looked = g_strcmp0(request->error_class, "conflict") == 0
-				       ? look(&session, request, username, answer, &why)
-				       : LOOK_NONE;
-		if (looked == LOOK_NONE || looked == LOOK_BLIND)
+		enum lost_look looked = g_strcmp0(request->error_class, "conflict") == 0
+					    ? ejbca_look(&session, request, username, answer, &why)
+					    : LOST_NONE;
+		if (looked == LOST_NONE || looked == LOST_BLIND)
 			finalize(&session, &handle, code, answer, &why);
 		/* Or of one that this program died in: it is not given twice. */
 		if (answer->status == HANDLER_REJECTED)
@@ -487,7 +368,7 @@ put_revoke(struct session *session, const struct handler_revocation *revocation,
 
 	if (got == NULL)
 		return;
-	judge(session, got, FALSE, answer);
+	ejbca_judge(session, got, FALSE, answer);
 	if (got->status == 200 || got->status == 409)
 		handler_answer_set(answer, HANDLER_ISSUED, HANDLER_ERROR_NONE, NULL, "%s",
 				   got->status == 409 ? "was revoked before" : "revoked");
@@ -503,67 +384,12 @@ ejbca_revoke(const struct handler_context *context, struct tx *tx G_GNUC_UNUSED,
 	struct session session = { 0 };
 	g_autoptr(GError) why = NULL;
 
-	if (start(&session, context, answer, &why))
+	if (ejbca_start(&session, context, answer, &why))
 		put_revoke(&session, revocation, answer, &why);
 	return session_end(&session, &why, error);
 }
 
 /* --- chain and check --- */
-
-/* The subject of our CA, as the server has it; NULL with answer or *error. */
-static char *
-find_ca(struct session *session, struct handler_answer *answer, GError **error)
-{
-	const char *name = handler_config_text(session->context->config, "ca_name");
-	struct http_request request = { .method = "GET" };
-	CLEANUP(http_answer)
-	struct http_answer *got = session_say(session, &request, "/v1/ca", FALSE, answer, error);
-
-	if (got == NULL)
-		return NULL;
-	json_t *document = got->status == 200 ? peer_json(got, NULL) : NULL;
-	char *dn = g_strdup(ejbca_ca_read(document, name));
-	if (document == NULL ||
-	    !json_is_array(json_object_get(document, "certificate_authorities")))
-		judge(session, got, FALSE, answer);
-	else if (dn == NULL)
-		handler_answer_set(answer, HANDLER_REJECTED, HANDLER_ERROR_CONFIG, NULL,
-				   "there is no CA '%s' that we may use (ca_name)", name);
-	json_decref(document);
-	return dn;
-}
-
-static GPtrArray *
-download_chain(struct session *session, struct handler_answer *answer, GError **error)
-{
-	g_autofree char *dn = find_ca(session, answer, error);
-	g_autofree char *escaped = dn != NULL ? http_escape(dn) : NULL;
-	g_autofree char *path = g_strdup_printf("/v1/ca/%s/certificate/download", escaped);
-	struct http_request request = { .method = "GET" };
-
-	if (dn == NULL)
-		return NULL;
-	CLEANUP(http_answer)
-	struct http_answer *got = session_say(session, &request, path, FALSE, answer, error);
-	if (got == NULL)
-		return NULL;
-	if (got->status == 200)
-		return peer_certs_from(got->body, error);
-	judge(session, got, FALSE, answer);
-	return NULL;
-}
-
-static void
-add_chain(struct session *session, GPtrArray *certs)
-{
-	struct handler_answer unused = { 0 };
-	g_autoptr(GError) why = NULL;
-	g_autoptr(GPtrArray) chain = download_chain(session, &unused, &why);
-
-	for (guint i = 0; chain != NULL && i < chain->len; i++)
-		g_ptr_array_add(certs, cert_ref(g_ptr_array_index(chain, i)));
-	handler_answer_clear(&unused);
-}
 
 static GPtrArray *
 ejbca_chain(const struct handler_context *context, GError **error)
@@ -571,8 +397,8 @@ ejbca_chain(const struct handler_context *context, GError **error)
 	struct session session = { 0 };
 	struct handler_answer answer = { 0 };
 	g_autoptr(GError) why = NULL;
-	GPtrArray *chain = start(&session, context, &answer, &why)
-			       ? download_chain(&session, &answer, &why)
+	GPtrArray *chain = ejbca_start(&session, context, &answer, &why)
+			       ? ejbca_download_chain(&session, &answer, &why)
 			       : NULL;
 
 	if (chain == NULL && why == NULL)
@@ -596,13 +422,13 @@ look_around(struct session *session, struct handler_answer *answer, GError **err
 	json_t *document = got->status == 200 ? peer_json(got, NULL) : NULL;
 	const char *version = peer_json_text(document, "version", 100);
 	if (json_object_get(document, "status") == NULL) {
-		judge(session, got, FALSE, answer);
+		ejbca_judge(session, got, FALSE, answer);
 		json_decref(document);
 		return;
 	}
 	g_autofree char *shown = g_strdup(version != NULL ? version : "EJBCA");
 	json_decref(document);
-	g_autofree char *dn = find_ca(session, answer, error);
+	g_autofree char *dn = ejbca_find_ca(session, answer, error);
 	if (dn != NULL)
 		handler_answer_set(answer, HANDLER_ISSUED, HANDLER_ERROR_NONE, NULL,
 				   "%s; CA '%s' (%s) may be used", shown, name, dn);
@@ -616,7 +442,7 @@ ejbca_check(const struct handler_context *context, struct handler_answer *answer
 	g_autofree char *owner = session_owner(context, "ejbca");
 
 	token_drop(owner, NULL); /* the log-in itself is to be tried */
-	if (start(&session, context, answer, &why))
+	if (ejbca_start(&session, context, answer, &why))
 		look_around(&session, answer, &why);
 	return session_end(&session, &why, error);
 }
@@ -627,7 +453,7 @@ ejbca_lacks(const struct handler_context *context, GError **error G_GNUC_UNUSED)
 	const struct handler_config *config = context->config;
 	const char *name = handler_config_name(config);
 
-	if (!uses_oauth(context) && handler_config_certs(config, "client_cert") == NULL)
+	if (!ejbca_uses_oauth(context) && handler_config_certs(config, "client_cert") == NULL)
 		return g_strdup_printf("neither client_cert nor oauth.token_url is set: postseal "
 				       "handler config ejbca/%s client_cert --file FILE",
 				       name);

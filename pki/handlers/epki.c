@@ -14,6 +14,7 @@
 #include "pki/handlers/code.h"
 #include "pki/handlers/epki_message.h"
 #include "pki/handlers/handler.h"
+#include "pki/handlers/lost.h"
 #include "pki/handlers/peer.h"
 #include "pki/keyring.h"
 #include "store/base/clock.h"
@@ -290,8 +291,6 @@ add_chain(struct epki *epki, const char *order_id, GPtrArray *certs)
 
 /* --- after a lost answer --- */
 
-enum look { LOOK_FOUND, LOOK_NONE, LOOK_FAILED };
-
 static gboolean
 is_for(const struct epki_detail *detail, const struct request_row *request)
 {
@@ -305,7 +304,7 @@ is_for(const struct epki_detail *detail, const struct request_row *request)
 	       g_ascii_strcasecmp(detail->email, request->email) == 0;
 }
 
-static enum look
+static enum lost_look
 look(struct epki *epki, const struct request_row *request, gint64 since,
      struct handler_answer *answer, GError **error)
 {
@@ -319,7 +318,7 @@ look(struct epki *epki, const struct request_row *request, gint64 since,
 	if (response == NULL) {
 		/* Without having looked nothing is ordered again. */
 		peer_soften(answer);
-		return LOOK_FAILED;
+		return LOST_FAILED;
 	}
 	const struct soap_node *node = soap_find(response, "OrderDetails/OrderDetail");
 	for (guint i = 0; node != NULL && i < DETAILS_MAX; i++, node = soap_next(node)) {
@@ -329,9 +328,9 @@ look(struct epki *epki, const struct request_row *request, gint64 since,
 			continue;
 		if (save_order(epki, detail->order_id, answer, error))
 			fetch(epki, detail->order_id, answer, error);
-		return LOOK_FOUND;
+		return LOST_FOUND;
 	}
-	return LOOK_NONE;
+	return LOST_NONE;
 }
 
 /* --- submit --- */
@@ -407,7 +406,7 @@ submit(struct epki *epki, const struct request_row *request, struct handler_answ
 	gint64 since = sent_since(request->handle);
 	CLEANUP(secret) struct secret *body = order_body(epki, request, error);
 
-	if (body == NULL || (since != 0 && look(epki, request, since, answer, error) != LOOK_NONE))
+	if (body == NULL || (since != 0 && look(epki, request, since, answer, error) != LOST_NONE))
 		return;
 	g_autofree char *handle =
 	    g_strdup_printf("sent %" G_GINT64_FORMAT, clock_now(epki->context->clock));
