@@ -1,5 +1,5 @@
 /*
- * http - bounded requests, over TCP or a unix socket. The only user of libcurl.
+ * http - bounded requests, over TCP or a unix socket. The only way to libcurl.
  *
  * One request, one answer; nothing is kept between calls but the connection of a client.
  * Limits are part of the request and are checked while the answer arrives: an answer that is

@@ -9,7 +9,7 @@ home() {
 }
 home 'libpq-fe|libpq/|postgres' 'store/db/'
 home 'openssl/' 'pki/crypto/'
-home 'curl/' 'pki/net/http\.'
+home 'curl/' 'pki/net/http(_exchange)?\.'
 home 'ldap|lber' 'pki/net/ldap(_internal|_write)?\.'
 home 'idn2' 'store/base/mailaddr\.'
 home 'opendkim/|dkim' 'milter/dkim\.'
