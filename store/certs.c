@@ -98,9 +98,7 @@ cert_rows_read(struct rows *rows)
 
 static const struct statement certs_insert_statement = {
 	"certs_insert",
-	"WITH new AS (INSERT INTO certificate (thumbprint, der, subject, issuer, subject_key,"
-	" issuer_key, serial, not_before, not_after, spki_sha256, ski, aki, is_ca, self_signed,"
-	" key_kind, key_bits, origin, origin_detail, request_id, own_ca, pending, issued)"
+	"WITH new AS (INSERT INTO certificate (" CERT_NEW_COLUMNS ")"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
 	" $19, $20, $21, $22) ON CONFLICT (thumbprint) DO NOTHING RETURNING id),"
 	" mail AS (INSERT INTO certificate_email (email, certificate_id)"

@@ -8,6 +8,7 @@
 #include "store/certs.h"
 
 #include "store/base/clock.h"
+#include "store/certs_internal.h"
 #include "store/db/copy.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
@@ -40,9 +41,7 @@ static const struct statement numbers_statement = {
 
 #define COPY_COLUMNS 23
 static const char copy_certs[] =
-    "COPY certificate (id, thumbprint, der, subject, issuer, subject_key, issuer_key, serial,"
-    " not_before, not_after, spki_sha256, ski, aki, is_ca, self_signed, key_kind, key_bits,"
-    " origin, origin_detail, request_id, own_ca, pending, issued) FROM STDIN (FORMAT binary)";
+    "COPY certificate (id, " CERT_NEW_COLUMNS ") FROM STDIN (FORMAT binary)";
 static const char copy_emails[] =
     "COPY certificate_email (email, certificate_id) FROM STDIN (FORMAT binary)";
 

@@ -10,6 +10,12 @@ struct cert_filter;
 struct params;
 struct rows;
 
+/* What is written of a new row, by whichever way it comes: id and e-mail addresses apart. */
+#define CERT_NEW_COLUMNS                                                                           \
+	"thumbprint, der, subject, issuer, subject_key, issuer_key, serial, not_before,"           \
+	" not_after, spki_sha256, ski, aki, is_ca, self_signed, key_kind, key_bits, origin,"       \
+	" origin_detail, request_id, own_ca, pending, issued"
+
 /* Lists leave the DER out, so that a page of a million stays small. */
 #define CERT_COLUMNS(der)                                                                          \
 	"SELECT c.id, c.thumbprint, " der ", c.subject, c.issuer, c.subject_key, c.issuer_key,"    \
