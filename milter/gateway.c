@@ -8,6 +8,7 @@
 #include "milter/split.h"
 #include "pki/cert_cache.h"
 #include "pki/directory_wait.h"
+#include "pki/enroll.h"
 #include "pki/keyring.h"
 #include "pki/select.h"
 #include "pki/trust.h"
@@ -59,6 +60,17 @@ const struct settings *
 gateway_settings(struct gateway *gateway)
 {
 	return ((struct gateway_config *)g_atomic_pointer_get(&gateway->config))->settings;
+}
+
+struct enroll
+gateway_enroll(struct gateway *gateway)
+{
+	return (struct enroll){
+		.db = gateway->db,
+		.keyring = gateway->keyring,
+		.clock = gateway->clock,
+		.settings = gateway_settings(gateway),
+	};
 }
 
 const struct origin_rules *

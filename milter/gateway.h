@@ -19,6 +19,7 @@ struct changelog;
 struct clock;
 struct db;
 struct directory_wait;
+struct enroll;
 struct keyring;
 struct origin_rules;
 struct preference_cache;
@@ -58,6 +59,8 @@ struct gateway *gateway_open_with_clock(struct settings *settings, enum gateway_
 					GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const struct settings *gateway_settings(struct gateway *gateway);
 const struct origin_rules *gateway_origin_rules(struct gateway *gateway); /* likewise */
+/* What requests for certificates need of the gateway; without a word when to stop. */
+struct enroll gateway_enroll(struct gateway *gateway);
 /* Takes the new settings; on failure the old ones stay. Connections and caches live on, the
  * master key file is read again. */
 gboolean gateway_reload(struct gateway *gateway, struct settings *settings,

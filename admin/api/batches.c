@@ -238,21 +238,12 @@ struct submission {
 	gboolean tried;
 };
 
-static struct enroll
-enroll_of(const struct call *call)
-{
-	return (struct enroll){ .db = call->gateway->db,
-				.keyring = call->gateway->keyring,
-				.clock = call->gateway->clock,
-				.settings = gateway_settings(call->gateway) };
-}
-
 /* Everything that making the request checks, without making it. */
 static gboolean
 try_row(struct tx *tx, gpointer data, GError **error)
 {
 	struct submission *submission = data;
-	struct enroll enroll = enroll_of(submission->call);
+	struct enroll enroll = gateway_enroll(submission->call->gateway);
 	struct delivery_options delivery;
 	struct enroll_order order;
 	gint64 id;

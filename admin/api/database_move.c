@@ -8,8 +8,8 @@
 
 #include "admin/api/serving.h"
 #include "admin/api/temporary_server.h"
+#include "admin/api/transplant.h"
 #include "milter/message/spool.h"
-#include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/config/settings.h"
@@ -38,15 +38,6 @@ target_settings(struct call *call, GError **error)
 	if (settings == NULL || !settings_set(settings, "database", conninfo, error))
 		return NULL;
 	return g_steal_pointer(&settings);
-}
-
-static gboolean
-audit_move(struct tx *tx, gpointer data, GError **error)
-{
-	const struct call *call = data;
-	struct actor actor = call_actor(call);
-
-	return audit_admin(tx, &actor, "db move", "database", NULL, error);
 }
 
 static const struct statement move_present_statement = {
@@ -91,19 +82,6 @@ copy_all(const struct settings *from, const struct settings *to, GError **error)
 	return dump_restore(to, spool_reader_source(reader), error);
 }
 
-/* Every sealed value is opened from where it is now. */
-static gboolean
-check_target(struct call *call, const struct settings *to, gint64 *opened, GError **error)
-{
-	CLEANUP(db) struct db *db = db_open(to, DB_ROLE_DAEMON, clock_system(), error);
-	CLEANUP(keyring) struct keyring *keyring = NULL;
-
-	if (db == NULL || !db_transaction(db, audit_move, call, error))
-		return FALSE;
-	keyring = keyring_open(db, NULL, clock_system(), to->master_key_file, NULL, error);
-	return keyring != NULL && keyring_verify_all(keyring, opened, error);
-}
-
 static json_t *
 move_with(struct call *call, const struct settings *from, const struct settings *to, GError **error)
 {
@@ -115,7 +93,7 @@ move_with(struct call *call, const struct settings *from, const struct settings 
 		return NULL;
 	if (!target_is_ours(call, target, &question, error))
 		return question;
-	if (!copy_all(from, to, error) || !check_target(call, to, &opened, error))
+	if (!copy_all(from, to, error) || !transplant_check(call, to, "database", &opened, error))
 		return NULL;
 	return json_pack("{s:I, s:s, s:s}", "sealed_values_opened", (json_int_t)opened, "result",
 			 "moved; the embedded database is as it was", "then",

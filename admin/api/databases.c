@@ -12,11 +12,11 @@
 
 #include "admin/api/serving.h"
 #include "admin/api/temporary_server.h"
+#include "admin/api/transplant.h"
 #include "milter/message/spool.h"
 #include "pki/crypto/cms_decrypt.h"
 #include "pki/crypto/cms_encrypt.h"
 #include "pki/file_verify.h"
-#include "pki/keyring.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
 #include "store/certs.h"
@@ -309,38 +309,16 @@ open_backup(struct call *call, struct spool_area *area, GError **error)
 	return spool_seal(plain, error) ? spool_ref(plain) : NULL;
 }
 
-static gboolean
-audit_restore(struct tx *tx, gpointer data, GError **error)
-{
-	struct call *call = data;
-	struct actor actor = call_actor(call);
-
-	return audit_admin(tx, &actor, "db restore", call_text(call, "input"), NULL, error);
-}
-
 /* A backup of an older version is brought up to this one; the keys in it must be ours. */
 static gboolean
 after_restore(struct call *call, const struct settings *settings, gint64 *checked, GError **error)
 {
 	CLEANUP(db) struct db *admin = db_open(settings, DB_ROLE_ADMIN, clock_system(), error);
-	CLEANUP(db) struct db *db = NULL;
-	CLEANUP(keyring) struct keyring *keyring = NULL;
 	int from;
 	int to;
 
-	if (admin == NULL || !migrate_run(admin, &from, &to, error))
-		return FALSE;
-	db = db_open(settings, DB_ROLE_DAEMON, clock_system(), error);
-	if (db == NULL || !db_transaction(db, audit_restore, call, error))
-		return FALSE;
-	keyring = keyring_open(db, NULL, clock_system(), settings->master_key_file, NULL, error);
-	if (keyring == NULL)
-		return FALSE;
-	if (keyring_verify_all(keyring, checked, error))
-		return TRUE;
-	g_prefix_error(error, "the data is restored, but the master key of this host does not "
-			      "open its private keys; put the right one in its place: ");
-	return FALSE;
+	return admin != NULL && migrate_run(admin, &from, &to, error) &&
+	       transplant_check(call, settings, call_text(call, "input"), checked, error);
 }
 
 static json_t *

@@ -12,7 +12,7 @@ libadmin_a_SOURCES += \
 	%D%/preference_sets.c %D%/records.c %D%/batches.c %D%/requests.c %D%/revocation_lists.c \
 	%D%/roots.c %D%/rotation.c %D%/select_show.c %D%/selects.c %D%/selftest.c %D%/serving.c %D%/serving.h %D%/setting_up.c \
 	%D%/status.c %D%/temporary_server.c %D%/temporary_server.h %D%/trust_list.c
-libadmin_a_SOURCES += %D%/doctor_delivery.c %D%/delivering.c %D%/delivering.h %D%/numbers.c %D%/numbers.h %D%/outboxes.c %D%/texting.c %D%/texts.c
+libadmin_a_SOURCES += %D%/doctor_delivery.c %D%/delivering.c %D%/delivering.h %D%/numbers.c %D%/numbers.h %D%/row_acts.c %D%/row_acts.h %D%/transplant.c %D%/transplant.h %D%/outboxes.c %D%/texting.c %D%/texts.c
 libadmin_a_SOURCES += %D%/atlas.c
 libadmin_a_SOURCES += %D%/directory_servers.c %D%/pending.c
 

@@ -3,8 +3,8 @@
  */
 #include "admin/api/change.h"
 #include "admin/api/handlers.h"
-#include "admin/api/numbers.h"
 #include "admin/api/paging.h"
+#include "admin/api/row_acts.h"
 
 #include <string.h>
 
@@ -140,62 +140,44 @@ outbox_show(struct call *call, GError **error)
 
 /* --- by hand --- */
 
-static json_t *
-retry(struct change *change, struct tx *tx, gpointer data, GError **error)
+static gboolean
+retry_one(const struct call *call, struct tx *tx, gint64 id, GError **error)
 {
-	const GArray *ids = data;
-
-	for (guint i = 0; i < ids->len; i++)
-		if (!outbox_retry(tx, g_array_index(ids, gint64, i),
-				  call_flag(change->call, "again"), error))
-			return NULL;
-	change->object = numbers_text("delivery", ids);
-	return json_pack("{s:i}", "due_now", (int)ids->len);
+	return outbox_retry(tx, id, call_flag(call, "again"), error);
 }
 
 json_t *
 outbox_retry_rows(struct call *call, GError **error)
 {
-	g_autoptr(GArray) ids = numbers_of(call, "ids", "delivery", error);
+	static const struct row_act act = { "delivery", "due_now", NULL, retry_one };
 
-	return ids != NULL ? change_run(call, retry, ids, error) : NULL;
+	return row_act_run(call, &act, error);
 }
 
-static json_t *
-delete_rows(struct change *change, struct tx *tx, gpointer data, GError **error)
+static gboolean
+ask_unfinished(const struct call *call, gint64 id, char **question, GError **error)
 {
-	const GArray *ids = data;
+	CLEANUP(outbox_row) struct outbox_row *row = outbox_find(call->gateway->db, id, error);
 
-	for (guint i = 0; i < ids->len; i++)
-		if (!outbox_delete(tx, g_array_index(ids, gint64, i), error))
-			return NULL;
-	change->object = numbers_text("delivery", ids);
-	return json_pack("{s:i}", "deleted", (int)ids->len);
+	if (row != NULL && (row->next_try != CLOCK_NEVER || row->state == OUTBOX_WAITING))
+		*question = g_strdup_printf("delivery %" G_GINT64_FORMAT
+					    " to %s is not finished: it will not be sent",
+					    id, row->recipient);
+	return row != NULL;
+}
+
+static gboolean
+delete_one(const struct call *call G_GNUC_UNUSED, struct tx *tx, gint64 id, GError **error)
+{
+	return outbox_delete(tx, id, error);
 }
 
 json_t *
 outbox_delete_rows(struct call *call, GError **error)
 {
-	g_autoptr(GArray) ids = numbers_of(call, "ids", "delivery", error);
-	json_t *answer = NULL;
+	static const struct row_act act = { "delivery", "deleted", ask_unfinished, delete_one };
 
-	if (ids == NULL)
-		return NULL;
-	for (guint i = 0; i < ids->len; i++) {
-		gint64 id = g_array_index(ids, gint64, i);
-		CLEANUP(outbox_row)
-		struct outbox_row *row = outbox_find(call->gateway->db, id, error);
-
-		if (row == NULL)
-			return NULL;
-		if ((row->next_try != CLOCK_NEVER || row->state == OUTBOX_WAITING) &&
-		    !call_is_sure(call, &answer,
-				  "delivery %" G_GINT64_FORMAT
-				  " to %s is not finished: it will not be sent",
-				  id, row->recipient))
-			return answer;
-	}
-	return change_run(call, delete_rows, ids, error);
+	return row_act_run(call, &act, error);
 }
 
 /* --- passwords --- */

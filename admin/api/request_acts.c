@@ -5,7 +5,7 @@
 #include "admin/api/cert_text.h"
 #include "admin/api/change.h"
 #include "admin/api/handlers.h"
-#include "admin/api/numbers.h"
+#include "admin/api/row_acts.h"
 #include "milter/gateway.h"
 #include "pki/enroll.h"
 #include "pki/enroll_revoke.h"
@@ -13,73 +13,50 @@
 #include "store/db/tx.h"
 #include "store/requests.h"
 
-static struct enroll
-enroll_of(const struct call *call)
-{
-	return (struct enroll){ .db = call->gateway->db,
-				.keyring = call->gateway->keyring,
-				.clock = call->gateway->clock,
-				.settings = gateway_settings(call->gateway) };
-}
-
 /* --- accept, cancel --- */
 
-static json_t *
-accept_all(struct change *change, struct tx *tx, gpointer data, GError **error)
+static gboolean
+ask_returned(const struct call *call, gint64 id, char **question, GError **error)
 {
-	const GArray *ids = data;
-	struct enroll enroll = enroll_of(change->call);
+	CLEANUP(request_row) struct request_row *row = requests_find(call->gateway->db, id, error);
 
-	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_accept(&enroll, tx, g_array_index(ids, gint64, i), error))
-			return NULL;
-	change->object = numbers_text("request", ids);
-	return json_pack("{s:i}", "accepted", (int)ids->len);
+	if (row != NULL && row->returned != NULL)
+		*question =
+		    g_strdup_printf("request %" G_GINT64_FORMAT " for %s: %s", id, row->email,
+				    row->error_text != NULL ? row->error_text : "");
+	return row != NULL;
+}
+
+static gboolean
+accept_one(const struct call *call, struct tx *tx, gint64 id, GError **error)
+{
+	struct enroll enroll = gateway_enroll(call->gateway);
+
+	return enroll_accept(&enroll, tx, id, error);
 }
 
 json_t *
 request_accept(struct call *call, GError **error)
 {
-	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
-	json_t *answer = NULL;
+	static const struct row_act act = { "request", "accepted", ask_returned, accept_one };
 
-	if (ids == NULL)
-		return NULL;
-	for (guint i = 0; i < ids->len; i++) {
-		gint64 id = g_array_index(ids, gint64, i);
-		CLEANUP(request_row)
-		struct request_row *row = requests_find(call->gateway->db, id, error);
-
-		if (row == NULL)
-			return NULL;
-		if (row->returned != NULL &&
-		    !call_is_sure(call, &answer, "request %" G_GINT64_FORMAT " for %s: %s", id,
-				  row->email, row->error_text != NULL ? row->error_text : ""))
-			return answer;
-	}
-	return change_run(call, accept_all, ids, error);
+	return row_act_run(call, &act, error);
 }
 
-static json_t *
-cancel_all(struct change *change, struct tx *tx, gpointer data, GError **error)
+static gboolean
+cancel_one(const struct call *call, struct tx *tx, gint64 id, GError **error)
 {
-	const GArray *ids = data;
-	struct enroll enroll = enroll_of(change->call);
+	struct enroll enroll = gateway_enroll(call->gateway);
 
-	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_cancel(&enroll, tx, g_array_index(ids, gint64, i), change->call->actor,
-				   error))
-			return NULL;
-	change->object = numbers_text("request", ids);
-	return json_pack("{s:i}", "cancelled", (int)ids->len);
+	return enroll_cancel(&enroll, tx, id, call->actor, error);
 }
 
 json_t *
 request_cancel(struct call *call, GError **error)
 {
-	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
+	static const struct row_act act = { "request", "cancelled", NULL, cancel_one };
 
-	return ids != NULL ? change_run(call, cancel_all, ids, error) : NULL;
+	return row_act_run(call, &act, error);
 }
 
 /* --- cert revoke --- */
@@ -88,7 +65,7 @@ static json_t *
 revoke_all(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
 	const GPtrArray *certs = data;
-	struct enroll enroll = enroll_of(change->call);
+	struct enroll enroll = gateway_enroll(change->call->gateway);
 	g_autoptr(GString) object = g_string_new(NULL);
 	json_t *items = json_array();
 

@@ -110,11 +110,7 @@ static gboolean
 take_cert(struct change *change, struct tx *tx, const struct upload *upload, struct cert *cert,
 	  const char *file, json_t *items, GString *object, GError **error)
 {
-	struct gateway *gateway = change->call->gateway;
-	const struct enroll enroll = { .db = gateway->db,
-				       .keyring = gateway->keyring,
-				       .clock = gateway->clock,
-				       .settings = gateway_settings(gateway) };
+	const struct enroll enroll = gateway_enroll(change->call->gateway);
 	g_autoptr(GError) problem = NULL;
 	g_autofree char *note = NULL;
 	gint64 id = 0;

@@ -7,6 +7,7 @@
 #include "admin/api/handlers.h"
 #include "admin/api/numbers.h"
 #include "admin/api/paging.h"
+#include "admin/api/row_acts.h"
 
 #include <string.h>
 
@@ -28,15 +29,6 @@
 
 #define WAIT_US (G_USEC_PER_SEC / 10)
 #define WAIT_TIMES 50 /* of these, for a CA elsewhere */
-
-static struct enroll
-enroll_of(const struct call *call)
-{
-	return (struct enroll){ .db = call->gateway->db,
-				.keyring = call->gateway->keyring,
-				.clock = call->gateway->clock,
-				.settings = gateway_settings(call->gateway) };
-}
 
 static char *
 age_text(gint64 seconds)
@@ -333,7 +325,7 @@ static json_t *
 create(struct change *change, struct tx *tx, gpointer data, GError **error)
 {
 	const struct enroll_order *order = data;
-	struct enroll enroll = enroll_of(change->call);
+	struct enroll enroll = gateway_enroll(change->call->gateway);
 	gint64 id;
 
 	if (!enroll_create(&enroll, tx, order, &id, error) ||
@@ -364,7 +356,7 @@ wait_a_little(const struct enroll *enroll, gint64 id, struct request_row **row, 
 static json_t *
 created_answer(struct call *call, gint64 id, GError **error)
 {
-	struct enroll enroll = enroll_of(call);
+	struct enroll enroll = gateway_enroll(call->gateway);
 	CLEANUP(request_row) struct request_row *row = NULL;
 
 	if (!enroll_prepare(&enroll, id, &row, error) ||
@@ -513,32 +505,25 @@ request_create(struct call *call, GError **error)
 
 /* --- retry, delete, upload --- */
 
-static json_t *
-retry(struct change *change, struct tx *tx, gpointer data, GError **error)
+static gboolean
+retry_one(const struct call *call, struct tx *tx, gint64 id, GError **error)
 {
-	const GArray *ids = data;
-	struct enroll enroll = enroll_of(change->call);
-	g_auto(GStrv) texts = call_list(change->call, "ids");
+	struct enroll enroll = gateway_enroll(call->gateway);
 
-	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_retry(&enroll, tx, g_array_index(ids, gint64, i),
-				  call_flag(change->call, "anew"), error))
-			return NULL;
-	g_autofree char *list = g_strjoinv(" ", texts);
-	change->object = g_strdup_printf("request %s", list);
-	return json_object();
+	return enroll_retry(&enroll, tx, id, call_flag(call, "anew"), error);
 }
 
 json_t *
 request_retry(struct call *call, GError **error)
 {
+	static const struct row_act act = { "request", "due_now", NULL, retry_one };
 	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
-	struct enroll enroll = enroll_of(call);
+	struct enroll enroll = gateway_enroll(call->gateway);
 	json_t *items;
 
 	if (ids == NULL)
 		return NULL;
-	json_t *done = change_run(call, retry, ids, error);
+	json_t *done = row_act_run(call, &act, error);
 	if (done == NULL)
 		return NULL;
 	json_decref(done);
@@ -558,41 +543,29 @@ request_retry(struct call *call, GError **error)
 	return answer_list(items, NULL);
 }
 
-static json_t *
-delete_requests(struct change *change, struct tx *tx, gpointer data, GError **error)
+static gboolean
+ask_open(const struct call *call, gint64 id, char **question, GError **error)
 {
-	const GArray *ids = data;
-	struct enroll enroll = enroll_of(change->call);
-	g_auto(GStrv) texts = call_list(change->call, "ids");
+	CLEANUP(request_row) struct request_row *row = requests_find(call->gateway->db, id, error);
 
-	for (guint i = 0; i < ids->len; i++)
-		if (!enroll_delete(&enroll, tx, g_array_index(ids, gint64, i), error))
-			return NULL;
-	g_autofree char *list = g_strjoinv(" ", texts);
-	change->object = g_strdup_printf("request %s", list);
-	return json_pack("{s:i}", "deleted", (int)ids->len);
+	if (row != NULL && is_open(row))
+		*question = g_strdup_printf("request %" G_GINT64_FORMAT " for %s is not finished",
+					    id, row->email);
+	return row != NULL;
+}
+
+static gboolean
+delete_one(const struct call *call, struct tx *tx, gint64 id, GError **error)
+{
+	struct enroll enroll = gateway_enroll(call->gateway);
+
+	return enroll_delete(&enroll, tx, id, error);
 }
 
 json_t *
 request_delete(struct call *call, GError **error)
 {
-	g_autoptr(GArray) ids = numbers_of(call, "ids", "request", error);
-	json_t *answer = NULL;
+	static const struct row_act act = { "request", "deleted", ask_open, delete_one };
 
-	if (ids == NULL)
-		return NULL;
-	for (guint i = 0; i < ids->len; i++) {
-		gint64 id = g_array_index(ids, gint64, i);
-		CLEANUP(request_row)
-		struct request_row *row = requests_find(call->gateway->db, id, error);
-
-		if (row == NULL)
-			return NULL;
-		if (is_open(row) &&
-		    !call_is_sure(call, &answer,
-				  "request %" G_GINT64_FORMAT " for %s is not finished", id,
-				  row->email))
-			return answer;
-	}
-	return change_run(call, delete_requests, ids, error);
+	return row_act_run(call, &act, error);
 }

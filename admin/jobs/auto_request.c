@@ -70,10 +70,7 @@ make_request(struct gateway *gateway, const char *email, const char *handler, GE
 {
 	g_auto(GStrv) names = g_strsplit(handler, "/", 2);
 	struct order order = {
-		.enroll = { .db = gateway->db,
-			    .keyring = gateway->keyring,
-			    .clock = gateway->clock,
-			    .settings = gateway_settings(gateway) },
+		.enroll = gateway_enroll(gateway),
 		.what = { .email = email,
 			  .common_name = email,
 			  .handler = names[0],

@@ -3,6 +3,9 @@
  */
 #include "admin/jobs/heartbeat.h"
 
+#include "milter/gateway.h"
+#include "pki/enroll.h"
+
 #define BEAT_SECONDS 8
 
 struct heartbeat {
@@ -78,4 +81,14 @@ gboolean
 heartbeat_is_over(gpointer heartbeat)
 {
 	return !heartbeat_goes_on(heartbeat);
+}
+
+struct enroll
+heartbeat_enroll(const struct job_context *context, struct heartbeat *heartbeat)
+{
+	struct enroll enroll = gateway_enroll(context->gateway);
+
+	enroll.stopping = heartbeat_is_over;
+	enroll.data = heartbeat;
+	return enroll;
 }

@@ -9,6 +9,7 @@
 
 #include "admin/jobs/scheduler.h"
 
+struct enroll;
 struct heartbeat;
 
 struct heartbeat *heartbeat_start(const struct job_context *context);
@@ -17,6 +18,8 @@ void heartbeat_stop(struct heartbeat *heartbeat); /* NULL is fine */
  * Both take the heartbeat as a pointer of any kind, to be given on as a callback with its data. */
 gboolean heartbeat_goes_on(gpointer heartbeat);
 gboolean heartbeat_is_over(gpointer heartbeat); /* the contrary */
+/* gateway_enroll() that leaves when the heartbeat is over; not longer used than that lives. */
+struct enroll heartbeat_enroll(const struct job_context *context, struct heartbeat *heartbeat);
 
 DEFINE_CLEANUP(heartbeat, heartbeat_stop)
 

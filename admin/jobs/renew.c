@@ -12,12 +12,7 @@
 enum job_result
 job_renew(const struct job_context *context, GError **error)
 {
-	struct enroll enroll = {
-		.db = context->gateway->db,
-		.keyring = context->gateway->keyring,
-		.clock = context->gateway->clock,
-		.settings = gateway_settings(context->gateway),
-	};
+	struct enroll enroll = gateway_enroll(context->gateway);
 	guint ordered;
 
 	return renewal_run(&enroll, RENEWALS_AT_A_TIME, &ordered, error) ? JOB_RESULT_DONE

@@ -12,16 +12,8 @@
 enum job_result
 job_revoke_at_ca(const struct job_context *context, GError **error)
 {
-	struct gateway *gateway = context->gateway;
 	CLEANUP(heartbeat) struct heartbeat *heartbeat = heartbeat_start(context);
-	const struct enroll enroll = {
-		.db = gateway->db,
-		.keyring = gateway->keyring,
-		.clock = gateway->clock,
-		.settings = gateway_settings(gateway),
-		.stopping = heartbeat_is_over,
-		.data = heartbeat,
-	};
+	const struct enroll enroll = heartbeat_enroll(context, heartbeat);
 	gint64 id, next;
 
 	if (!g_ascii_string_to_signed(context->job->key, 10, 1, G_MAXINT64, &id, NULL))

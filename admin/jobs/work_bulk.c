@@ -13,16 +13,8 @@
 enum job_result
 job_bulk(const struct job_context *context, GError **error)
 {
-	struct gateway *gateway = context->gateway;
 	CLEANUP(heartbeat) struct heartbeat *heartbeat = heartbeat_start(context);
-	const struct enroll enroll = {
-		.db = gateway->db,
-		.keyring = gateway->keyring,
-		.clock = gateway->clock,
-		.settings = gateway_settings(gateway),
-		.stopping = heartbeat_is_over,
-		.data = heartbeat,
-	};
+	const struct enroll enroll = heartbeat_enroll(context, heartbeat);
 	const struct bulk_work work = { .enroll = &enroll,
 					.go_on = heartbeat_goes_on,
 					.data = heartbeat };

@@ -147,17 +147,11 @@ look_after(const struct enroll *enroll, GError **error)
 enum job_result
 job_work_requests(const struct job_context *context, GError **error)
 {
-	struct gateway *gateway = context->gateway;
 	CLEANUP(heartbeat) struct heartbeat *heartbeat = heartbeat_start(context);
 	struct turn turn = {
 		.context = context,
 		.heartbeat = heartbeat,
-		.enroll = { .db = gateway->db,
-			    .keyring = gateway->keyring,
-			    .clock = gateway->clock,
-			    .settings = gateway_settings(gateway),
-			    .stopping = heartbeat_is_over,
-			    .data = heartbeat },
+		.enroll = heartbeat_enroll(context, heartbeat),
 	};
 	enum job_result result = JOB_RESULT_FAILED;
 
