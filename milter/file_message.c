@@ -59,6 +59,67 @@ append_pem(struct spool *to, const char *text, gsize length, GError **error)
 	       spool_append(to, begin, (gsize)(end - begin), error);
 }
 
+static gboolean
+has_null_byte(struct spool *file, guint64 from, gboolean *has, GError **error)
+{
+	CLEANUP(spool_reader)
+	struct spool_reader *reader = spool_reader_new(file, from, spool_size(file));
+	const guint8 *bytes;
+	gssize length;
+
+	*has = FALSE;
+	while (!*has && (length = spool_reader_next(reader, &bytes, error)) != 0) {
+		if (length < 0)
+			return FALSE;
+		*has = memchr(bytes, '\0', (gsize)length) != NULL;
+	}
+	return TRUE;
+}
+
+/* Where the body begins that lies in an LF file as it was on the wire, behind a header that a
+ * program wrote beside it: lines of CRLF, or octets that are no text. Else the end of the file. */
+static gboolean
+find_raw_body(struct spool *file, guint64 *start, GError **error)
+{
+	CLEANUP(headers) struct headers *headers = NULL;
+	g_autoptr(GBytes) head = NULL;
+	GError *failure = NULL;
+	gboolean raw = FALSE;
+	const guint8 *bytes;
+	gsize length;
+
+	headers = headers_parse(file, 0, spool_size(file), start, &failure);
+	if (failure != NULL && failure->code != PS_ERROR_INVALID) {
+		g_propagate_error(error, failure);
+		return FALSE;
+	}
+	g_clear_error(&failure); /* said where it is read */
+	if (headers != NULL) {
+		head = spool_bytes(file, *start, MIN(*start + LOOK_BYTES, spool_size(file)),
+				   LOOK_BYTES, error);
+		if (head == NULL || !has_null_byte(file, *start, &raw, error))
+			return FALSE;
+		bytes = g_bytes_get_data(head, &length);
+		raw |= look_at(bytes, length) == FILE_CRLF;
+	}
+	if (!raw)
+		*start = spool_size(file);
+	return TRUE;
+}
+
+/* All lines of mail end in CRLF. */
+static gboolean
+append_lf_file(struct spool *to, struct spool *file, GError **error)
+{
+	struct line_ends line_ends;
+	guint64 raw = 0;
+
+	line_ends_init(&line_ends, spool_sink(to));
+	return find_raw_body(file, &raw, error) &&
+	       spool_write_range(file, 0, raw, &line_ends.sink, error) &&
+	       spool_append_range(to, file, raw, spool_size(file), error);
+}
+
 static struct spool *
 as_message(struct spool_area *area, struct spool *file, GError **error)
 {
@@ -66,7 +127,6 @@ as_message(struct spool_area *area, struct spool *file, GError **error)
 	g_autoptr(GBytes) head =
 	    spool_bytes(file, 0, MIN(LOOK_BYTES, spool_size(file)), LOOK_BYTES, error);
 	g_autoptr(GBytes) all = NULL;
-	struct line_ends line_ends;
 	gsize length;
 	const guint8 *bytes;
 	gboolean done = FALSE;
@@ -78,8 +138,7 @@ as_message(struct spool_area *area, struct spool *file, GError **error)
 	case FILE_CRLF:
 		return spool_ref(file);
 	case FILE_LF:
-		line_ends_init(&line_ends, spool_sink(message));
-		done = spool_write(file, &line_ends.sink, error);
+		done = append_lf_file(message, file, error);
 		break;
 	case FILE_DER:
 		done = spool_append_text(message, object_header, error) &&

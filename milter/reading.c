@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "milter/message/line_ends.h"
 #include "milter/mime/author.h"
 #include "milter/mime/detect.h"
 #include "milter/mime/frame.h"
@@ -247,8 +248,8 @@ claims_protection(const struct mime_tree *tree, const struct detection *detectio
 	       part_is(tree->root, "multipart/signed") || part_may_be_cms(tree->root);
 }
 
-gboolean
-walk_entity(struct reading_walk *walk, struct entity *entity)
+static gboolean
+read_entity(struct reading_walk *walk, struct entity *entity)
 {
 	GError *error = NULL;
 	CLEANUP(mime_tree) struct mime_tree *tree = NULL;
@@ -275,6 +276,58 @@ walk_entity(struct reading_walk *walk, struct entity *entity)
 	if (walk->depth > 1)
 		walk_compare_author(walk, tree->root);
 	return walk->reading->closed == READING_FAILED || read_protected(walk, tree, detection);
+}
+
+/* Text whose every line ends in LF. A CR or a null byte says that it is something else, or that
+ * somebody meant the difference. */
+static gboolean
+is_lf_text(const struct entity *entity, gboolean *is, GError **error)
+{
+	CLEANUP(spool_reader)
+	struct spool_reader *reader = spool_reader_new(entity->spool, entity->start, entity->end);
+	gboolean lines = FALSE;
+	const guint8 *bytes;
+	gssize length;
+
+	*is = FALSE;
+	while ((length = spool_reader_next(reader, &bytes, error)) > 0) {
+		if (memchr(bytes, '\r', (gsize)length) != NULL ||
+		    memchr(bytes, '\0', (gsize)length) != NULL)
+			return TRUE;
+		lines |= memchr(bytes, '\n', (gsize)length) != NULL;
+	}
+	*is = lines;
+	return length == 0;
+}
+
+/* Programs for files seal text as it lies on their disk. A signature in it was made over CRLF, and
+ * CRLF is what a reader gets. NULL: it is mail already. */
+static struct entity *
+with_mail_ends(struct reading_walk *walk, const struct entity *entity, GError **error)
+{
+	CLEANUP(spool) struct spool *bytes = walk_spool(walk);
+	struct line_ends ends;
+	gboolean is = FALSE;
+
+	if (bytes == NULL || !is_lf_text(entity, &is, error) || !is)
+		return NULL;
+	line_ends_init(&ends, spool_sink(bytes));
+	if (!spool_write_range(entity->spool, entity->start, entity->end, &ends.sink, error))
+		return NULL;
+	return walk_inner(bytes, error);
+}
+
+gboolean
+walk_entity(struct reading_walk *walk, struct entity *entity)
+{
+	CLEANUP(entity) struct entity *mail = NULL;
+	GError *error = NULL;
+
+	if (walk->depth > 0) /* the message itself came as mail */
+		mail = with_mail_ends(walk, entity, &error);
+	if (error != NULL)
+		return walk_inner_error(walk, error);
+	return read_entity(walk, mail != NULL ? mail : entity);
 }
 
 /* --- the end --- */

@@ -71,11 +71,11 @@ span(const char *text, gboolean (*is)(char c))
 	return n;
 }
 
-/* RFC 2046 section 5.1.1. */
+/* RFC 2046 section 5.1.1, and what programs write beside it that nobody reads in another way. */
 static gboolean
 is_boundary(const char *text)
 {
-	static const char marks[] = "'()+_,-./:=? ";
+	static const char marks[] = "'()+_,-./:=? {}[]<>@!#$&*^|~";
 	gsize length = strlen(text);
 
 	if (length == 0 || length > SCAN_BOUNDARY_MAX_BYTES || text[length - 1] == ' ' ||

@@ -452,6 +452,11 @@ def honest(c):
                          boundary=b"000000000000a1b2c305f0a1b2c3")
     yield "openssl", typed('Content-Type: multipart/signed; protocol="application/x-pkcs7-signature"; micalg="sha-256"; boundary="----A1B2C3"\n',
                            boundary=b"----A1B2C3", preamble=b"This is an S/MIME signed message\r\n\r\n", epilogue=b"\r\n")
+    yield "braces in the boundary", typed('Content-Type: multipart/signed; micalg=sha1; protocol="application/x-pkcs7-signature"; '
+                                          'boundary="{EAD5F12C-E5A7-421A-AD27-CF4EF58E43B5}"\n',
+                                          boundary=b"{EAD5F12C-E5A7-421A-AD27-CF4EF58E43B5}")
+    yield "marks in the boundary", typed('Content-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary="<<[#1@a!$&*^|~]>>"\n',
+                                         boundary=b"<<[#1@a!$&*^|~]>>")
     yield "trailing semicolon", typed('Content-Type: multipart/signed; protocol="application/pkcs7-signature"; micalg=sha1; boundary="sig";\n')
     yield "bare boundary", typed("Content-Type: multipart/signed; boundary=sig; micalg=sha1; protocol=\"application/pkcs7-signature\"\n")
     yield "no protocol", typed("Content-Type: multipart/signed; boundary=sig\n")

@@ -6,6 +6,7 @@ check_PROGRAMS += \
 	tests/unit/milter/test_file_message \
 	tests/unit/milter/test_reading \
 	tests/unit/milter/test_reading_limits \
+	tests/unit/milter/test_reading_lines \
 	tests/unit/milter/test_defuse \
 	tests/unit/milter/test_gadget \
 	tests/unit/milter/test_headers \
@@ -31,6 +32,9 @@ tests_unit_milter_test_reading_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_reading_limits_SOURCES = %D%/test_reading_limits.c \
 	%D%/reading_fixture.c %D%/reading_fixture.h
 tests_unit_milter_test_reading_limits_LDADD = $(MAIL_LIBS)
+tests_unit_milter_test_reading_lines_SOURCES = %D%/test_reading_lines.c \
+	%D%/reading_fixture.c %D%/reading_fixture.h
+tests_unit_milter_test_reading_lines_LDADD = $(MAIL_LIBS)
 tests_unit_milter_test_reading_headers_SOURCES = %D%/test_reading_headers.c %D%/reading_fixture.c \
 	%D%/reading_fixture.h
 tests_unit_milter_test_reading_headers_LDADD = $(MAIL_LIBS)
