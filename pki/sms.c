@@ -8,6 +8,7 @@
 #include "pki/delivery.h"
 #include "pki/handlers/config.h"
 #include "pki/handlers/handler.h"
+#include "pki/handlers/program.h"
 #include "pki/sms_internal.h"
 #include "store/base/error.h"
 #include "store/preferences.h"
@@ -42,9 +43,10 @@ static const struct handler_key sms_keys[] = {
 	  "http: whether the URL may be http: on another host, where passwords can be read on the "
 	  "way." },
 	{ "command", HANDLER_KEY_LIST, "", "/PROGRAM {{number}} ...", FALSE,
-	  "command: program and arguments; no shell. The text comes on its standard input; status "
-	  "0 "
-	  "is success, 75 (EX_TEMPFAIL) means again later." },
+	  "command: program and arguments; no shell. A file that only its owner (root or the "
+	  "daemon) "
+	  "may write. The text comes on its standard input; status 0 is success, 75 (EX_TEMPFAIL) "
+	  "means again later." },
 	{ "timeout", HANDLER_KEY_DURATION, "30s", "1s..5m", FALSE,
 	  "How long one message may take." },
 	{ .name = NULL },
@@ -105,6 +107,10 @@ check_command(const struct handler_config *config, GError **error)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "no SMS can be sent: set the command of the transport with: "
 				  "postseal sms config command '/path/to/program {{number}}'");
+	if (!program_check(words[0], error)) {
+		g_prefix_error(error, "no SMS can be sent: ");
+		return FALSE;
+	}
 	for (; *words != NULL; words++)
 		if (strstr(*words, "{{text}}") != NULL || strstr(*words, "{{secret}}") != NULL)
 			return fail_false(error, PS_ERROR_INVALID,

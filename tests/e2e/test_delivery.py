@@ -393,6 +393,9 @@ def check_command(site):
     bad = site.cli("sms", "config", "command", f"{script} {{{{text}}}}", check=False)
     require(bad.returncode == 0 and "standard input" in site.cli("sms", "test", "--to", "+4912345678", check=False).stderr,
             "the text would be an argument")
+    site.cli("sms", "config", "command", f"{script} {{{{number}}}}")
+    os.chmod(script, 0o777)
+    refused(site, "a command that others can change", "can be changed by others", "cert", "send", user, "--sms")
     site.cli("sms", "config", "transport", "none")
     return password
 
