@@ -382,13 +382,14 @@ empty_crls(struct making *making, gint64 id, GError **error)
 {
 	gint64 number;
 
-	if (!cas_next_crl_number(making->tx, id, &number, error) ||
+	if (!cas_next_crl_number(making->tx, id, ca_crl_number_least(making->context), &number,
+				 error) ||
 	    !empty_crl(making, &making->intermediate, number, error))
 		return FALSE;
 	if (making->under != NULL)
 		return TRUE;
-	return ca_roots_next_crl_number(making->tx, cert_thumbprint(making->root.cert), &number,
-					error) &&
+	return ca_roots_next_crl_number(making->tx, cert_thumbprint(making->root.cert),
+					ca_crl_number_least(making->context), &number, error) &&
 	       empty_crl(making, &making->root, number, error);
 }
 

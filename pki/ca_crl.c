@@ -21,6 +21,7 @@
 
 #define CRL_DAYS_MAX 365
 #define NAMED_MAX 50
+#define CRL_NUMBERS_A_SECOND 1000
 
 /* An entry leaves once a list made after the certificate's end has had it (RFC 5280 3.3). */
 static gboolean
@@ -102,6 +103,15 @@ drop_left_over(const struct ca_crl_signer *signer, const GPtrArray *lists, struc
 	return TRUE;
 }
 
+/* A database that was set back, by a restore or to a replica that lagged, knows a smaller number
+ * than the list that was published last; whoever has that one would not take the next. The time
+ * has gone on. */
+gint64
+ca_crl_number_least(const struct ca_context *context)
+{
+	return clock_now(context->clock) * CRL_NUMBERS_A_SECOND;
+}
+
 gboolean
 ca_crl_make(const struct ca_context *context, const struct ca_crl_signer *signer,
 	    const GPtrArray *revocations, GBytes **first, struct tx *tx, GError **error)
@@ -181,7 +191,9 @@ root_crl(const struct ca_context *context, const struct ca_root_row *root,
 	struct key *key =
 	    cert != NULL ? keyring_find(context->keyring, root->spki_sha256, error) : NULL;
 	/* The number is the lock: lists of one issuer are made one after the other. */
-	if (key == NULL || !ca_roots_next_crl_number(tx, root->thumbprint, &signer.number, error))
+	if (key == NULL ||
+	    !ca_roots_next_crl_number(tx, root->thumbprint, ca_crl_number_least(context),
+				      &signer.number, error))
 		return NULL;
 	g_autoptr(GPtrArray) revocations = ca_roots_revocations(tx, root->thumbprint, error);
 	if (revocations == NULL || (options->anew && !may_drop(revocations, cert_subject(cert),
@@ -294,7 +306,8 @@ ca_own_crl(const struct ca_context *context, const struct ca_row *ca, const stru
 	CLEANUP(key)
 	struct key *key =
 	    cert != NULL ? keyring_find(context->keyring, ca->spki_sha256, error) : NULL;
-	if (key == NULL || !cas_next_crl_number(tx, ca->id, &signer.number, error))
+	if (key == NULL ||
+	    !cas_next_crl_number(tx, ca->id, ca_crl_number_least(context), &signer.number, error))
 		return NULL;
 	signer.cert = cert;
 	signer.key = key;

@@ -165,7 +165,8 @@ first_crl(const struct ca_context *context, const struct cert *cert, gint64 id, 
 	CLEANUP(key)
 	struct key *key =
 	    defaults != NULL ? keyring_find(context->keyring, cert_spki_sha256(cert), error) : NULL;
-	if (key == NULL || !cas_next_crl_number(tx, id, &number, error))
+	if (key == NULL ||
+	    !cas_next_crl_number(tx, id, ca_crl_number_least(context), &number, error))
 		return FALSE;
 	struct ca_crl_signer signer = { .cert = cert,
 					.key = key,

@@ -51,6 +51,8 @@ struct ca_crl_signer {
  * *first (may be NULL): the DER of the first part, owned by the caller. */
 gboolean ca_crl_make(const struct ca_context *context, const struct ca_crl_signer *signer,
 		     const GPtrArray *revocations, GBytes **first, struct tx *tx, GError **error);
+/* No list of ours gets a smaller number: see cas_next_crl_number. */
+gint64 ca_crl_number_least(const struct ca_context *context);
 /* A root of ours by its own thumbprint or name; NULL: it is none. */
 struct ca_root_row *ca_named_root(struct tx *tx, const char *name);
 

@@ -110,16 +110,18 @@ ca_roots_set_crl_next(struct tx *tx, const char *thumbprint, gint64 at, GError *
 
 static const struct statement ca_roots_number_statement = {
 	"ca_roots_number",
-	"UPDATE ca_root SET crl_number = crl_number + 1 WHERE thumbprint = $1"
+	"UPDATE ca_root SET crl_number = greatest(crl_number + 1, $2) WHERE thumbprint = $1"
 	" RETURNING crl_number",
 };
 
 gboolean
-ca_roots_next_crl_number(struct tx *tx, const char *thumbprint, gint64 *number, GError **error)
+ca_roots_next_crl_number(struct tx *tx, const char *thumbprint, gint64 least, gint64 *number,
+			 GError **error)
 {
 	struct params *params = params_new();
 
 	params_text(params, thumbprint);
+	params_int(params, least);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &ca_roots_number_statement, params, error);
 	if (rows == NULL)
 		return FALSE;

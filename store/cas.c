@@ -195,15 +195,17 @@ cas_list(struct db *db, GError **error)
 
 static const struct statement cas_next_crl_number_statement = {
 	"cas_next_crl_number",
-	"UPDATE ca SET crl_number = crl_number + 1 WHERE id = $1 RETURNING crl_number",
+	"UPDATE ca SET crl_number = greatest(crl_number + 1, $2) WHERE id = $1"
+	" RETURNING crl_number",
 };
 
 gboolean
-cas_next_crl_number(struct tx *tx, gint64 id, gint64 *number, GError **error)
+cas_next_crl_number(struct tx *tx, gint64 id, gint64 least, gint64 *number, GError **error)
 {
 	struct params *params = params_new();
 
 	params_int(params, id);
+	params_int(params, least);
 	CLEANUP(rows)
 	struct rows *rows = tx_query(tx, &cas_next_crl_number_statement, params, error);
 	if (rows == NULL)

@@ -69,8 +69,8 @@ struct ca_row *cas_find(struct db *db, const char *name_or_thumbprint,
 struct ca_row *cas_find_in_tx(struct tx *tx, const char *name_or_thumbprint,
 			      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *cas_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* The next CRL number of a CA; rises by one in this transaction and never repeats. */
-gboolean cas_next_crl_number(struct tx *tx, gint64 id, gint64 *number,
+/* The next CRL number of a CA: greater than the last one, and not less than least. */
+gboolean cas_next_crl_number(struct tx *tx, gint64 id, gint64 least, gint64 *number,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Roots of our own, each above one CA or several. */
@@ -87,8 +87,8 @@ struct ca_root_row *ca_roots_find(struct tx *tx, const char *name,
 gboolean ca_roots_set_crl_next(struct tx *tx, const char *thumbprint, gint64 at,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* As cas_next_crl_number. */
-gboolean ca_roots_next_crl_number(struct tx *tx, const char *thumbprint, gint64 *number,
-				  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean ca_roots_next_crl_number(struct tx *tx, const char *thumbprint, gint64 least,
+				  gint64 *number, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GPtrArray *ca_roots_list(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 struct ca_defaults *ca_defaults_load(struct db *db, GError **error) G_GNUC_WARN_UNUSED_RESULT;

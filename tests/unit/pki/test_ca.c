@@ -377,6 +377,54 @@ test_revoke(void)
 	fixture_down(&f);
 }
 
+static gboolean
+set_back_tx(struct tx *tx, gpointer data, GError **error)
+{
+	static const struct statement set_back = { "test_set_back",
+						   "UPDATE ca SET crl_number = 1" };
+
+	(void)data;
+	CLEANUP(rows) struct rows *rows = tx_query(tx, &set_back, params_new(), error);
+	return rows != NULL;
+}
+
+static struct crl *
+next_list(struct fixture *f, gint64 at)
+{
+	g_autoptr(GError) error = NULL;
+	struct act act = { .f = f };
+
+	clock_set(f->clock, at);
+	g_assert_true(db_transaction(f->db, crl_tx, &act, &error));
+	g_assert_no_error(error);
+	struct crl *crl = crl_parse(act.der, &error);
+	g_assert_no_error(error);
+	g_bytes_unref(act.der);
+	return crl;
+}
+
+/* Lists are numbered on, whatever a restore or a clock does: others take no smaller one. */
+static void
+test_numbers(void)
+{
+	struct fixture f = { 0 };
+	g_autoptr(GError) error = NULL;
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	CLEANUP(crl) struct crl *published = next_list(&f, FIXTURE_NOW + 3600);
+	CLEANUP(crl) struct crl *same_time = next_list(&f, FIXTURE_NOW + 3600);
+	g_assert_cmpint(crl_number_compare(crl_number(same_time), crl_number(published)), >, 0);
+	CLEANUP(crl) struct crl *clock_back = next_list(&f, FIXTURE_NOW - 86400);
+	g_assert_cmpint(crl_number_compare(crl_number(clock_back), crl_number(same_time)), >, 0);
+	g_assert_true(db_transaction(f.db, set_back_tx, NULL, &error));
+	CLEANUP(crl) struct crl *restored = next_list(&f, FIXTURE_NOW + 7200);
+	g_assert_cmpint(crl_number_compare(crl_number(restored), crl_number(clock_back)), >, 0);
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
 struct external {
 	struct fixture *f;
 	struct ca_create options;
@@ -496,6 +544,7 @@ main(int argc, char **argv)
 	g_test_add_func("/ca/defaults are checked", test_defaults);
 	g_test_add_func("/ca/spellings of serials", test_serials);
 	g_test_add_func("/ca/revokes and makes CRLs", test_revoke);
+	g_test_add_func("/ca/numbers", test_numbers);
 	g_test_add_func("/ca/under an external root", test_external_root);
 	int status = g_test_run();
 	scratch_pg_stop(pg);

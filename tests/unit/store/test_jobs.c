@@ -346,7 +346,7 @@ default_tx(struct tx *tx, struct act *act, GError **error)
 static gboolean
 number_tx(struct tx *tx, struct act *act, GError **error)
 {
-	return cas_next_crl_number(tx, act->id, &act->at, error);
+	return cas_next_crl_number(tx, act->id, 0, &act->at, error);
 }
 
 static void
