@@ -64,7 +64,7 @@ bulk_order(const struct bulk_batch *batch, const struct bulk_row *row, struct se
 		.profile = batch->profile,
 		.key_use = batch->key_use,
 		.validity_days = batch->validity_days,
-		.crl_url = batch->crl_url,
+		.crl_url = batch->crl_url ? ENROLL_YES : ENROLL_NO,
 		.requester = batch->requester,
 		.batch_id = batch->id,
 		.delivery = batch->deliver ? delivery : NULL,

@@ -35,13 +35,15 @@ struct enroll {
 	const struct handler *(*find_handler)(const char *name, GError **error);
 };
 
+enum enroll_choice { ENROLL_AS_DEFAULT, ENROLL_YES, ENROLL_NO };
+
 /* What a person asks for; NULL and 0 take the defaults of store/cas. */
 struct enroll_order {
 	const char *email, *common_name, *organisation, *first_name, *last_name;
 	const char *handler, *handler_config, *ca, *key, *digest, *profile;
 	gint64 validity_days;
-	gboolean crl_url;
-	const char *options; /* JSON kept with the request */
+	enum enroll_choice crl_url; /* put a CRL distribution point in */
+	const char *options;        /* JSON kept with the request */
 	const char *requester;
 	const char *key_use;          /* "dual" (NULL), "sign", "encrypt"; "pair": two requests */
 	const char *const *dns_names; /* for profiles of TLS; or NULL */

@@ -52,6 +52,10 @@ check_tls(const struct handler *handler, const struct enroll_order *order, GErro
 	gboolean named = order->dns_names != NULL && *order->dns_names != NULL;
 	gboolean tls = order->profile != NULL && g_str_has_prefix(order->profile, "tls-");
 
+	if (g_strcmp0(order->profile, "ocsp") == 0)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "profile 'ocsp' is that of the daemon's own responders, which "
+				  "it makes by itself; nobody else gets one");
 	if (!tls)
 		return !named ||
 		       fail_false(error, PS_ERROR_INVALID,
@@ -60,7 +64,8 @@ check_tls(const struct handler *handler, const struct enroll_order *order, GErro
 		return fail_false(error, PS_ERROR_INVALID,
 				  "handler '%s' issues certificates for mail only", handler->name);
 	if (!named && strcmp(order->profile, "tls-server") == 0)
-		return fail_false(error, PS_ERROR_INVALID, "a request for tls-server needs names");
+		return fail_false(error, PS_ERROR_INVALID,
+				  "a request for tls-server needs names: --dns-name");
 	for (gsize i = 0; named && order->dns_names[i] != NULL; i++)
 		if (i >= DNS_NAMES_MAX || *order->dns_names[i] == '\0' ||
 		    strlen(order->dns_names[i]) > 253)
@@ -170,7 +175,8 @@ insert(const struct making *making, struct tx *tx, const char *key_use, gint64 p
 				     ? order->validity_days
 				     : ca_profile_days(order->profile, defaults->validity_days,
 						       clock_now(making->enroll->clock)),
-		.crl_url = order->crl_url || defaults->add_crl_url,
+		.crl_url = order->crl_url == ENROLL_AS_DEFAULT ? defaults->add_crl_url
+							       : order->crl_url == ENROLL_YES,
 		.options = (char *)order->options,
 		.requester = (char *)order->requester,
 		.next_try = now,

@@ -99,7 +99,7 @@ plan_from_request(struct renewal *renewal)
 		.digest = row->digest,
 		.profile = row->profile,
 		.validity_days = row->validity_days,
-		.crl_url = row->crl_url,
+		.crl_url = row->crl_url ? ENROLL_YES : ENROLL_NO,
 		.options = row->options,
 		.key_use = row->key_use,
 		.dns_names = (const char *const *)row->names,
@@ -126,7 +126,7 @@ plan_from_cert(struct renewal *renewal, GError **error)
 		.key_use = signs && encrypts ? "dual"
 			   : signs           ? "sign"
 					     : "encrypt",
-		.crl_url = cert_crl_urls(cert)[0] != NULL,
+		.crl_url = cert_crl_urls(cert)[0] != NULL ? ENROLL_YES : ENROLL_NO,
 	};
 	return TRUE;
 }

@@ -9,6 +9,7 @@
 
 #include "milter/gateway.h"
 #include "pki/bulk.h"
+#include "pki/handlers/handler.h"
 #include "pki/bulk_order.h"
 #include "pki/delivery.h"
 #include "pki/enroll.h"
@@ -322,7 +323,7 @@ submit(struct change *change, struct tx *tx, gpointer data, GError **error)
 }
 
 static struct bulk_batch
-batch_of(struct call *call, char **handler, char *file)
+batch_of(struct call *call, const struct ca_defaults *defaults, char **handler, char *file)
 {
 	const char *crl_url = call_text(call, "crl-url");
 
@@ -336,7 +337,7 @@ batch_of(struct call *call, char **handler, char *file)
 		.profile = (char *)call_text(call, "profile"),
 		.key_use = (char *)call_text(call, "key-use"),
 		.validity_days = call_int(call, "days", 0),
-		.crl_url = crl_url == NULL || strcmp(crl_url, "yes") == 0,
+		.crl_url = crl_url == NULL ? defaults->add_crl_url : strcmp(crl_url, "yes") == 0,
 		.add_user = call_flag(call, "add-user"),
 		.deliver = call_flag(call, "send"),
 		.sms = call_flag(call, "sms"),
@@ -375,14 +376,16 @@ bulk_submit(struct call *call, GError **error)
 	g_auto(GStrv) handler = g_strsplit(named != NULL ? named : "", "/", 2);
 	CLEANUP(secret) struct secret *password = call_password(call, "password");
 	struct submission submission = { .call = call, .rows = rows, .password = password };
-	submission.batch = batch_of(call, handler, file);
 	CLEANUP(ca_defaults)
 	struct ca_defaults *defaults = ca_defaults_load(call->gateway->db, error);
-	if (defaults == NULL || !check_delivery(&submission, error))
+	if (defaults == NULL)
+		return NULL;
+	submission.batch = batch_of(call, defaults, handler, file);
+	if (!check_delivery(&submission, error))
 		return NULL;
 	if (submission.batch.handler == NULL || *submission.batch.handler == '\0')
 		submission.batch.handler = defaults->handler;
-	if (!try_batch(&submission, error))
+	if (handler_find(submission.batch.handler, error) == NULL || !try_batch(&submission, error))
 		return NULL;
 	return change_run(call, submit, &submission, error);
 }

@@ -435,6 +435,8 @@ take_over(struct enroll_order *order, const struct enroll_order *old)
 		order->dns_names = old->dns_names;
 	if (order->validity_days == 0)
 		order->validity_days = old->validity_days;
+	if (order->crl_url == ENROLL_AS_DEFAULT)
+		order->crl_url = old->crl_url;
 	order->renews = old->renews;
 }
 
@@ -477,7 +479,9 @@ request_create(struct call *call, GError **error)
 		.digest = call_text(call, "digest"),
 		.profile = call_text(call, "profile"),
 		.validity_days = call_int(call, "days", 0),
-		.crl_url = crl_url == NULL || strcmp(crl_url, "yes") == 0,
+		.crl_url = crl_url == NULL               ? ENROLL_AS_DEFAULT
+			   : strcmp(crl_url, "yes") == 0 ? ENROLL_YES
+							 : ENROLL_NO,
 		.dns_names = names[0] != NULL ? (const char *const *)names : NULL,
 		.requester = call->actor,
 	};

@@ -45,9 +45,9 @@ handler_find(const char *name, GError **error)
 		nearest_offer(&nearest, handlers[i]->name);
 	}
 	const char *found = nearest_found(&nearest);
-	return fail(error, PS_ERROR_INVALID, "unknown request handler '%s'%s%s%s", shown,
+	return fail(error, PS_ERROR_NOT_FOUND, "unknown request handler '%s'%s%s%s", shown,
 		    found != NULL ? ", did you mean '" : "", found != NULL ? found : "",
-		    found != NULL ? "'?" : "");
+		    found != NULL ? "'?" : ": see 'postseal handler list'");
 }
 
 gboolean

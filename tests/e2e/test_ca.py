@@ -154,6 +154,19 @@ class Ca:
         require(done.returncode == 1 and "organisation_id" in done.stdout + done.stderr, done.stdout + done.stderr)
         self.site.cli("ca", "config", "organisation_id", "NTRDE-DER3306.HRB12345")
 
+        for status, says, option in [(5, "handler list", ("--handler", "nobody")), (1, "by itself", ("--profile", "ocsp"))]:
+            done = self.site.cli("request", "create", "--email", "x@example.com", "--common-name", "X", *option, check=False)
+            require(done.returncode == status and says in done.stderr, f"{option}: {done.returncode} {done.stderr}")
+
+    def points(self):
+        """What is said of the distribution point goes before the default, either way."""
+        def has(path):
+            return b"CRL Distribution" in run("openssl", "x509", "-in", path, "-noout", "-text").stdout
+        require(has(self.request()) and not has(self.request("--crl-url", "no")), "on by default")
+        self.site.cli("ca", "config", "add_crl_url", "off")
+        require(not has(self.request()) and has(self.request("--crl-url", "yes")), "off by default")
+        self.site.cli("ca", "config", "add_crl_url", "on")
+
     def revocation(self):
         serial = self.serial(self.user)
         spelt = ":".join(serial[i:i + 2] for i in range(0, len(serial), 2)).lower()
@@ -278,6 +291,9 @@ class Ca:
 
     def external(self):
         request = self.path("external.csr")
+        for option in (("--common-name", "X"), ("--key", "ec:P-256"), ("--days", "9"), ("--make-default",)):
+            done = self.site.cli("ca", "create", "--external-root", *option, "--yes", check=False)
+            require(done.returncode == 1 and not done.stdout, f"{option} is passed over: {done.stdout}{done.stderr}")
         done = self.site.json("ca", "create", "--external-root", "--intermediate-common-name", "Below Another",
                               "--intermediate-key", "ec:P-256", "--yes")
         with open(request, "w") as f:
@@ -286,9 +302,12 @@ class Ca:
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
             "-out", root, "-subj", "/CN=Another Root", "-days", "100", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         with open(ext, "w") as f:
-            f.write("basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
-                    "extendedKeyUsage=emailProtection\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+            f.write("subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
         run("openssl", "x509", "-req", "-in", request, "-CA", root, "-CAkey", key, "-out", cert, "-days", "90", "-extfile", ext)
+        done = self.site.cli("request", "upload", cert, check=False)
+        require(done.returncode == 1 and "is not a CA certificate" in done.stdout, done.stdout)
+        run("openssl", "x509", "-req", "-in", request, "-CA", root, "-CAkey", key, "-out", cert, "-days", "90", "-extfile", ext,
+            "-copy_extensions", "copy")  # the request asks for all that a CA needs
         self.site.cli("request", "upload", cert)
         answer = self.site.json("request", "create", "--email", "below@example.com", "--common-name", "Below", "--ca",
                                 "Below Another", "--days", "30")
@@ -331,6 +350,7 @@ def main():
         tap.case("certificates by mail", ca.by_mail)
         tap.case("several CAs below one root, and one revoked", ca.several)
         tap.case("renewed by hand: the same data, another key", ca.renewal)
+        tap.case("with a distribution point, or without", ca.points)
         tap.case("below somebody else's root", ca.external)
         if shutil.which("gpgsm"):
             tap.case("gpgsm takes them", ca.gpgsm)

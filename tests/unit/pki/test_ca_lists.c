@@ -114,7 +114,7 @@ make(struct fixture *f, const char *profile)
 				      .common_name = email,
 				      .key = "ec:P-256",
 				      .profile = profile,
-				      .crl_url = TRUE };
+				      .crl_url = ENROLL_YES };
 
 	return fixture_issue(f, &order);
 }

@@ -31,7 +31,7 @@ test_refused(void)
 		  "rsa:2048" },
 		{ "bad handler",
 		  { .email = "a@b.example", .common_name = "A", .handler = "bultin" },
-		  PS_ERROR_INVALID,
+		  PS_ERROR_NOT_FOUND,
 		  "did you mean 'builtin'" },
 	};
 	struct fixture f = { 0 };
