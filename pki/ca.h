@@ -59,7 +59,7 @@ gboolean ca_create(const struct ca_context *context, const struct ca_create *opt
 
 /*
  * The intermediate alone, for a root elsewhere: the key is made, the request (DER) is returned and
- * kept. options->root is not looked at. The CA issues nothing until ca_take_cert.
+ * kept; it asks for what a CA has. options->root is not looked at. The CA issues nothing until ca_take_cert.
  */
 GBytes *ca_create_external(const struct ca_context *context, const struct ca_create *options,
 			   gint64 *id, struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -82,6 +82,7 @@ ca_create_external(const struct ca_context *context, const struct ca_create *opt
 	CLEANUP(ca_defaults) struct ca_defaults *defaults = ca_defaults_load(context->db, error);
 	if (defaults == NULL)
 		return NULL;
+	gboolean tls = g_strcmp0(options->use, "tls") == 0;
 	const char *emails[] = { part->email, NULL };
 	struct issue_names names = {
 		.common_name = name,
@@ -89,7 +90,9 @@ ca_create_external(const struct ca_context *context, const struct ca_create *opt
 		.country = some(options->country, defaults->country),
 		.emails = part->email != NULL ? emails : NULL,
 	};
-	g_autoptr(GBytes) csr = csr_make(key, &names, hash, error);
+	g_autoptr(GBytes) csr =
+	    csr_make_for(key, &names, KEY_USAGE_CERT_SIGN | KEY_USAGE_CRL_SIGN,
+			 tls ? "serverAuth, clientAuth" : "emailProtection", hash, error);
 	if (csr == NULL || !name_is_free(context, tx, name, csr, error))
 		return NULL;
 	struct ca_row row = {

@@ -229,6 +229,32 @@ create_external(struct change *change, struct tx *tx, gpointer data, GError **er
 			 "csr", pem);
 }
 
+/* Of somebody else's root nothing can be said here; what was said all the same is not passed over.
+ */
+static gboolean
+fits_external(const struct call *call, GError **error)
+{
+	static const char *const of_root[] = { "common-name", "key",   "digest",
+					       "days",        "email", "under" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(of_root); i++)
+		if (call_text(call, of_root[i]) != NULL || call_int(call, of_root[i], 0) != 0)
+			return fail_false(
+			    error, PS_ERROR_INVALID,
+			    "--%s is of a root of ours, and the root is somebody "
+			    "else's: name the CA with --intermediate-common-name, its "
+			    "key with --intermediate-key",
+			    of_root[i]);
+	if (call_int(call, "intermediate-days", 0) != 0)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "--intermediate-days is for the owner of the root to say");
+	if (call_flag(call, "make-default"))
+		return fail_false(error, PS_ERROR_INVALID,
+				  "a CA that waits for its certificate issues nothing: say 'ca "
+				  "default' when it is there");
+	return TRUE;
+}
+
 json_t *
 ca_create_new(struct call *call, GError **error)
 {
@@ -252,6 +278,8 @@ ca_create_new(struct call *call, GError **error)
 	};
 	json_t *answer = NULL;
 
+	if (call_flag(call, "external-root") && !fits_external(call, error))
+		return NULL;
 	if (call_flag(call, "external-root"))
 		return change_run(call, create_external, &options, error);
 	if (options.trust_root && options.under == NULL &&

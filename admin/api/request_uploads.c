@@ -106,6 +106,22 @@ take_ca(struct change *change, struct tx *tx, const struct upload *upload, struc
 	return TRUE;
 }
 
+/* No request has its key. A CA of ours that waits for its certificate may: that must be one of a
+ * CA. */
+static void
+explain_stranger(struct gateway *gateway, struct tx *tx, struct cert *cert, GError **problem)
+{
+	struct ca_context context = ca_context_of_gateway(gateway);
+	g_autoptr(GError) why = NULL;
+	g_autofree char *name = NULL;
+
+	if (ca_take_cert(&context, cert, &name, tx, &why) ||
+	    g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND))
+		return;
+	g_clear_error(problem);
+	*problem = g_steal_pointer(&why);
+}
+
 static gboolean
 take_cert(struct change *change, struct tx *tx, const struct upload *upload, struct cert *cert,
 	  const char *file, json_t *items, GString *object, GError **error)
@@ -116,6 +132,8 @@ take_cert(struct change *change, struct tx *tx, const struct upload *upload, str
 	gint64 id = 0;
 
 	gboolean taken = enroll_take_cert(&enroll, tx, cert, upload->certs, &id, &note, &problem);
+	if (!taken && g_error_matches(problem, PS_ERROR, PS_ERROR_NOT_FOUND))
+		explain_stranger(change->call->gateway, tx, cert, &problem);
 	if (!is_outcome(&problem, error))
 		return FALSE;
 	add_item(items, file, taken ? "taken" : "rejected", cert_subject(cert),

@@ -44,6 +44,25 @@ add_extended(STACK_OF(X509_EXTENSION) * *extensions, const char *usages)
 	return one != NULL && X509v3_add_ext(extensions, one, -1) != NULL;
 }
 
+/* Who signs certificates is a CA: one that is below another and above none. */
+static gboolean
+add_constraints(STACK_OF(X509_EXTENSION) * *extensions)
+{
+	BASIC_CONSTRAINTS *constraints = BASIC_CONSTRAINTS_new();
+	gboolean good = constraints != NULL;
+
+	if (good) {
+		constraints->ca = 0xff;
+		constraints->pathlen = ASN1_INTEGER_new();
+		good = constraints->pathlen != NULL &&
+		       ASN1_INTEGER_set(constraints->pathlen, 0) == 1 &&
+		       X509V3_add1_i2d(extensions, NID_basic_constraints, constraints, 1,
+				       X509V3_ADD_DEFAULT) == 1;
+	}
+	BASIC_CONSTRAINTS_free(constraints);
+	return good;
+}
+
 static gboolean
 add_extensions(X509_REQ *request, const struct issue_names *names, unsigned int key_usage,
 	       const char *extended_usages, GError **error)
@@ -58,6 +77,8 @@ add_extensions(X509_REQ *request, const struct issue_names *names, unsigned int 
 	if (!none)
 		good = X509V3_add1_i2d(&extensions, NID_subject_alt_name, all, 0,
 				       X509V3_ADD_DEFAULT) == 1;
+	if ((key_usage & KEY_USAGE_CERT_SIGN) != 0)
+		good = good && add_constraints(&extensions);
 	if (key_usage != 0)
 		good = good && add_key_usage(&extensions, key_usage);
 	if (extended_usages != NULL)

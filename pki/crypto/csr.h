@@ -20,7 +20,8 @@ struct csr;
 GBytes *csr_make(const struct key *key, const struct issue_names *names, enum algorithm hash,
 		 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The same, which also asks for usages: a mask of enum key_usage (0: no word about it), and
- * OpenSSL's names of extended ones ("emailProtection"; NULL: no word). */
+ * OpenSSL's names of extended ones ("emailProtection"; NULL: no word). One that asks for keyCertSign
+ * asks to be a CA, with none below it. */
 GBytes *csr_make_for(const struct key *key, const struct issue_names *names, unsigned int key_usage,
 		     const char *extended_usages, enum algorithm hash,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;

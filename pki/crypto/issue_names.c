@@ -29,13 +29,21 @@ static const struct attribute surname = { NID_surname, V_ASN1_UTF8STRING, 256, "
 static const struct attribute email = { NID_pkcs9_emailAddress, V_ASN1_IA5STRING, 255,
 					"mail address" };
 
+/* Line ends of Unicode, and what turns the direction of the text around it: a name that is shown
+ * as another one. */
+static gboolean
+is_misleading(gunichar c)
+{
+	return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 static gboolean
 is_clean(const char *value)
 {
 	if (!g_utf8_validate(value, -1, NULL))
 		return FALSE;
 	for (const char *p = value; *p != '\0'; p = g_utf8_next_char(p))
-		if (g_unichar_iscntrl(g_utf8_get_char(p)))
+		if (g_unichar_iscntrl(g_utf8_get_char(p)) || is_misleading(g_utf8_get_char(p)))
 			return FALSE;
 	return TRUE;
 }

@@ -356,6 +356,14 @@ test_refuses(void)
 		{ "no address", NULL, "Bob", NULL, "mailbox", NULL, "needs a mail address", 0 },
 		{ "a name that says nothing", "bob@example.com", "- -", NULL, NULL, NULL,
 		  "says nothing", 0 },
+		{ "a name read backwards", "bob@example.com",
+		  "Bob \xe2\x80\xae"
+		  "eliB",
+		  NULL, NULL, NULL, "no name may have", 0 },
+		{ "a name of two lines", "bob@example.com",
+		  "Bob\xe2\x80\xa8"
+		  "Boss",
+		  NULL, NULL, NULL, "no name may have", 0 },
 		{ "TLS by a CA for mail", "bob@example.com", "Bob", NULL, "tls-client", NULL,
 		  "--use tls", 0 },
 		{ "TLS without names", "bob@example.com", "Bob", NULL, "tls-server", NULL,
