@@ -33,3 +33,4 @@ libstore_a_SOURCES += %D%/ocsp_answers.c %D%/ocsp_answers.h %D%/ocsp_responders.
 	%D%/publications.c %D%/publications.h %D%/publish_targets.c %D%/publish_targets.h
 libstore_a_SOURCES += %D%/revocation_orders.c %D%/revocation_orders.h
 libstore_a_SOURCES += %D%/leftovers.c %D%/leftovers.h
+libstore_a_SOURCES += %D%/acme_next.c %D%/acme_next.h

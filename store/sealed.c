@@ -92,6 +92,19 @@ static const struct sealed_table {
 				" WHERE " ACME_ROW " = $1" },
 	  { "sealed_page_acme", "SELECT " ACME_ROW ", sealed, generation FROM acme_account"
 				" WHERE " ACME_ROW " > $1 ORDER BY 1 LIMIT $2" } },
+	{ "acme_account_next",
+	  { "sealed_take_acme_next",
+	    "SELECT " ACME_ROW ", sealed, generation FROM acme_account_next"
+	    " WHERE generation <> $1 ORDER BY 1 LIMIT $2 FOR UPDATE SKIP LOCKED" },
+	  { "sealed_replace_acme_next", "UPDATE acme_account_next SET sealed = $2, generation = $3"
+					" WHERE " ACME_ROW " = $1" },
+	  { "sealed_count_acme_next",
+	    "SELECT count(*) FROM acme_account_next WHERE generation <> $1" },
+	  { "sealed_find_acme_next", "SELECT " ACME_ROW ", sealed, generation"
+				     " FROM acme_account_next WHERE " ACME_ROW " = $1" },
+	  { "sealed_page_acme_next",
+	    "SELECT " ACME_ROW ", sealed, generation"
+	    " FROM acme_account_next WHERE " ACME_ROW " > $1 ORDER BY 1 LIMIT $2" } },
 	{ "outbox_secret",
 	  { "sealed_take_outbox",
 	    "SELECT " OUTBOX_ROW ", sealed, generation FROM outbox_secret"
@@ -132,9 +145,10 @@ static const struct sealed_table {
 	    " WHERE sealed IS NOT NULL AND name > $1 ORDER BY 1 LIMIT $2" } },
 };
 
-const char *const sealed_tables[] = { "private_key",      "preference",     "handler_setting",
-				      "directory_server", "acme_account",   "outbox_secret",
-				      "bulk_batch",       "publish_target", NULL };
+const char *const sealed_tables[] = {
+	"private_key",       "preference",    "handler_setting", "directory_server", "acme_account",
+	"acme_account_next", "outbox_secret", "bulk_batch",      "publish_target",   NULL
+};
 
 static const struct sealed_table *
 table_find(const char *name, GError **error)

@@ -4,7 +4,8 @@
  *
  * table and row name the place a value is sealed for: ("private_key", SPKI digest),
  * ("preference", "scope key/name"), ("handler_setting", "handler/config/name"),
- * ("directory_server", name), ("acme_account", "config/directory"),
+ * ("directory_server", name), ("acme_account" and
+ * "acme_account_next", "config/directory"),
  * ("outbox_secret", "id/name"), ("bulk_batch", id), ("publish_target", name of the CA).
  * Threads: any.
  */

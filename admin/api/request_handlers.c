@@ -372,6 +372,51 @@ handler_delete(struct call *call, GError **error)
 	return answer;
 }
 
+/* --- keys of accounts --- */
+
+/* The CA has changed before our books say so: what was done is recorded behind it. */
+static json_t *
+rekey(struct call *call, const struct named *named, const char *shown, GError **error)
+{
+	struct handler_context context = context_of(call, named->config);
+	struct handler_answer result = { 0 };
+	json_t *answer = NULL;
+
+	if (named->handler->rekey == NULL)
+		return fail(error, PS_ERROR_INVALID,
+			    "handler '%s' has no account with a key of its own", shown);
+	gboolean good = handler_is_ready(&context, named->handler, error) &&
+			named->handler->rekey(&context, &result, error);
+	handler_config_hide(named->config, result.text);
+	if (good && result.status == HANDLER_ISSUED) {
+		answer = json_pack("{s:o, s:s, s:o}", "handler", answer_text(shown), "result",
+				   "changed", "text", answer_text(result.text));
+		if (!change_record(call, shown, "the account has a new key", answer, error))
+			g_clear_pointer(&answer, json_decref);
+	} else if (good) {
+		fail(error, PS_ERROR_INVALID, "handler '%s': %s", shown,
+		     result.text != NULL ? result.text : "the CA gave no reason");
+	}
+	handler_answer_clear(&result);
+	return answer;
+}
+
+json_t *
+handler_rekey(struct call *call, GError **error)
+{
+	struct named named = { 0 };
+	json_t *answer = NULL;
+
+	if (read_named(call, call_text(call, "handler"), &named, error)) {
+		g_autofree char *shown = title(named.handler, named.name);
+
+		if (call_is_sure(call, &answer, "give the account of '%s' a new key?", shown))
+			answer = rekey(call, &named, shown, error);
+	}
+	named_clear(&named);
+	return answer;
+}
+
 /* --- test and chain --- */
 
 json_t *

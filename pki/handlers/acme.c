@@ -10,6 +10,7 @@
 #include "pki/handlers/acme_account.h"
 #include "pki/handlers/acme_cert.h"
 #include "pki/handlers/acme_order.h"
+#include "pki/handlers/acme_rollover.h"
 #include "pki/handlers/acme_wire.h"
 #include "pki/handlers/program.h"
 #include "pki/handlers/table.h"
@@ -173,8 +174,24 @@ acme_check(const struct handler_context *context, struct handler_answer *answer,
 	CLEANUP(acme) struct acme *acme = acme_open(context, answer, &why);
 
 	if (acme != NULL) {
-		if (acme_account_look(acme))
+		if (acme_account_look(acme, NULL))
 			describe(acme);
+		return acme_end(acme, error);
+	}
+	if (why == NULL)
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&why));
+	return FALSE;
+}
+
+static gboolean
+acme_rekey(const struct handler_context *context, struct handler_answer *answer, GError **error)
+{
+	g_autoptr(GError) why = NULL;
+	CLEANUP(acme) struct acme *acme = acme_open(context, answer, &why);
+
+	if (acme != NULL) {
+		acme_rollover(acme);
 		return acme_end(acme, error);
 	}
 	if (why == NULL)
@@ -194,5 +211,6 @@ const struct handler handler_acme = {
 	.poll = acme_act,
 	.revoke = acme_revoke,
 	.advise = acme_cert_advise,
+	.rekey = acme_rekey,
 	.check = acme_check,
 };

@@ -7,6 +7,7 @@
 
 #include "pki/crypto/jws.h"
 #include "pki/crypto/key.h"
+#include "pki/handlers/acme_rollover.h"
 #include "pki/keyring.h"
 #include "store/acme_orders.h"
 #include "store/base/error.h"
@@ -100,18 +101,20 @@ take_row(struct acme *acme, const struct acme_account_row *row, GError **error)
 }
 
 gboolean
-acme_account_look(struct acme *acme)
+acme_account_look(struct acme *acme, gboolean *rolled)
 {
 	GError *why = NULL;
 	CLEANUP(acme_account_row) struct acme_account_row *row = row_of(acme, &why);
 
+	if (rolled != NULL)
+		*rolled = FALSE;
 	if (row == NULL && g_error_matches(why, PS_ERROR, PS_ERROR_NOT_FOUND)) {
 		g_error_free(why);
 		return TRUE;
 	}
 	if (row == NULL || !take_row(acme, row, &why))
 		return acme_fail(acme, why);
-	return TRUE;
+	return acme->kid == NULL || acme_rollover_settle(acme, rolled);
 }
 
 /* ---- registration ---------------------------------------------------------------------------- */
@@ -262,12 +265,12 @@ acme_account_ready(struct acme *acme)
 {
 	GError *why = NULL;
 
-	if (!acme_account_look(acme))
+	if (!acme_account_look(acme, NULL))
 		return FALSE;
 	if (acme->key == NULL) {
 		if (!make_key(acme, &why))
 			return acme_fail(acme, why);
-		if (!acme_account_look(acme))
+		if (!acme_account_look(acme, NULL))
 			return FALSE;
 	}
 	return acme->kid != NULL || register_account(acme);

@@ -12,8 +12,9 @@
 
 /* Loads it, makes and registers it where needed: acme->key, kid and thumbprint are set. */
 gboolean acme_account_ready(struct acme *acme);
-/* Loads what there is and makes nothing; kid NULL: not registered yet. */
-gboolean acme_account_look(struct acme *acme);
+/* Loads what there is and makes nothing; kid NULL: not registered yet. A change of its key that was
+ * interrupted is brought to its end; *rolled (may be NULL): there was one, and it is done. */
+gboolean acme_account_look(struct acme *acme, gboolean *rolled);
 /* Asks for its status: FALSE ends the conversation when it is not good. Needs kid. */
 gboolean acme_account_check(struct acme *acme);
 /* URL of its list of orders; NULL: the server tells none, or the conversation has ended. */

@@ -8,6 +8,7 @@
 #include "pki/crypto/jws.h"
 #include "pki/crypto/key.h"
 #include "pki/handlers/acme_account.h"
+#include "pki/handlers/acme_rollover.h"
 #include "store/base/clock.h"
 #include "store/base/error.h"
 
@@ -222,6 +223,18 @@ note_retry_after(struct acme *acme, const struct http_answer *got)
 		acme->answer->not_before = clock_now(acme->context->clock) + got->retry_after;
 }
 
+/* What a server says to a signature by a key that is the account's no more. */
+static gboolean
+may_be_the_key(struct acme *acme, const struct acme_call *call, const struct acme_problem *problem)
+{
+	return call->as == NULL &&
+	       (acme_problem_is(problem, "unauthorized") || acme_problem_is(problem, "malformed") ||
+		acme_problem_is(problem, "accountDoesNotExist")) &&
+	       strcmp(call->url, acme->directory->key_change != NULL ? acme->directory->key_change
+								     : "") != 0 &&
+	       acme_rollover_is_under_way(acme);
+}
+
 /* badNonce is answered by the same request with the nonce that came along (section 6.5). */
 struct http_answer *
 acme_post(struct acme *acme, const struct acme_call *call, struct acme_problem **problem)
@@ -249,6 +262,9 @@ acme_post(struct acme *acme, const struct acme_call *call, struct acme_problem *
 	note_retry_after(acme, got);
 	if (said == NULL)
 		peer_failure(acme->context, got, call->acts, NULL, NULL, acme->answer);
+	else if (may_be_the_key(acme, call, said))
+		acme_stop(acme, HANDLER_RETRY, HANDLER_ERROR_TRANSIENT, NULL,
+			  "the key of the account is being changed");
 	else if (acme_problem_is(said, "accountDoesNotExist") && call->as == NULL)
 		acme_account_lost(acme);
 	else if (problem != NULL)

@@ -101,6 +101,9 @@ struct handler {
 	/* Tries the credentials without side effects. ISSUED: good; text says what was found. */
 	gboolean (*check)(const struct handler_context *context, struct handler_answer *answer,
 			  GError **error);
+	/* Gives the account with the CA a new key. ISSUED: it has one. NULL: there is none. */
+	gboolean (*rekey)(const struct handler_context *context, struct handler_answer *answer,
+			  GError **error);
 };
 
 const struct handler *const *handlers_all(gsize *n);

@@ -28,3 +28,4 @@ EXTRA_DIST += doc/man/postseal-handlers.7.in
 doc/man/postseal-handlers.7: pki/handlers/manual_gen$(EXEEXT) $(top_srcdir)/doc/man/postseal-handlers.7.in
 	$(AM_V_GEN)$(MKDIR_P) doc/man && pki/handlers/manual_gen$(EXEEXT) <$(top_srcdir)/doc/man/postseal-handlers.7.in >$@.tmp && mv $@.tmp $@
 CLEANFILES += doc/man/postseal-handlers.7
+libpki_a_SOURCES += %D%/acme_rollover.c %D%/acme_rollover.h

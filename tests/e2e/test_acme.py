@@ -93,6 +93,18 @@ def account_stays(client):
     require(client.site.cli("handler", "test", "acme").stdout == before, "another account")
 
 
+def rekeyed(client):
+    """The same account under a new key, and the certificates that it got can be revoked with that."""
+    before = client.site.cli("handler", "test", "acme").stdout
+    row = client.ends(client.ask("default", "n.site.example"))
+    require(client.site.json("handler", "rekey", "acme", "--yes")["result"] == "changed", "no new key")
+    require(client.site.cli("handler", "test", "acme").stdout == before, "another account")
+    serial = serial_in(client.certificate(row))
+    client.site.cli("cert", "revoke", row["thumbprint"], "--reason", "superseded")
+    wait_until("it is revoked", lambda: client.pebble.status(serial)["Status"] == "Revoked", 60)
+    client.ends(client.ask("default", "o.site.example"))
+
+
 def records(client, log):
     row = client.ends(client.ask("dns", "d.site.example", "*.d.site.example"))
     require(names_in(client.certificate(row)) == {"d.site.example", "*.d.site.example"}, "other names")
@@ -190,6 +202,7 @@ def main():
                 client.configure(name, challenge="dns-01", dns01_hook=hook, dns01_wait="0s")
             tap.case("http-01 over the public listener, for two names", issue, client)
             tap.case("the account is the same after a crash", account_stays, client)
+            tap.case("a new key for the account", rekeyed, client)
             tap.case("dns-01 by a hook, for a name and all below it", records, client, log)
             tap.case("a record that is wrong: no certificate, and the reason", wrong_record, client)
             tap.case("a server that does not reach us: again later, with a new order", unreachable, client)

@@ -158,6 +158,25 @@ def decoded(client, ca):
     client.fair(ca)
 
 
+def rekeyed(client, ca):
+    """The account gets a new key once, also where the server's word about it is lost, or it says no."""
+    key = lambda: client.site.sql("SELECT thumbprint FROM acme_account WHERE config = 'back'")
+    url, before = list(ca.accounts), key()
+    rekey = lambda: client.site.cli("handler", "rekey", "acme/back", "--yes", check=False)
+    ca.fault("POST /key-change", status(503))
+    require(rekey().returncode == 1 and key() == before, "changed without the server")
+    ca.fault("POST /key-change", LOST)
+    done = rekey()
+    require(done.returncode == 1, f"the answer was lost: {done.stdout}")
+    good = client.site.cli("handler", "test", "acme/back")  # finds out which key it has
+    theirs = ca._thumbprint(next(iter(ca.accounts.values()))["jwk"])
+    require(key() == theirs != before and list(ca.accounts) == url, f"{key()} {theirs} {good.stdout}")
+    rekey()
+    require(key() not in (before, theirs) and key() == ca._thumbprint(next(iter(ca.accounts.values()))["jwk"]), "the third key")
+    client.ends(client.ask_for("back", f"ivan@{INSIDE}"))
+    client.fair(ca)
+
+
 def hurry(site, kind):
     for job in site.json("job", "list", "--kind", kind, "--all")["items"][:1]:
         if job["state"] == "due":  # it may begin between the two commands
@@ -240,6 +259,7 @@ def main():
                 tap.case("answers of the server that are lost", lost_answers, client, back)
                 tap.case("parts of the token that are decoded", decoded, client, ca)
                 tap.case("renewed when the CA says so", renewed, client, ca)
+                tap.case("a new key for the account", rekeyed, client, back)
                 if FULL:  # leases have to run out: minutes
                     tap.case("Reply-To, and two halves of a pair one after the other", pair, client, back)
                     tap.case("killed while it is about it", killed, client, ca)

@@ -201,7 +201,7 @@ class AcmeMail(Fake):
     def _do_new_account(self, payload, jwk, _):
         self.members(payload, {}, {"termsOfServiceAgreed": bool, "contact": list, "onlyReturnExisting": bool})
         thumbprint = self._thumbprint(jwk)
-        url = f"{self.url}/account/{thumbprint}"
+        url = next((url for url, account in self.accounts.items() if account["jwk"] == jwk), f"{self.url}/account/{thumbprint}")
         new = url not in self.accounts
         if new:
             if payload.get("onlyReturnExisting"):
@@ -210,6 +210,18 @@ class AcmeMail(Fake):
                 raise Problem(403, "userActionRequired", "agree to the terms")
             self.accounts[url] = {"jwk": jwk}
         return json_answer(201 if new else 200, self._account(url), headers=[("Location", url)])
+
+    def _do_key_change(self, payload, jwk, account):
+        """RFC 8555 section 7.3.5"""
+        self.members(payload, {"protected": str, "payload": str, "signature": str})
+        header, inner = (json.loads(decode(payload[name])) for name in ("protected", "payload"))
+        self.members(header, {"alg": str, "jwk": dict, "url": lambda v: v == f"{self.url}/key-change"})
+        self.members(inner, {"account": lambda v: v == account, "oldKey": lambda v: v == jwk})
+        self._verify(header["jwk"], header["alg"], f"{payload['protected']}.{payload['payload']}".encode(), decode(payload["signature"]))
+        if any(one["jwk"] == header["jwk"] for one in self.accounts.values()):
+            raise Problem(409, "malformed", "this key has an account")
+        self.accounts[account]["jwk"] = header["jwk"]
+        return json_answer(200, self._account(account))
 
     def _account(self, url):
         return {"status": "valid", "orders": url.replace("/account/", "/orders/")}
@@ -233,7 +245,7 @@ class AcmeMail(Fake):
         identifier = payload["identifiers"][0]
         self.members(identifier, {"type": lambda t: t == "email", "value": lambda v: isinstance(v, str) and v.count("@") == 1})
         number = encode(secrets.token_bytes(9))
-        order = {"number": number, "url": f"{self.url}/order/{number}", "account": account, "thumbprint": self._thumbprint(jwk),
+        order = {"number": number, "url": f"{self.url}/order/{number}", "account": account,
                  "mailbox": identifier["value"], "status": "pending", "challenge": "pending", "part2": encode(secrets.token_bytes(20)),
                  "part1": None, "certificate": None, "error": None, "finalized": 0, "replies": 0}
         with self.lock:
@@ -386,7 +398,8 @@ class AcmeMail(Fake):
         token = order["part1"] + order["part2"]
         if self.join == "decoded":
             token = encode(decode(order["part1"]) + decode(order["part2"]))
-        return encode(hashlib.sha256(f"{token}.{order['thumbprint']}".encode()).digest())
+        thumbprint = self._thumbprint(self.accounts[order["account"]]["jwk"])
+        return encode(hashlib.sha256(f"{token}.{thumbprint}".encode()).digest())
 
     def check_reply(self, order, raw):
         raw = re.sub(rb"(?s)\A.*?(?=^DKIM-Signature:)", b"", raw, flags=re.M) if b"DKIM-Signature:" in raw else raw

@@ -105,6 +105,9 @@ static const struct {
 	  TRUE, FALSE },
 	{ "SELECT count(sealed) FROM acme_account", FALSE, FALSE },
 	{ "SELECT count(url) FROM acme_account", FALSE, TRUE },
+	{ "SELECT count(sealed) FROM acme_account_next", FALSE, FALSE },
+	{ "SELECT count(asked) FROM acme_account_next", FALSE, TRUE },
+	{ "SELECT count(*) FROM renewal_advice", FALSE, TRUE },
 	{ "SELECT count(*) FROM acme_mail", FALSE, TRUE },
 	{ "DELETE FROM acme_mail", FALSE, FALSE },
 	{ "SELECT milter_harvest(encode(sha512('\\x30'), 'hex'), '\\x30', 'CN=a', 'CN=b', 's', 'i',"
