@@ -9,10 +9,6 @@
 #include "store/certs.h"
 #include "store/roots.h"
 
-/* What a parsed certificate takes beside its DER: OpenSSL's tree, its key, our own texts. */
-#define COST_FACTOR 4
-#define COST_FIXED 8192
-
 struct cert_cache {
 	struct cache *certs;
 };
@@ -47,12 +43,6 @@ cert_cache_free(struct cert_cache *cache)
 	g_free(cache);
 }
 
-gsize
-cert_memory(const struct cert *cert)
-{
-	return g_bytes_get_size(cert_der(cert)) * COST_FACTOR + COST_FIXED;
-}
-
 struct cert *
 cert_cache_peek(struct cert_cache *cache, const char *thumbprint)
 {
@@ -79,7 +69,7 @@ cert_cache_get(struct cert_cache *cache, const char *thumbprint, GBytes *der, GE
 struct cert *
 cert_cache_parse(struct cert_cache *cache, GBytes *der, GError **error)
 {
-	g_autofree char *thumbprint = g_compute_checksum_for_bytes(G_CHECKSUM_SHA512, der);
+	g_autofree char *thumbprint = cert_thumbprint_of(der);
 
 	return cert_cache_get(cache, thumbprint, der, error);
 }

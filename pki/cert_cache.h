@@ -34,8 +34,6 @@ struct cert *cert_cache_peek(struct cert_cache *cache, const char *thumbprint);
 struct cert *cert_cache_load(struct cert_cache *cache, struct db *db, const char *thumbprint,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void cert_cache_stats(struct cert_cache *cache, struct cache_stats *stats);
-/* What a parsed certificate holds in memory, about: never less than it does. */
-gsize cert_memory(const struct cert *cert);
 
 DEFINE_CLEANUP(cert_cache, cert_cache_free)
 

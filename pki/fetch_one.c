@@ -133,7 +133,7 @@ static gboolean
 load_list(struct attempt *attempt, struct crl_loader *loader, GBytes *value, GError **error)
 {
 	g_autoptr(GBytes) der = der_of(value);
-	g_autofree char *thumbprint = g_compute_checksum_for_bytes(G_CHECKSUM_SHA512, der);
+	g_autofree char *thumbprint = cert_thumbprint_of(der);
 	enum crl_load_outcome outcome = CRL_LOAD_BROKEN;
 	g_autofree char *reason = NULL;
 	gboolean there = FALSE;

@@ -72,14 +72,14 @@ capabilities_read(struct tlv whole)
 gboolean
 capabilities_of_cert(const struct cert *cert, struct capabilities *found)
 {
-	X509 *x509 = cert_x509(cert);
-	int place = X509_get_ext_by_NID(x509, NID_SMIMECapabilities, -1);
+	const X509_EXTENSIONS *all = cert_extensions(cert);
+	int place = X509v3_get_ext_by_NID(all, NID_SMIMECapabilities, -1);
 	const ASN1_OCTET_STRING *value;
 	struct tlv whole;
 
-	if (place < 0 || X509_get_ext_by_NID(x509, NID_SMIMECapabilities, place) >= 0)
+	if (place < 0 || X509v3_get_ext_by_NID(all, NID_SMIMECapabilities, place) >= 0)
 		return FALSE;
-	value = X509_EXTENSION_get_data(X509_get_ext(x509, place));
+	value = X509_EXTENSION_get_data(X509v3_get_ext(all, place));
 	whole.bytes = ASN1_STRING_get0_data(value);
 	whole.length = (gsize)ASN1_STRING_length(value);
 	if (tlv_tag(&whole) != TLV_SEQUENCE)

@@ -38,8 +38,11 @@ enum key_usage {
 
 /* Takes exactly one DER certificate; limits first, trailing bytes are an error. Refs der. */
 struct cert *cert_parse(GBytes *der, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+char *cert_thumbprint_of(GBytes *der); /* owned by the caller; der may be anything */
 struct cert *cert_ref(struct cert *cert);
 void cert_unref(struct cert *cert); /* NULL is fine */
+/* What it holds, about: not less, unless an X509 was made of it later. */
+gsize cert_memory(const struct cert *cert);
 gboolean cert_equal(const struct cert *a, const struct cert *b);
 gboolean cert_is_among(const struct cert *cert, const GPtrArray *certs_or_null);
 

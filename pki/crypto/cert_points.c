@@ -55,7 +55,7 @@ cert_points(const struct cert *cert, enum cert_points_kind kind)
 	GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
 	guint left = CERT_POINT_URLS_MAX;
 	int nid = kind == CERT_POINTS_CRL ? NID_crl_distribution_points : NID_freshest_crl;
-	CRL_DIST_POINTS *points = X509_get_ext_d2i(cert_x509(cert), nid, NULL, NULL);
+	CRL_DIST_POINTS *points = cert_extension(cert, nid, NULL);
 
 	for (int i = 0; i < sk_DIST_POINT_num(points) && left > 0; i++) {
 		g_auto(GStrv) urls = urls_of(sk_DIST_POINT_value(points, i)->distpoint, &left);

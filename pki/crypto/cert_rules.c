@@ -78,15 +78,16 @@ set_broken(struct cert_rules *rules, int nid)
 }
 
 static void
-read_criticals(struct cert_rules *rules, X509 *x509)
+read_criticals(struct cert_rules *rules, const struct cert *cert)
 {
-	int count = X509_get_ext_count(x509);
+	const X509_EXTENSIONS *all = cert_extensions(cert);
+	int count = X509v3_get_ext_count(all);
 
 	for (int i = 0; i < count; i++) {
-		const X509_EXTENSION *extension = X509_get_ext(x509, i);
+		const X509_EXTENSION *extension = X509v3_get_ext(all, i);
 		const ASN1_OBJECT *object = X509_EXTENSION_get_object((X509_EXTENSION *)extension);
 
-		if (rules->broken == NULL && X509_get_ext_by_OBJ(x509, object, i) >= 0)
+		if (rules->broken == NULL && X509v3_get_ext_by_OBJ(all, object, i) >= 0)
 			rules->broken = object_dotted(object);
 		if (rules->unknown_critical == NULL &&
 		    X509_EXTENSION_get_critical(extension) != 0 &&
@@ -105,11 +106,10 @@ has_text(const GPtrArray *texts, const char *text)
 }
 
 static void
-read_policies(struct cert_rules *rules, X509 *x509)
+read_policies(struct cert_rules *rules, const struct cert *cert)
 {
 	int critical = -1;
-	CERTIFICATEPOLICIES *all =
-	    X509_get_ext_d2i(x509, NID_certificate_policies, &critical, NULL);
+	CERTIFICATEPOLICIES *all = cert_extension(cert, NID_certificate_policies, &critical);
 
 	if (critical == -1)
 		return;
@@ -134,10 +134,10 @@ read_policies(struct cert_rules *rules, X509 *x509)
 }
 
 static void
-read_mappings(struct cert_rules *rules, X509 *x509)
+read_mappings(struct cert_rules *rules, const struct cert *cert)
 {
 	int critical = -1;
-	POLICY_MAPPINGS *all = X509_get_ext_d2i(x509, NID_policy_mappings, &critical, NULL);
+	POLICY_MAPPINGS *all = cert_extension(cert, NID_policy_mappings, &critical);
 
 	rules->mappings = g_ptr_array_new_with_free_func(mapping_free);
 	if (critical == -1)
@@ -175,11 +175,10 @@ skip_count(struct cert_rules *rules, const ASN1_INTEGER *number, int nid)
 }
 
 static void
-read_policy_limits(struct cert_rules *rules, X509 *x509)
+read_policy_limits(struct cert_rules *rules, const struct cert *cert)
 {
 	int critical = -1;
-	POLICY_CONSTRAINTS *limits =
-	    X509_get_ext_d2i(x509, NID_policy_constraints, &critical, NULL);
+	POLICY_CONSTRAINTS *limits = cert_extension(cert, NID_policy_constraints, &critical);
 
 	rules->require_explicit = rules->inhibit_mapping = rules->inhibit_any = -1;
 	if (limits == NULL && critical != -1)
@@ -192,7 +191,7 @@ read_policy_limits(struct cert_rules *rules, X509 *x509)
 		POLICY_CONSTRAINTS_free(limits);
 	}
 	critical = -1;
-	ASN1_INTEGER *any = X509_get_ext_d2i(x509, NID_inhibit_any_policy, &critical, NULL);
+	ASN1_INTEGER *any = cert_extension(cert, NID_inhibit_any_policy, &critical);
 	if (any == NULL && critical != -1)
 		set_broken(rules, NID_inhibit_any_policy);
 	rules->inhibit_any = skip_count(rules, any, NID_inhibit_any_policy);
@@ -203,18 +202,17 @@ static gpointer
 rules_new(const struct cert *cert)
 {
 	struct cert_rules *rules = g_new0(struct cert_rules, 1);
-	X509 *x509 = cert_x509(cert);
 	gboolean broken = FALSE;
 
-	read_criticals(rules, x509);
-	rules->has_basic_constraints = (X509_get_extension_flags(x509) & EXFLAG_BCONS) != 0;
-	read_policies(rules, x509);
-	read_mappings(rules, x509);
-	read_policy_limits(rules, x509);
-	rules->constraints = name_constraints_of(x509, &broken);
+	read_criticals(rules, cert);
+	rules->has_basic_constraints = cert_has_basic_constraints(cert);
+	read_policies(rules, cert);
+	read_mappings(rules, cert);
+	read_policy_limits(rules, cert);
+	rules->constraints = name_constraints_of(cert, &broken);
 	if (broken || (rules->constraints != NULL && rules->constraints->bounded))
 		set_broken(rules, NID_name_constraints);
-	if (rules->broken == NULL && (X509_get_extension_flags(x509) & EXFLAG_INVALID) != 0)
+	if (rules->broken == NULL && cert_is_broken(cert))
 		rules->broken = g_strdup("unreadable");
 	ERR_clear_error();
 	return rules;
@@ -240,7 +238,7 @@ kept_names_new(const struct cert *cert)
 {
 	struct kept_names *kept = g_new0(struct kept_names, 1);
 
-	kept->names = names_of(cert_x509(cert));
+	kept->names = names_of(cert);
 	return kept;
 }
 
@@ -294,8 +292,8 @@ cert_is_signed_by(const struct cert *cert, const struct cert *issuer, guint *eff
 		if (memcmp(one->spki, spki, sizeof(one->spki)) == 0)
 			return one->good;
 	*effort += effort_of(issuer);
-	gboolean good = X509_verify(cert_signed_x509(cert), pkey) == 1;
-	ERR_clear_error();
+	gboolean good = cert_verify(cert, pkey);
+
 	/* Keys that do not fit may be many: one of the places stays for the one that does. */
 	if (!keep || count >= SIGNERS_MAX || (!good && count >= SIGNERS_MAX - 1))
 		return good;

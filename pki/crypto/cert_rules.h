@@ -47,6 +47,11 @@ enum cert_slot {
 	CERT_SLOT_NAMES,
 	CERT_SLOT_POINTS,
 	CERT_SLOT_SIGNERS,
+	CERT_SLOT_X509,
+	CERT_SLOT_KEY,
+	CERT_SLOT_EXTENSIONS,
+	CERT_SLOT_SHOWN,
+	CERT_SLOT_URLS,
 	CERT_SLOTS
 };
 gconstpointer cert_slot(const struct cert *cert, enum cert_slot slot,
@@ -57,5 +62,10 @@ void cert_rules_free(gpointer rules);
 void cert_names_free(gpointer names);
 void cert_points_free(gpointer points); /* crl_check */
 void cert_signers_free(gpointer signers);
+void cert_x509_free(gpointer x509); /* cert_whole */
+void cert_key_free(gpointer key);   /* cert_lazy, like those below */
+void cert_extensions_free(gpointer extensions);
+void cert_shown_free(gpointer shown);
+void cert_urls_free(gpointer urls);
 
 #endif

@@ -11,6 +11,7 @@
 #define TEXT_MAX_BYTES 900 /* less than what name_text cuts at */
 #define PARTS_MAX 32
 #define EMAILS_MAX 16
+#define ADDRESSES_MAX 200
 
 struct attribute {
 	const char *oid; /* DER content */
@@ -51,6 +52,19 @@ scan_take(struct tlv *in, guint8 tag, struct tlv *content)
 	if (tlv_tag(in) != tag || !tlv_next(in, &found, content, &whole))
 		return FALSE;
 	return tlv_header_size(content->length) == whole.length - content->length;
+}
+
+gboolean
+scan_take_whole(struct tlv *in, guint8 tag, struct tlv *whole)
+{
+	const guint8 *start = in->bytes;
+	struct tlv content;
+
+	if (!scan_take(in, tag, &content))
+		return FALSE;
+	whole->bytes = start;
+	whole->length = (gsize)(in->bytes - start);
+	return TRUE;
 }
 
 gboolean
@@ -144,11 +158,9 @@ parts_text(const struct part *parts, gsize count, gsize size)
 
 /* As name_key: per part its length, "oid=text" folded with single blanks, and a mark. */
 static char *
-parts_key(const struct part *parts, gsize count, const EVP_MD *sha256)
+parts_key(const struct part *parts, gsize count)
 {
 	g_autoptr(GByteArray) all = g_byte_array_sized_new(1024);
-	guint8 digest[EVP_MAX_MD_SIZE];
-	unsigned int length = 0;
 
 	for (gsize i = 0; i < count; i++) {
 		const struct part *part = &parts[i];
@@ -168,9 +180,7 @@ parts_key(const struct part *parts, gsize count, const EVP_MD *sha256)
 		g_byte_array_append(all, (const guint8 *)text, (guint)n);
 		g_byte_array_append(all, (const guint8 *)"\xff\xff\xff\xff", 4);
 	}
-	if (EVP_Digest(all->data, all->len, digest, &length, sha256, NULL) != 1)
-		g_error("OpenSSL has no SHA-256");
-	return hex_encode(digest, length);
+	return digest_hex("SHA256", all->data, all->len);
 }
 
 static GStrv
@@ -234,7 +244,7 @@ openssl_name(struct scan_name *name, const struct tlv *whole)
 }
 
 gboolean
-scan_name_read(struct scan_name *name, const struct tlv *whole, const EVP_MD *sha256)
+scan_name_read(struct scan_name *name, const struct tlv *whole)
 {
 	struct part parts[PARTS_MAX];
 	gsize count, size;
@@ -243,7 +253,7 @@ scan_name_read(struct scan_name *name, const struct tlv *whole, const EVP_MD *sh
 	if (!read_parts(whole, parts, &count, &size))
 		return openssl_name(name, whole);
 	name->text = parts_text(parts, count, size);
-	name->key = parts_key(parts, count, sha256);
+	name->key = parts_key(parts, count);
 	name->emails = parts_emails(parts, count);
 	return TRUE;
 }
@@ -255,4 +265,45 @@ scan_name_clear(struct scan_name *name)
 	g_free(name->key);
 	g_strfreev(name->emails);
 	memset(name, 0, sizeof *name);
+}
+
+GPtrArray *
+scan_addresses_new(void)
+{
+	return g_ptr_array_new_with_free_func((GDestroyNotify)mailaddr_unref);
+}
+
+static gboolean
+add_address(GPtrArray *addresses, const char *text)
+{
+	struct mailaddr *address = mailaddr_parse(text, NULL);
+
+	if (address == NULL)
+		return TRUE; /* as from an X509: no address */
+	for (guint i = 0; i < addresses->len; i++)
+		if (mailaddr_equal(addresses->pdata[i], address)) {
+			mailaddr_unref(address);
+			return TRUE;
+		}
+	g_ptr_array_add(addresses, address);
+	return addresses->len <= ADDRESSES_MAX;
+}
+
+static gboolean
+add_text(gpointer data, const struct tlv *text)
+{
+	g_autofree char *copy = g_strndup((const char *)text->bytes, text->length);
+
+	return add_address(data, copy);
+}
+
+gboolean
+scan_addresses(GPtrArray *addresses, const struct cert_fields *fields, GStrv of_subject)
+{
+	if (!cert_fields_addresses(fields, add_text, addresses))
+		return FALSE;
+	for (char **text = of_subject; text != NULL && *text != NULL; text++)
+		if (!add_address(addresses, *text))
+			return FALSE;
+	return TRUE;
 }

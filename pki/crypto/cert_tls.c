@@ -10,8 +10,7 @@
 gboolean
 cert_names_purpose(const struct cert *cert, const char *purpose)
 {
-	EXTENDED_KEY_USAGE *usages =
-	    X509_get_ext_d2i(cert_x509(cert), NID_ext_key_usage, NULL, NULL);
+	EXTENDED_KEY_USAGE *usages = cert_extension(cert, NID_ext_key_usage, NULL);
 	int wanted = OBJ_sn2nid(purpose);
 	gboolean found = FALSE;
 
@@ -27,8 +26,7 @@ cert_names_purpose(const struct cert *cert, const char *purpose)
 GStrv
 cert_dns_names(const struct cert *cert)
 {
-	g_autoptr(GENERAL_NAMES) names =
-	    X509_get_ext_d2i(cert_x509(cert), NID_subject_alt_name, NULL, NULL);
+	g_autoptr(GENERAL_NAMES) names = cert_extension(cert, NID_subject_alt_name, NULL);
 	g_autoptr(GStrvBuilder) found = g_strv_builder_new();
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < NAMES_MAX; i++) {

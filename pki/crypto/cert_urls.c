@@ -44,10 +44,10 @@ finish(GPtrArray *urls)
 }
 
 GStrv
-cert_read_crl_urls(X509 *x509)
+cert_read_crl_urls(const struct cert *cert)
 {
 	GPtrArray *urls = g_ptr_array_new();
-	CRL_DIST_POINTS *points = X509_get_ext_d2i(x509, NID_crl_distribution_points, NULL, NULL);
+	CRL_DIST_POINTS *points = cert_extension(cert, NID_crl_distribution_points, NULL);
 
 	for (int i = 0; i < sk_DIST_POINT_num(points); i++) {
 		const DIST_POINT_NAME *point = sk_DIST_POINT_value(points, i)->distpoint;
@@ -62,10 +62,10 @@ cert_read_crl_urls(X509 *x509)
 }
 
 GStrv
-cert_read_access_urls(X509 *x509, int method)
+cert_read_access_urls(const struct cert *cert, int method)
 {
 	GPtrArray *urls = g_ptr_array_new();
-	AUTHORITY_INFO_ACCESS *access = X509_get_ext_d2i(x509, NID_info_access, NULL, NULL);
+	AUTHORITY_INFO_ACCESS *access = cert_extension(cert, NID_info_access, NULL);
 
 	for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(access); i++) {
 		const ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(access, i);
@@ -81,8 +81,7 @@ gboolean
 cert_allows_purpose(const struct cert *cert, const char *oid)
 {
 	int critical = 0;
-	EXTENDED_KEY_USAGE *usages =
-	    X509_get_ext_d2i(cert_x509(cert), NID_ext_key_usage, &critical, NULL);
+	EXTENDED_KEY_USAGE *usages = cert_extension(cert, NID_ext_key_usage, &critical);
 	g_autoptr(ASN1_OBJECT) wanted = OBJ_txt2obj(oid, 1);
 	gboolean found = FALSE;
 

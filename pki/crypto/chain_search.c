@@ -294,7 +294,7 @@ fits_as_ca(struct chain_search *search, const struct node *issuer)
 	gboolean old_anchor =
 	    issuer->anchor && !rules->has_basic_constraints && strcmp(cert_kind(cert), "root") == 0;
 
-	if (X509_NAME_entry_count(X509_get_subject_name(cert_x509(cert))) == 0) {
+	if (!cert_has_subject(cert)) {
 		FAIL_AT(search, CHAIN_RANK_ISSUER, issuer, SENTENCE_NO_NAME,
 			cert_subject(
 			    ((struct node *)search->path->pdata[search->path->len - 1])->cert));

@@ -3,7 +3,6 @@
  */
 #include "pki/crypto/chain.h"
 
-#include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
 
@@ -43,7 +42,7 @@ char *
 chain_key_fault(const struct cert *cert, gboolean allow_legacy, const char **remedy)
 {
 	unsigned int bits = cert_key_bits(cert);
-	const char *weakness = cert_pkey(cert) != NULL ? key_weakness_of(cert_pkey(cert)) : NULL;
+	const char *weakness = cert_key_weakness(cert);
 
 	if (weakness != NULL) {
 		if (remedy != NULL)
@@ -51,7 +50,7 @@ chain_key_fault(const struct cert *cert, gboolean allow_legacy, const char **rem
 		return sentence_make(SENTENCE_KEY_WEAK, cert_key_text(cert), cert_subject(cert),
 				     weakness, NULL);
 	}
-	if (cert_key_kind(cert) == KEY_KIND_OTHER || cert_pkey(cert) == NULL ||
+	if (cert_key_kind(cert) == KEY_KIND_OTHER || !cert_has_readable_key(cert) ||
 	    key_strength_allowed(cert_key_kind(cert), bits) ||
 	    (allow_legacy && key_strength_legacy(cert_key_kind(cert), bits)))
 		return NULL;
@@ -61,12 +60,10 @@ chain_key_fault(const struct cert *cert, gboolean allow_legacy, const char **rem
 static char *
 signature_fault(const struct cert *cert, gboolean allow_legacy, const char **remedy)
 {
-	int digest = NID_undef, key = NID_undef;
+	int digest = NID_undef;
 
-	if (X509_get_signature_info(cert_x509(cert), &digest, &key, NULL, NULL) != 1) {
-		ERR_clear_error();
-		return NULL; /* a kind OpenSSL cannot verify: the path says so */
-	}
+	if (!cert_signature_digest(cert, &digest))
+		return NULL;     /* a kind OpenSSL cannot verify: the path says so */
 	if (digest == NID_undef) /* Ed25519 and Ed448 hash by themselves */
 		return NULL;
 	g_autofree char *oid = object_dotted(OBJ_nid2obj(digest));

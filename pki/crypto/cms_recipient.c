@@ -281,9 +281,9 @@ cms_encrypt_usable(const struct cert *cert, GError **error)
 		    error, PS_ERROR_INVALID,
 		    "cannot encrypt to %s: a key of kind %s is for signing or unknown",
 		    cert_subject(cert), key_kind_name(kind));
-	if (key_weakness_of(pkey) != NULL)
+	if (cert_key_weakness(cert) != NULL)
 		return fail_false(error, PS_ERROR_INVALID, "the key of %s %s", cert_subject(cert),
-				  key_weakness_of(pkey));
+				  cert_key_weakness(cert));
 	if (kind == KEY_KIND_RSA && EVP_PKEY_get_size(pkey) < 64)
 		return fail_false(error, PS_ERROR_INVALID, "the RSA key of %s is too short",
 				  cert_subject(cert));

@@ -81,9 +81,10 @@ static gpointer
 points_new(const struct cert *cert)
 {
 	GPtrArray *all = g_ptr_array_new_with_free_func(point_free);
-	CRL_DIST_POINTS *raw =
-	    X509_get_ext_d2i(cert_x509(cert), NID_crl_distribution_points, NULL, NULL);
-	const X509_NAME *issuer = X509_get_issuer_name(cert_x509(cert));
+	CRL_DIST_POINTS *raw = cert_extension(cert, NID_crl_distribution_points, NULL);
+	/* Completes relative names, of which a light certificate has none. */
+	const X509_NAME *issuer =
+	    cert_is_light(cert) ? NULL : X509_get_issuer_name(cert_x509(cert));
 
 	for (int i = 0; i < MIN(sk_DIST_POINT_num(raw), POINTS_MAX); i++)
 		g_ptr_array_add(all, read_point(sk_DIST_POINT_value(raw, i), issuer));

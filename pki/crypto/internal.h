@@ -45,8 +45,28 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ASN1_INTEGER, ASN1_INTEGER_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ASN1_OBJECT, ASN1_OBJECT_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GENERAL_NAMES, GENERAL_NAMES_free)
 
+/* Made at the first call, which costs more than all the rest of a certificate: not for the way of
+ * a message. */
 X509 *cert_x509(const struct cert *cert);
-X509 *cert_signed_x509(const struct cert *cert); /* as its issuer signed it */
+const X509_EXTENSIONS *cert_extensions(const struct cert *cert); /* NULL: none */
+/* As X509_get_ext_d2i: of the extension's type, owned by the caller; *critical is -1 for none, -2
+ * for more than one. critical may be NULL. */
+gpointer cert_extension(const struct cert *cert, int nid, int *critical);
+X509_NAME *cert_read_subject(const struct cert *cert); /* these three owned by the caller */
+X509_NAME *cert_read_issuer(const struct cert *cert);
+ASN1_INTEGER *cert_read_serial(const struct cert *cert);
+gboolean cert_has_readable_key(const struct cert *cert);
+const char *cert_key_weakness(const struct cert *cert); /* as key_weakness_of; NULL without key */
+gboolean cert_verify(const struct cert *cert, EVP_PKEY *pkey); /* its signature, by that key */
+/* As X509_get_signature_info: FALSE for a kind that OpenSSL cannot verify. */
+gboolean cert_signature_digest(const struct cert *cert, int *nid);
+gboolean cert_has_basic_constraints(const struct cert *cert);
+gboolean cert_is_broken(const struct cert *cert);   /* EXFLAG_INVALID */
+gboolean cert_has_subject(const struct cert *cert); /* not an empty name */
+/* Who reads a certificate; for tests, which hold one against the other. */
+enum cert_reader { CERT_READER_LIGHT, CERT_READER_OPENSSL };
+struct cert *cert_parse_by(GBytes *der, enum cert_reader reader, GError **error);
+gboolean cert_is_light(const struct cert *cert);
 EVP_PKEY *key_pkey(const struct key *key);
 EVP_PKEY *cert_pkey(const struct cert *cert); /* public key; NULL when OpenSSL cannot read it */
 
@@ -81,8 +101,9 @@ unsigned int crl_reasons(const struct crl *crl); /* what it speaks of, as reason
 void point_names(DIST_POINT_NAME *point, const X509_NAME *issuer, GPtrArray *points);
 
 /* What a certificate names, of the schemes that can be fetched; never NULL. */
-GStrv cert_read_crl_urls(X509 *x509);
-GStrv cert_read_access_urls(X509 *x509, int method); /* NID_ad_OCSP, NID_ad_ca_issuers */
+GStrv cert_read_crl_urls(const struct cert *cert);
+GStrv cert_read_access_urls(const struct cert *cert,
+			    int method); /* NID_ad_OCSP, NID_ad_ca_issuers */
 
 /* Shared texts; owned by the caller. */
 char *number_hex(gconstpointer bytes, gsize length); /* without leading zeros, "0" for none */

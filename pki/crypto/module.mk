@@ -24,7 +24,8 @@ libpki_a_SOURCES += \
 	%D%/bundle.c %D%/bundle.h %D%/bundle_internal.h \
 	%D%/bundle_format.c %D%/bundle_password.c %D%/bundle_pem.c \
 	%D%/bundle_pkcs12.c %D%/bundle_write.c \
-	%D%/cert.c %D%/cert.h %D%/cert_facts.c %D%/cert_urls.c \
+	%D%/cert.c %D%/cert.h %D%/cert_facts.c %D%/cert_fields.c %D%/cert_fields.h %D%/cert_inherit.c \
+	%D%/cert_internal.h %D%/cert_lazy.c %D%/cert_light.c %D%/cert_urls.c %D%/cert_whole.c \
 	%D%/chain.c %D%/chain.h %D%/chain_report.c %D%/chain_report.h \
 	%D%/path_revocation.c %D%/path_revocation.h %D%/chain_status.c %D%/chain_status.h %D%/chain_candidates.c %D%/chain_strength.c \
 	%D%/cert_scan.c %D%/cert_scan.h %D%/cert_scan_internal.h %D%/cert_scan_name.c \

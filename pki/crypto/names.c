@@ -194,10 +194,10 @@ read_name(const GENERAL_NAME *raw)
 }
 
 GPtrArray *
-names_of(X509 *x509)
+names_of(const struct cert *cert)
 {
 	g_autoptr(GPtrArray) names = names_new();
-	const X509_NAME *subject = X509_get_subject_name(x509);
+	g_autoptr(X509_NAME) subject = cert_read_subject(cert);
 	int at = -1, critical = -1;
 
 	if (X509_NAME_entry_count(subject) > 0)
@@ -211,8 +211,7 @@ names_of(X509 *x509)
 						 length >= 0 ? (gsize)length : 0));
 		OPENSSL_free(utf8);
 	}
-	g_autoptr(GENERAL_NAMES) all =
-	    X509_get_ext_d2i(x509, NID_subject_alt_name, &critical, NULL);
+	g_autoptr(GENERAL_NAMES) all = cert_extension(cert, NID_subject_alt_name, &critical);
 	ERR_clear_error();
 	if ((all == NULL && critical != -1) ||
 	    sk_GENERAL_NAME_num(all) + (int)names->len > NAMES_MAX)
@@ -265,10 +264,10 @@ read_subtrees(const STACK_OF(GENERAL_SUBTREE) * all, GPtrArray *bases,
 }
 
 struct name_constraints *
-name_constraints_of(X509 *x509, gboolean *broken)
+name_constraints_of(const struct cert *cert, gboolean *broken)
 {
 	int critical = -1;
-	NAME_CONSTRAINTS *raw = X509_get_ext_d2i(x509, NID_name_constraints, &critical, NULL);
+	NAME_CONSTRAINTS *raw = cert_extension(cert, NID_name_constraints, &critical);
 
 	ERR_clear_error();
 	if (raw == NULL) {

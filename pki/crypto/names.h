@@ -9,8 +9,8 @@
 #define PKI_CRYPTO_NAMES_H
 
 #include <glib.h>
-#include <openssl/x509.h>
 
+#include "pki/crypto/cert.h"
 #include "store/base/cleanup.h"
 
 #define NAMES_MAX 1024 /* of a certificate, and subtrees of a constraint */
@@ -37,9 +37,9 @@ struct name_constraints {
 };
 
 /* Subject, its emailAddresses, alternative names. NULL: more than NAMES_MAX, or unreadable. */
-GPtrArray *names_of(X509 *x509);
+GPtrArray *names_of(const struct cert *cert);
 /* NULL when there is none; *broken is set where it cannot be read. */
-struct name_constraints *name_constraints_of(X509 *x509, gboolean *broken);
+struct name_constraints *name_constraints_of(const struct cert *cert, gboolean *broken);
 void name_constraints_free(struct name_constraints *constraints);
 /* The first of names that they do not let pass, or NULL. Adds the comparisons to *steps. */
 const struct name *names_violation(const GPtrArray *names,

@@ -42,10 +42,15 @@ ocsp_finding_free(struct ocsp_finding *finding)
 
 /* --- the question --- */
 
+/* As OCSP_cert_to_id; issuers are few, their X509 stays with them. */
 static OCSP_CERTID *
 id_of(const struct ocsp_question *question, const EVP_MD *md)
 {
-	return OCSP_cert_to_id(md, cert_x509(question->cert), cert_x509(question->issuer));
+	g_autoptr(X509_NAME) name = cert_read_issuer(question->cert);
+	g_autoptr(ASN1_INTEGER) serial = cert_read_serial(question->cert);
+
+	return OCSP_cert_id_new(md, name, X509_get0_pubkey_bitstr(cert_x509(question->issuer)),
+				serial);
 }
 
 GBytes *

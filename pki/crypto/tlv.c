@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define OID_MAX_BYTES 64
+
 /* Header at the start of in: its size, 0 when there is no whole one. */
 static gsize
 header_read(const struct tlv *in, guint64 *length, gboolean *indefinite)
@@ -324,14 +326,28 @@ tlv_normalise(GBytes *ber, guint depth_max)
 	return g_byte_array_free_to_bytes(g_steal_pointer(&out));
 }
 
+static char *
+put_number(char *p, guint64 number)
+{
+	char digits[20];
+	gsize n = 0;
+
+	do
+		digits[n++] = (char)('0' + number % 10);
+	while ((number /= 10) != 0);
+	while (n > 0)
+		*p++ = digits[--n];
+	return p;
+}
+
 char *
 tlv_oid_text(const struct tlv *oid_content)
 {
-	g_autoptr(GString) text = g_string_new(NULL);
+	/* Of seven bits come at most three digits and a dot; the first number is two. */
+	char text[OID_MAX_BYTES * 4 + 4], *p = text;
 	guint64 arc = 0;
-	gboolean first = TRUE;
 
-	if (oid_content->length == 0 || oid_content->length > 64 ||
+	if (oid_content->length == 0 || oid_content->length > OID_MAX_BYTES ||
 	    oid_content->bytes[oid_content->length - 1] & 0x80)
 		return NULL;
 	for (gsize i = 0; i < oid_content->length; i++) {
@@ -340,15 +356,15 @@ tlv_oid_text(const struct tlv *oid_content)
 		arc = arc << 7 | (oid_content->bytes[i] & 0x7f);
 		if (oid_content->bytes[i] & 0x80)
 			continue;
-		if (first) {
+		if (p == text) {
 			guint64 top = MIN(arc / 40, 2);
 
-			g_string_append_printf(text, "%" G_GUINT64_FORMAT, top);
+			p = put_number(p, top);
 			arc -= top * 40;
-			first = FALSE;
 		}
-		g_string_append_printf(text, ".%" G_GUINT64_FORMAT, arc);
+		*p++ = '.';
+		p = put_number(p, arc);
 		arc = 0;
 	}
-	return g_string_free(g_steal_pointer(&text), FALSE);
+	return g_strndup(text, (gsize)(p - text));
 }

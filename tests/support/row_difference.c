@@ -5,6 +5,7 @@
 
 #include "pki/crypto/cert.h"
 #include "pki/crypto/cert_scan.h"
+#include "pki/crypto/internal.h"
 #include "pki/import.h"
 
 static char *
@@ -71,7 +72,7 @@ row_scan_difference(struct cert_scanner *scanner, GBytes *der, gboolean *scanned
 	*scanned = row != NULL;
 	if (row == NULL)
 		return NULL;
-	CLEANUP(cert) struct cert *cert = cert_parse(der, &error);
+	CLEANUP(cert) struct cert *cert = cert_parse_by(der, CERT_READER_OPENSSL, &error);
 	if (cert == NULL)
 		return g_strdup_printf("read by the scan, but: %s", error->message);
 	CLEANUP(cert_row) struct cert_row *other = cert_row_from(cert);
