@@ -586,7 +586,7 @@ mint_one(struct ca_mint *mint, struct issuing *issuing, const struct key *key,
 	if (serial == NULL)
 		return FALSE;
 	issuing->spec.serial = serial;
-	issuing->spec.spki = key_spki(key);
+	issuing->spec.key = key;
 	minted->cert = issue_cert(&issuing->spec, issuing->issuer, issuer_key, error);
 	minted->ca = issuing->from->ca;
 	minted->profile = issuing->names.profile->name;

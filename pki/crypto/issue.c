@@ -8,7 +8,9 @@
 #include <openssl/rand.h>
 #include <string.h>
 
+#include "pki/crypto/der.h"
 #include "pki/crypto/issue_internal.h"
+#include "pki/crypto/key_ec.h"
 #include "store/base/printable.h"
 
 #define SERIAL_BYTES 16
@@ -320,34 +322,81 @@ add_site_extensions(X509 *x509, const struct issue_spec *spec, GError **error)
 	return TRUE;
 }
 
-/* RFC 5280 4.1.2.4 and the Baseline Requirements' section 6.1.5 on keys. */
-static EVP_PKEY *
-checked_key(const struct issue_spec *spec, GError **error)
+/* The Baseline Requirements' section 6.1.5 on keys. */
+static gboolean
+check_key(const EVP_PKEY *pkey, GError **error)
 {
-	gsize length;
-	const unsigned char *start = g_bytes_get_data(spec->spki, &length), *p = start;
-	g_autoptr(EVP_PKEY) pkey = d2i_PUBKEY(NULL, &p, (long)length);
 	unsigned int bits;
-
-	if (pkey == NULL || p != start + length)
-		return fail_openssl(error, PS_ERROR_INVALID, "the public key cannot be read");
 	enum key_kind kind = key_kind_of(pkey, &bits);
 	g_autofree char *text = key_text_of(pkey);
+
 	if (kind == KEY_KIND_EC && strcmp(text, "EC P-256") != 0 && strcmp(text, "EC P-384") != 0 &&
 	    strcmp(text, "EC P-521") != 0)
-		return fail(error, PS_ERROR_INVALID,
-			    "%s keys are refused: use P-256, P-384 or P-521", text);
+		return fail_false(error, PS_ERROR_INVALID,
+				  "%s keys are refused: use P-256, P-384 or P-521", text);
 	if (kind != KEY_KIND_RSA && kind != KEY_KIND_EC)
-		return fail(
+		return fail_false(
 		    error, PS_ERROR_INVALID,
 		    "%s keys are refused: OpenSSL 3.0 cannot use them for S/MIME; use RSA or EC",
 		    text);
 	if (!key_strength_allowed(kind, bits) || (kind == KEY_KIND_RSA && bits % 8 != 0))
-		return fail(error, PS_ERROR_INVALID,
-			    "%s keys are refused: use RSA with 2048, 3072 or 4096 bits", text);
+		return fail_false(error, PS_ERROR_INVALID,
+				  "%s keys are refused: use RSA with 2048, 3072 or 4096 bits",
+				  text);
 	if (key_weakness_of(pkey) != NULL)
-		return fail(error, PS_ERROR_INVALID, "the %s key %s", text, key_weakness_of(pkey));
-	return g_steal_pointer(&pkey);
+		return fail_false(error, PS_ERROR_INVALID, "the %s key %s", text,
+				  key_weakness_of(pkey));
+	return TRUE;
+}
+
+/* Both of its parts as they stand in the key's own SubjectPublicKeyInfo: OpenSSL would write that
+ * and decode it again. */
+static gboolean
+set_own_key(X509 *x509, const struct key *key, GError **error)
+{
+	gsize length;
+	gconstpointer bytes = g_bytes_get_data(key_spki(key), &length);
+	struct der der = der_of(bytes, length), inside;
+	struct der_element whole, algorithm, bits;
+	gboolean ec = key_kind(key) == KEY_KIND_EC;
+	const struct ec_curve *curve = ec ? ec_curve_of_bits(key_bits(key)) : NULL;
+
+	if (!der_take(&der, DER_SEQUENCE, &whole))
+		return fail_false(error, PS_ERROR_BUG, "a key without SubjectPublicKeyInfo");
+	inside = der_inside(&whole);
+	if (!der_take(&inside, DER_SEQUENCE, &algorithm) ||
+	    !der_take(&inside, DER_BIT_STRING, &bits) || der_length(&bits) < 2 ||
+	    (ec && curve == NULL))
+		return fail_false(error, PS_ERROR_BUG, "a key without SubjectPublicKeyInfo");
+	/* The first octet is the number of bits that are not used: none. */
+	gsize size = der_length(&bits) - 1;
+	unsigned char *copy = OPENSSL_memdup(bits.value + 1, size);
+	if (X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(x509),
+				   OBJ_nid2obj(ec ? NID_X9_62_id_ecPublicKey : NID_rsaEncryption),
+				   ec ? V_ASN1_OBJECT : V_ASN1_NULL,
+				   ec ? OBJ_nid2obj(ec_curve_nid(curve)) : NULL, copy,
+				   (int)size) == 1)
+		return TRUE;
+	OPENSSL_free(copy);
+	return fail_openssl_false(error, PS_ERROR_BUG, "the key cannot be written");
+}
+
+/* RFC 5280 4.1.2.7 */
+static gboolean
+set_key(X509 *x509, const struct issue_spec *spec, GError **error)
+{
+	if (spec->key != NULL)
+		return check_key(key_pkey(spec->key), error) && set_own_key(x509, spec->key, error);
+
+	gsize length;
+	const unsigned char *start = g_bytes_get_data(spec->spki, &length), *p = start;
+	g_autoptr(EVP_PKEY) pkey = d2i_PUBKEY(NULL, &p, (long)length);
+	if (pkey == NULL || p != start + length)
+		return fail_openssl_false(error, PS_ERROR_INVALID, "the public key cannot be read");
+	if (!check_key(pkey, error))
+		return FALSE;
+	return X509_set_pubkey(x509, pkey) == 1 ||
+	       fail_openssl_false(error, PS_ERROR_BUG, "the key cannot be written");
 }
 
 static gboolean
@@ -414,7 +463,9 @@ check_issuer(const struct issue_spec *spec, const struct cert *issuer, const str
 	     GError **error)
 {
 	if (issuer == NULL) {
-		if (!g_bytes_equal(key_spki(issuer_key), spec->spki))
+		GBytes *spki = spec->key != NULL ? key_spki(spec->key) : spec->spki;
+
+		if (!g_bytes_equal(key_spki(issuer_key), spki))
 			return fail_false(error, PS_ERROR_INVALID,
 					  "a self-signed certificate is signed with its own key");
 		return TRUE;
@@ -439,13 +490,9 @@ issue_cert(const struct issue_spec *spec, const struct cert *issuer, const struc
 {
 	g_autoptr(X509) x509 = X509_new();
 	g_autoptr(X509_NAME) subject = NULL;
-	g_autoptr(EVP_PKEY) pkey = NULL;
 	g_autoptr(EVP_MD_CTX) signer = NULL;
 
-	if (!check_issuer(spec, issuer, issuer_key, error))
-		return NULL;
-	pkey = checked_key(spec, error);
-	if (pkey == NULL)
+	if (!check_issuer(spec, issuer, issuer_key, error) || !set_key(x509, spec, error))
 		return NULL;
 	subject = issue_subject(&spec->names, error);
 	if (subject == NULL)
@@ -455,7 +502,7 @@ issue_cert(const struct issue_spec *spec, const struct cert *issuer, const struc
 	    issuer != NULL ? X509_get_subject_name(cert_x509(issuer)) : subject;
 	if (X509_set_version(x509, X509_VERSION_3) != 1 ||
 	    X509_set_subject_name(x509, subject) != 1 ||
-	    X509_set_issuer_name(x509, issuer_name) != 1 || X509_set_pubkey(x509, pkey) != 1)
+	    X509_set_issuer_name(x509, issuer_name) != 1)
 		return fail_openssl(error, PS_ERROR_BUG, "the certificate cannot be made");
 	if (!set_serial(x509, spec->serial, error) || !set_dates(x509, spec, issuer, error) ||
 	    !add_extensions(x509, spec, issuer, error))

@@ -38,6 +38,8 @@ struct issue_extension {
 struct issue_spec {
 	struct issue_names names;
 	GBytes *spki; /* SubjectPublicKeyInfo of the subject, DER */
+	/* In its place the key itself, where it is here: nothing has to be decoded. Or NULL. */
+	const struct key *key;
 	gint64 not_before;
 	gint64 not_after;
 	GBytes *serial;      /* NULL: 16 random bytes, positive */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pki/crypto/internal.h"
+#include "pki/crypto/key_ec.h"
 
 #define RSA_EXPONENT_MAX_BITS 64
 
@@ -19,6 +20,7 @@ struct key {
 	enum key_kind kind;
 	unsigned int bits;
 	char *text;
+	const struct ec_curve *curve; /* of one that was made here; else NULL */
 };
 
 static const struct {
@@ -112,6 +114,23 @@ key_text_of(const EVP_PKEY *pkey)
 	return g_strdup("unknown");
 }
 
+/* Takes over both. */
+static struct key *
+key_of(EVP_PKEY *pkey, GBytes *spki)
+{
+	struct key *key = g_new0(struct key, 1);
+	gsize length;
+	gconstpointer bytes = g_bytes_get_data(spki, &length);
+
+	key->references = 1;
+	key->pkey = pkey;
+	key->spki = spki;
+	key->spki_sha256 = digest_hex("SHA256", bytes, length);
+	key->kind = key_kind_of(pkey, &key->bits);
+	key->text = key_text_of(pkey);
+	return key;
+}
+
 struct key *
 key_new_pkey(EVP_PKEY *pkey, GError **error)
 {
@@ -122,52 +141,40 @@ key_new_pkey(EVP_PKEY *pkey, GError **error)
 		EVP_PKEY_free(pkey);
 		return fail_openssl(error, PS_ERROR_INVALID, "not a private key");
 	}
-	struct key *key = g_new0(struct key, 1);
-	key->references = 1;
-	key->pkey = pkey;
-	key->spki = bytes_take_openssl(spki, length);
-	key->spki_sha256 = digest_hex("SHA256", spki, (gsize)length);
-	key->kind = key_kind_of(pkey, &key->bits);
-	key->text = key_text_of(pkey);
-	return key;
+	return key_of(pkey, bytes_take_openssl(spki, length));
 }
 
-static const char *
-curve_of_bits(unsigned int bits)
+static struct key *
+generate_ec(const struct ec_curve *curve, GError **error)
 {
-	switch (bits) {
-	case 256:
-		return "P-256";
-	case 384:
-		return "P-384";
-	case 521:
-		return "P-521";
-	default:
+	g_autoptr(EVP_PKEY) pkey = ec_generate(curve, error);
+	GBytes *spki = pkey != NULL ? ec_spki(curve, pkey, error) : NULL;
+
+	if (spki == NULL)
 		return NULL;
-	}
+	struct key *key = key_of(g_steal_pointer(&pkey), spki);
+	key->curve = curve;
+	return key;
 }
 
 struct key *
 key_generate(enum key_kind kind, unsigned int bits, GError **error)
 {
-	EVP_PKEY *pkey = NULL;
+	const struct ec_curve *curve = ec_curve_of_bits(bits);
 
-	if (kind == KEY_KIND_RSA) {
-		if (bits != 2048 && bits != 3072 && bits != 4096)
-			return fail(error, PS_ERROR_INVALID,
-				    "RSA keys have 2048, 3072 or 4096 bits, not %u", bits);
-		pkey = EVP_RSA_gen(bits);
-	} else if (kind == KEY_KIND_EC) {
-		if (curve_of_bits(bits) == NULL)
-			return fail(error, PS_ERROR_INVALID,
-				    "EC keys have 256, 384 or 521 bits, not %u", bits);
-		pkey = EVP_EC_gen(curve_of_bits(bits));
-	} else {
+	if (kind == KEY_KIND_EC)
+		return curve != NULL ? generate_ec(curve, error)
+				     : fail(error, PS_ERROR_INVALID,
+					    "EC keys have 256, 384 or 521 bits, not %u", bits);
+	if (kind != KEY_KIND_RSA)
 		return fail(
 		    error, PS_ERROR_INVALID,
 		    "%s keys cannot be made: OpenSSL 3.0 has no CMS with them; use RSA or EC",
 		    key_kind_name(kind));
-	}
+	if (bits != 2048 && bits != 3072 && bits != 4096)
+		return fail(error, PS_ERROR_INVALID,
+			    "RSA keys have 2048, 3072 or 4096 bits, not %u", bits);
+	EVP_PKEY *pkey = EVP_RSA_gen(bits);
 	if (pkey == NULL)
 		return fail_openssl(error, PS_ERROR_TEMPORARY, "could not make a key");
 	return key_new_pkey(pkey, error);
@@ -197,6 +204,8 @@ key_parse_pkcs8(const struct secret *der, GError **error)
 struct secret *
 key_to_pkcs8(const struct key *key, GError **error)
 {
+	if (key->curve != NULL)
+		return ec_pkcs8(key->curve, key->pkey, error);
 	g_autoptr(PKCS8_PRIV_KEY_INFO) info = EVP_PKEY2PKCS8(key->pkey);
 	unsigned char *der = NULL;
 	int length = info != NULL ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;

@@ -50,3 +50,4 @@ libpki_a_SOURCES += %D%/cms_plausible.c %D%/cms_plausible.h
 libpki_a_SOURCES += %D%/jws.c %D%/jws.h
 libpki_a_SOURCES += %D%/cmp.c %D%/cmp.h %D%/cmp_internal.h %D%/cmp_journal.c %D%/cmp_setup.c
 libpki_a_SOURCES += %D%/cert_tls.c
+libpki_a_SOURCES += %D%/key_ec.c %D%/key_ec.h

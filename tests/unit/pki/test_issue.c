@@ -118,6 +118,44 @@ test_signatures(void)
 	}
 }
 
+/* The same octets whether the key is handed over or its SubjectPublicKeyInfo; RSA signatures are
+ * the same each time. */
+static void
+test_key_at_hand(void)
+{
+	g_autoptr(GError) error = NULL;
+	struct issue_spec ca = good_spec(rsa);
+
+	ca.ca = TRUE;
+	ca.key_usage = KEY_USAGE_CERT_SIGN;
+	ca.not_after = PKI_NOW + 3650 * PKI_DAY;
+	ca.extended_usages = NULL;
+	CLEANUP(cert) struct cert *issuer = issue_cert(&ca, NULL, rsa, &error);
+	g_assert_no_error(error);
+	g_autoptr(GBytes) serial = issue_random_serial(&error);
+	CLEANUP(key) struct key *p384 = key_generate(KEY_KIND_EC, 384, NULL);
+	CLEANUP(key) struct key *p521 = key_generate(KEY_KIND_EC, 521, NULL);
+	const struct key *keys[] = { ec, rsa, p384, p521 };
+	for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
+		struct issue_spec spec = good_spec(keys[i]);
+
+		spec.serial = serial;
+		CLEANUP(cert) struct cert *decoded = issue_cert(&spec, issuer, rsa, &error);
+		g_assert_no_error(error);
+		spec.spki = NULL;
+		spec.key = keys[i];
+		CLEANUP(cert) struct cert *handed = issue_cert(&spec, issuer, rsa, &error);
+		g_assert_no_error(error);
+		g_assert_true(cert_equal(handed, decoded));
+		g_assert_true(key_fits(keys[i], handed));
+	}
+	struct issue_spec self = good_spec(ec);
+	self.spki = NULL;
+	self.key = ec;
+	g_assert_null(issue_cert(&self, NULL, rsa, &error));
+	g_assert_nonnull(strstr(error->message, "signed with its own key"));
+}
+
 static void
 test_refused(void)
 {
@@ -284,6 +322,33 @@ test_keys(void)
 	}
 }
 
+static void
+assert_same(struct secret *a, struct secret *b)
+{
+	g_assert_cmpmem(secret_bytes(a), secret_length(a), secret_bytes(b), secret_length(b));
+}
+
+/* What is written by hand is what OpenSSL writes of the same key, which it has read back. */
+static void
+test_key_forms(void)
+{
+	static const unsigned int bits[] = { 256, 384, 521 };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(bits); i++)
+		for (int again = 0; again < 20; again++) {
+			g_autoptr(GError) error = NULL;
+			CLEANUP(key)
+			struct key *key = key_generate(KEY_KIND_EC, bits[i], &error);
+			CLEANUP(secret) struct secret *ours = key_to_pkcs8(key, &error);
+			CLEANUP(key) struct key *read = key_parse_pkcs8(ours, &error);
+			g_assert_no_error(error);
+			CLEANUP(secret) struct secret *theirs = key_to_pkcs8(read, &error);
+			assert_same(ours, theirs);
+			g_assert_true(g_bytes_equal(key_spki(key), key_spki(read)));
+			g_assert_cmpuint(key_bits(key), ==, bits[i]);
+		}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -293,11 +358,13 @@ main(int argc, char **argv)
 	rsa = key_generate(KEY_KIND_RSA, 2048, NULL);
 	g_test_add_func("/issue/profile", test_profile);
 	g_test_add_func("/issue/signatures", test_signatures);
+	g_test_add_func("/issue/key-at-hand", test_key_at_hand);
 	g_test_add_func("/issue/refused", test_refused);
 	g_test_add_func("/issue/wrong-issuer", test_wrong_issuer);
 	g_test_add_func("/issue/site-extensions", test_site_extensions);
 	g_test_add_func("/csr/requests", test_requests);
 	g_test_add_func("/key/kinds", test_keys);
+	g_test_add_func("/key/forms", test_key_forms);
 	int status = g_test_run();
 	key_unref(ec);
 	key_unref(rsa);
