@@ -17,13 +17,11 @@ struct making {
 	GError *error;
 };
 
-/* A thread of its own, for there is no way back to the usual priority. */
 static gpointer
 make(gpointer data)
 {
 	struct making *making = data;
 
-	background_thread(BACKGROUND_IDLE);
 	return GINT_TO_POINTER(key_pool_add(making->gateway->keyring, making->gateway->db,
 					    making->algorithm, &making->error));
 }
@@ -32,11 +30,8 @@ static gboolean
 make_one(struct gateway *gateway, const char *algorithm, GError **error)
 {
 	struct making making = { gateway, algorithm, NULL };
-	GThread *thread = g_thread_try_new("key-pool", make, &making, error);
 
-	if (thread == NULL)
-		return FALSE;
-	if (GPOINTER_TO_INT(g_thread_join(thread)))
+	if (GPOINTER_TO_INT(background_call(BACKGROUND_IDLE, make, &making)))
 		return TRUE;
 	g_propagate_error(error, making.error);
 	return FALSE;

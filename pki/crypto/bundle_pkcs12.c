@@ -12,6 +12,7 @@
 
 #include "pki/crypto/bundle_internal.h"
 #include "pki/crypto/der.h"
+#include "store/base/background.h"
 
 #define NESTING_MAX 4
 #define SALT_BYTES 16
@@ -481,12 +482,45 @@ build_file(bag_stack *cert_bags, bag_stack *key_bags, const struct protection *p
 	return p12;
 }
 
+struct writing {
+	const struct pkcs12_entry *entries;
+	gsize count;
+	GPtrArray *chain;
+	const struct secret *password;
+	enum pkcs12_strength strength;
+	GError *error;
+};
+
+/* The file as GBytes. */
+static gpointer
+write_file(gpointer data)
+{
+	struct writing *writing = data;
+	struct protection protection;
+	unsigned char *der = NULL;
+	bag_stack *cert_bags = sk_PKCS12_SAFEBAG_new_null();
+	bag_stack *key_bags = sk_PKCS12_SAFEBAG_new_null();
+	g_autoptr(PKCS12) p12 = NULL;
+
+	if (protection_init(&protection, writing->strength, writing->password) &&
+	    fill_bags(cert_bags, key_bags, writing->entries, writing->count, writing->chain,
+		      &protection))
+		p12 = build_file(cert_bags, key_bags, &protection);
+	secret_unref(protection.key);
+	sk_PKCS12_SAFEBAG_pop_free(cert_bags, PKCS12_SAFEBAG_free);
+	sk_PKCS12_SAFEBAG_pop_free(key_bags, PKCS12_SAFEBAG_free);
+	int length = p12 != NULL ? i2d_PKCS12(p12, &der) : -1;
+	if (length <= 0)
+		return fail_openssl(&writing->error, PS_ERROR_BUG,
+				    "the PKCS#12 file could not be made");
+	return bytes_take_openssl(der, length);
+}
+
 GBytes *
 bundle_write_pkcs12(const struct pkcs12_entry *entries, gsize count, GPtrArray *chain,
 		    const struct secret *password, enum pkcs12_strength strength, GError **error)
 {
-	struct protection protection;
-	unsigned char *der = NULL;
+	struct writing writing = { entries, count, chain, password, strength, NULL };
 
 	if (secret_length(password) == 0)
 		return fail(error, PS_ERROR_INVALID, "a PKCS#12 file needs a password");
@@ -495,17 +529,9 @@ bundle_write_pkcs12(const struct pkcs12_entry *entries, gsize count, GPtrArray *
 			return fail(error, PS_ERROR_INVALID,
 				    "the private key does not belong to the certificate of '%s'",
 				    cert_subject(entries[i].cert));
-	bag_stack *cert_bags = sk_PKCS12_SAFEBAG_new_null();
-	bag_stack *key_bags = sk_PKCS12_SAFEBAG_new_null();
-	g_autoptr(PKCS12) p12 = NULL;
-	if (protection_init(&protection, strength, password) &&
-	    fill_bags(cert_bags, key_bags, entries, count, chain, &protection))
-		p12 = build_file(cert_bags, key_bags, &protection);
-	secret_unref(protection.key);
-	sk_PKCS12_SAFEBAG_pop_free(cert_bags, PKCS12_SAFEBAG_free);
-	sk_PKCS12_SAFEBAG_pop_free(key_bags, PKCS12_SAFEBAG_free);
-	int length = p12 != NULL ? i2d_PKCS12(p12, &der) : -1;
-	if (length <= 0)
-		return fail_openssl(error, PS_ERROR_BUG, "the PKCS#12 file could not be made");
-	return bytes_take_openssl(der, length);
+	/* Half a second of derivations: mail comes first. */
+	GBytes *bytes = background_call(BACKGROUND_LOW, write_file, &writing);
+	if (bytes == NULL)
+		g_propagate_error(error, writing.error);
+	return bytes;
 }

@@ -28,6 +28,30 @@ background_thread(enum background background)
 				  background == BACKGROUND_IDLE ? NICE_IDLE : NICE_LOW);
 }
 
+struct background_work {
+	enum background background;
+	GThreadFunc func;
+	gpointer data;
+};
+
+static gpointer
+run_work(gpointer data)
+{
+	const struct background_work *work = data;
+
+	background_thread(work->background);
+	return work->func(work->data);
+}
+
+gpointer
+background_call(enum background background, GThreadFunc func, gpointer data)
+{
+	struct background_work work = { background, func, data };
+	GThread *thread = g_thread_try_new("background", run_work, &work, NULL);
+
+	return thread != NULL ? g_thread_join(thread) : func(data);
+}
+
 /* "cpu  user nice system idle iowait irq softirq steal …", in ticks. */
 static gboolean
 read_ticks(guint64 *busy, guint64 *all)

@@ -97,3 +97,7 @@ tests_unit_store_test_acme_mails_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_leftovers
 tests_unit_store_test_leftovers_SOURCES = %D%/test_leftovers.c
 tests_unit_store_test_leftovers_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
+check_PROGRAMS += tests/unit/store/test_background
+tests_unit_store_test_background_SOURCES = %D%/test_background.c
+tests_unit_store_test_background_LDADD = $(STORE_LIBS)
