@@ -115,12 +115,14 @@ acme_order_row_free(struct acme_order_row *row)
 	if (row == NULL)
 		return;
 	g_free(row->url);
+	g_free(row->look_page);
 	g_free(row);
 }
 
 static const struct statement acme_orders_load_statement = {
 	"acme_orders_load",
-	"SELECT url, asked, failures FROM acme_order WHERE request_id = $1",
+	"SELECT url, asked, failures, look_page, look_at, looks FROM acme_order"
+	" WHERE request_id = $1",
 };
 
 gboolean
@@ -140,14 +142,19 @@ acme_orders_load(struct db *db, gint64 request_id, struct acme_order_row **row, 
 	(*row)->url = g_strdup(rows_text(rows, 0, 0));
 	(*row)->asked = rows_time(rows, 0, 1);
 	(*row)->failures = (gint)rows_int(rows, 0, 2);
+	(*row)->look_page = g_strdup(rows_text(rows, 0, 3));
+	(*row)->look_at = (gint)rows_int(rows, 0, 4);
+	(*row)->looks = (gint)rows_int(rows, 0, 5);
 	return TRUE;
 }
 
 static const struct statement acme_orders_save_statement = {
 	"acme_orders_save",
-	"INSERT INTO acme_order (request_id, url, asked, failures) VALUES ($1, $2, $3, $4)"
+	"INSERT INTO acme_order (request_id, url, asked, failures, look_page, look_at, looks)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7)"
 	" ON CONFLICT (request_id) DO UPDATE SET url = excluded.url, asked = excluded.asked,"
-	" failures = excluded.failures",
+	" failures = excluded.failures, look_page = excluded.look_page,"
+	" look_at = excluded.look_at, looks = excluded.looks",
 };
 
 gboolean
@@ -159,6 +166,9 @@ acme_orders_save(struct tx *tx, const struct acme_order_row *row, GError **error
 	params_text(params, row->url);
 	params_time(params, row->asked);
 	params_int(params, row->failures);
+	params_text(params, row->look_page);
+	params_int(params, row->look_at);
+	params_int(params, row->looks);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &acme_orders_save_statement, params, error);
 	return rows != NULL;
 }

@@ -29,6 +29,9 @@ struct acme_order_row {
 	char *url;     /* NULL: none is known */
 	gint64 asked;  /* one whose URL is not known was asked for then; CLOCK_NEVER: none was */
 	gint failures; /* orders that ended without a certificate */
+	/* Where the search for a lost one goes on. */
+	char *look_page;     /* NULL: at the first */
+	gint look_at, looks; /* so many of that page, and in all, were looked at */
 };
 
 struct acme_challenge_row {

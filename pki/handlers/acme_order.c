@@ -21,6 +21,7 @@
 #define FAILURES_MAX 5
 #define LIST_PAGES_MAX 20
 #define LIST_LOOKS_MAX 200
+#define LOOKS_AT_A_TIME 20
 #define PAUSE_FIRST_MS 250
 #define PAUSE_MAX_MS 5000
 #define POLL_SECONDS 30
@@ -232,44 +233,84 @@ is_lost_one(struct acme_work *work, const char *url, gboolean *is)
 	return TRUE;
 }
 
-static gboolean
-look_at_page(struct acme_work *work, const json_t *json, guint *looks, gboolean *found)
+/* It begins anew with the next order that is lost. */
+static void
+forget_search(struct acme_order_row *row)
 {
-	g_auto(GStrv) urls = acme_orders_read(json, NULL);
+	g_clear_pointer(&row->look_page, g_free);
+	row->look_at = row->looks = 0;
+}
 
-	for (guint i = 0; urls != NULL && urls[i] != NULL && *looks < LIST_LOOKS_MAX; i++) {
-		(*looks)++;
-		if (!is_lost_one(work, urls[i], found))
+/* Enough for one act, with a server that takes its time: the worker has other work. */
+static gboolean
+is_enough(const struct acme_work *work, gint looked)
+{
+	return looked >= LOOKS_AT_A_TIME || clock_monotonic_us() > work->acme->deadline_us;
+}
+
+/* Of the page that the row names, from where the row says. TRUE: it is at its end, or *found. */
+static gboolean
+look_at_page(struct acme_work *work, const json_t *json, gint *looked, gboolean *found)
+{
+	struct acme_order_row *row = work->row;
+	g_auto(GStrv) urls = acme_orders_read(json, NULL);
+	gint count = urls != NULL ? (gint)g_strv_length(urls) : 0;
+
+	while (row->look_at < count && row->looks < LIST_LOOKS_MAX) {
+		if (is_enough(work, *looked)) {
+			work->acme->answer->not_before = clock_now(work->acme->context->clock) + 1;
+			return save(work) &&
+			       acme_stop(
+				   work->acme, HANDLER_RETRY, HANDLER_ERROR_TRANSIENT, NULL,
+				   "looking for the order whose answer was lost: %d looked at",
+				   row->looks);
+		}
+		if (!is_lost_one(work, urls[row->look_at], found))
 			return FALSE;
 		if (*found)
-			return take_url(work, urls[i]);
+			return take_url(work, urls[row->look_at]);
+		row->look_at++;
+		row->looks++;
+		(*looked)++;
 	}
 	return TRUE;
+}
+
+static gboolean
+first_page(struct acme_work *work)
+{
+	if (work->row->look_page == NULL)
+		work->row->look_page = acme_account_orders(work->acme);
+	return work->row->look_page != NULL;
 }
 
 /* A server that lists no orders leaves an order behind that nobody finalizes: no certificate. */
 static gboolean
 look_for_lost(struct acme_work *work)
 {
-	g_autofree char *page = acme_account_orders(work->acme);
+	struct acme_order_row *row = work->row;
 	gboolean found = FALSE;
-	guint looks = 0;
+	gint looked = 0;
 
-	if (page == NULL)
+	if (!first_page(work))
 		return work->acme->error == NULL && work->acme->answer->text == NULL;
-	for (guint n = 0; page != NULL && n < LIST_PAGES_MAX; n++) {
-		const struct acme_call call = { .url = page };
+	for (guint n = 0; row->look_page != NULL && n < LIST_PAGES_MAX; n++) {
+		const struct acme_call call = { .url = row->look_page };
 		CLEANUP(http_answer) struct http_answer *got = NULL;
-		json_t *json = acme_post_json(work->acme, &call, &got, NULL);
+		CLEANUP(acme_problem) struct acme_problem *problem = NULL;
+		json_t *json = acme_post_json(work->acme, &call, &got, &problem);
 		if (json == NULL)
-			return FALSE;
-		gboolean good = look_at_page(work, json, &looks, &found);
+			/* A page that is no more: who looks further finds nothing. */
+			return problem != NULL &&
+			       (is_gone(problem) || acme_stop_problem(work->acme, NULL, problem));
+		gboolean good = look_at_page(work, json, &looked, &found);
 		json_decref(json);
 		if (!good || found)
 			return good;
 		g_auto(GStrv) next = acme_links(http_header(got, "link"), "next");
-		g_free(page);
-		page = g_strdup(next[0]);
+		g_free(row->look_page);
+		row->look_page = row->looks < LIST_LOOKS_MAX ? g_strdup(next[0]) : NULL;
+		row->look_at = 0;
 	}
 	return TRUE;
 }
@@ -326,6 +367,7 @@ ask(struct acme_work *work)
 	CLEANUP(acme_problem) struct acme_problem *problem = NULL;
 
 	work->row->asked = clock_now(acme->context->clock);
+	forget_search(work->row);
 	if (!save(work))
 		return FALSE;
 	CLEANUP(http_answer) struct http_answer *got = post_order(work, TRUE, &problem);

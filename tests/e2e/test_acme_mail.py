@@ -132,7 +132,8 @@ def pair(client, ca):
 
 
 def lost_answers(client, ca):
-    """What the server did and could not say: found again, not done again."""
+    """What the server did and could not say: found again, among many, and not done again."""
+    ca.gone_orders = 45  # more than are looked at in one act
     ca.fault("POST /new-order", LOST)
     ca.fault("POST /finalize", LOST)
     ca.fault("POST /challenge", status(503))
@@ -148,6 +149,8 @@ def lost_answers(client, ca):
     client.fair(ca)
     orders = [o for o in ca.orders.values() if o["mailbox"] == f"erin@{INSIDE}"]
     require(len(orders) == 1 and orders[0]["finalized"] == 1, f"{len(orders)} orders")
+    require(ca.count("POST /order/gone-") == 45, f"{ca.count('POST /order/gone-')} looks, not each order once")
+    ca.gone_orders = 0
 
 
 def decoded(client, ca):

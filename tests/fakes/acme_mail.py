@@ -67,6 +67,7 @@ class AcmeMail(Fake):
         self.address, self.reply_to = address, reply_to
         self.mail_at, self.join, self.nonce_rejects, self.duplicates, self.forge = "authorization", "string", 0, 0, None
         self.answer_seconds = 120
+        self.gone_orders = 0  # so many are in the list that are not there any more
         self.window, self.asked_windows, self.replaced = None, [], []  # (start, end), RFC 9773
         self.nonces, self.accounts, self.orders, self.certificates, self.mails = set(), {}, {}, [], []
         self._make_ca()
@@ -232,7 +233,8 @@ class AcmeMail(Fake):
 
     def _do_orders(self, payload, _jwk, account, name):
         self.want(payload is None and account.endswith("/" + name), "only a look at its own orders")
-        return json_answer(200, {"orders": [order["url"] for order in self.orders.values() if order["account"] == account]})
+        gone = [f"{self.url}/order/gone-{n}" for n in range(self.gone_orders)]
+        return json_answer(200, {"orders": gone + [order["url"] for order in self.orders.values() if order["account"] == account]})
 
     def _do_new_order(self, payload, jwk, account):
         self.members(payload, {"identifiers": list}, {"replaces": lambda v: self.window and isinstance(v, str)})
