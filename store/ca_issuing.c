@@ -9,6 +9,7 @@
 #include "store/cas_internal.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
+#include "store/publish_targets.h"
 
 #define SEPARATOR "\x1f" /* stands in no name and no value */
 
@@ -154,7 +155,7 @@ ca_issued_insert(struct tx *tx, const struct ca_issued_row *row, gboolean *is_ne
 	if (rows == NULL)
 		return FALSE;
 	*is_new = rows_affected(rows) > 0;
-	return TRUE;
+	return publish_targets_wake(tx, error);
 }
 
 static const struct statement ca_issued_insert_many_statement = {
@@ -188,8 +189,9 @@ ca_issued_insert_many(struct tx *tx, const struct ca_issued_row *rows, gsize n, 
 	struct rows *made = tx_query(tx, &ca_issued_insert_many_statement, params, error);
 	if (made == NULL)
 		return FALSE;
-	return rows_affected(made) == (gint64)n ||
-	       fail_false(error, PS_ERROR_TEMPORARY, "a serial number was given before");
+	if (rows_affected(made) != (gint64)n)
+		return fail_false(error, PS_ERROR_TEMPORARY, "a serial number was given before");
+	return publish_targets_wake(tx, error);
 }
 
 static const struct statement ca_issued_find_statement = {

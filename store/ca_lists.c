@@ -8,6 +8,7 @@
 #include "store/crls.h"
 #include "store/db/query.h"
 #include "store/db/tx.h"
+#include "store/publish_targets.h"
 
 #define LIST_COLUMNS                                                                               \
 	"SELECT issuer, key_id, crl_partition, urls, number, thumbprint, next_update, made"        \
@@ -136,7 +137,7 @@ ca_lists_save(struct tx *tx, const struct ca_list_row *row, GError **error)
 	params_time(params, row->next_update);
 	params_time(params, row->made);
 	CLEANUP(rows) struct rows *rows = tx_query(tx, &ca_lists_save_statement, params, error);
-	return rows != NULL;
+	return rows != NULL && publish_targets_wake(tx, error);
 }
 
 static const struct statement ca_lists_left_over_statement = {

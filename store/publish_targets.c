@@ -140,6 +140,33 @@ publish_targets_list(struct db *db, GError **error)
 	return list;
 }
 
+/* Whoever has the row has woken the job himself: those who issue do not wait for each other here.
+ */
+static const struct statement publish_targets_wake_statement = {
+	"publish_targets_wake",
+	"UPDATE job SET due = CASE state WHEN 'due' THEN least(due, $1) ELSE due END,"
+	" again = CASE state WHEN 'running' THEN least(again, $1) END WHERE id = (SELECT id FROM "
+	"job"
+	" WHERE kind = 'publish' AND key = 'duty' AND (state = 'running' OR state = 'due' AND due "
+	"> $1)"
+	" AND EXISTS (SELECT 1 FROM publish_target) LIMIT 1 FOR UPDATE SKIP LOCKED)",
+};
+
+gboolean
+publish_targets_wake(struct tx *tx, GError **error)
+{
+	struct params *params = params_new();
+
+	params_time(params, tx_now(tx));
+	CLEANUP(rows)
+	struct rows *rows = tx_query(tx, &publish_targets_wake_statement, params, error);
+	if (rows == NULL)
+		return FALSE;
+	if (rows_affected(rows) > 0)
+		tx_changed(tx, CHANGE_JOB, "publish");
+	return TRUE;
+}
+
 static const struct statement publish_targets_remove_statement = {
 	"publish_targets_remove",
 	"WITH gone AS (DELETE FROM publication WHERE target = 'ldap:' || $1)"

@@ -39,6 +39,11 @@ GPtrArray *publish_targets_list(struct db *db, GError **error) G_GNUC_WARN_UNUSE
 gboolean publish_targets_remove(struct tx *tx, const char *name,
 				GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* There is something to write: the job that does it is due when this transaction commits, where any
+ * server is to be written to. It looks by itself now and then, so one that is missed comes later.
+ */
+gboolean publish_targets_wake(struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
 /* A user's certificate that is to be written, or (gone) taken away again. */
 struct publish_user {
 	char *thumbprint;

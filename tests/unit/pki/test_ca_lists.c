@@ -13,6 +13,7 @@
 #include "store/cas.h"
 #include "store/certs.h"
 #include "store/crl_entries.h"
+#include "store/jobs.h"
 #include "store/renewals.h"
 #include "store/scopes.h"
 
@@ -333,6 +334,42 @@ renewed(struct fixture *f)
 	return ordered;
 }
 
+static gint64
+publish_due(struct fixture *f)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) jobs = jobs_list(f->db, "publish", TRUE, 0, 10, &error);
+
+	g_assert_no_error(error);
+	g_assert_cmpuint(jobs->len, ==, 1);
+	return ((const struct job_row *)g_ptr_array_index(jobs, 0))->due;
+}
+
+/* What is new is published when it is committed, where anything is. */
+static void
+test_publish(void)
+{
+	static const char later[] = "UPDATE job SET due = to_timestamp(1800000030)";
+	struct fixture f = { 0 };
+
+	if (!fixture_up(&f))
+		return;
+	struct ca_created ca = fixture_ca(&f, "ec:P-256");
+	scratch_pg_sql(pg, "INSERT INTO job (kind, key, due) VALUES"
+			   " ('publish', 'duty', to_timestamp(1800000030))");
+	cert_unref(make(&f, NULL));
+	g_assert_cmpint(publish_due(&f), ==, FIXTURE_NOW + 30); /* nowhere to publish to */
+	scratch_pg_sql(pg, "INSERT INTO publish_target (name, host, port, security) VALUES"
+			   " ('x', 'localhost', 636, 'ldaps')");
+	cert_unref(make(&f, NULL));
+	g_assert_cmpint(publish_due(&f), ==, FIXTURE_NOW);
+	scratch_pg_sql(pg, later);
+	make_lists(&f, NULL);
+	g_assert_cmpint(publish_due(&f), ==, FIXTURE_NOW);
+	ca_created_clear(&ca);
+	fixture_down(&f);
+}
+
 static gboolean
 advice_tx(struct tx *tx, gpointer data, GError **error)
 {
@@ -478,6 +515,7 @@ main(int argc, char **argv)
 	g_test_add_func("/ca/renewal before the end", test_renewal);
 	g_test_add_func("/ca/renewal as the CA says", test_advice);
 	g_test_add_func("/ca/moments of renewal", test_moments);
+	g_test_add_func("/ca/what is new is published", test_publish);
 	int result = g_test_run();
 	scratch_pg_stop(pg);
 	return result;
