@@ -90,6 +90,7 @@ bulk_preview_show(struct call *call, GError **error)
 		    json_string(is_good ? "good" : bulk_row_state_name(row->state)));
 		json_array_append_new(items, item);
 	}
+	call->exit_status = counts.broken > 0 ? 1 : 0;
 	return json_pack("{s:o, s:o}", "items", items, "total", preview_totals(&counts));
 }
 
