@@ -119,6 +119,19 @@ check_who(struct making *making, GError **error)
 	return making->address != NULL;
 }
 
+/* A name that was mistyped would have settings, none of which are what somebody set. */
+static gboolean
+check_config(const struct making *making, GError **error)
+{
+	const char *name = handler_config_name(making->config);
+	g_auto(GStrv) set = handler_config_names(making->config);
+
+	return strcmp(name, "default") == 0 || set[0] != NULL ||
+	       fail_false(error, PS_ERROR_INVALID,
+			  "handler '%s' has no configuration '%s': see 'postseal handler list'",
+			  making->handler->name, name);
+}
+
 /* Everything that can be refused is refused here, before anything is made. */
 static gboolean
 check_order(struct making *making, GError **error)
@@ -137,7 +150,8 @@ check_order(struct making *making, GError **error)
 		return FALSE;
 	making->config = handler_config_load(enroll->db, enroll->keyring, making->handler,
 					     order->handler_config, error);
-	if (making->config == NULL || !check_tls(making->handler, order, error) ||
+	if (making->config == NULL || !check_config(making, error) ||
+	    !check_tls(making->handler, order, error) ||
 	    !check_key_use(text_or(order->key_use, "dual"), error))
 		return FALSE;
 	making->key_use = order->profile != NULL && g_str_has_prefix(order->profile, "tls-")

@@ -173,6 +173,10 @@ setting_of(struct call *call, struct setting *setting, GError **error)
 	if (preference_type(setting->preference) == PREF_SECRET)
 		return fail_false(error, PS_ERROR_INVALID, "%s is set by the gateway itself",
 				  preference_name(setting->preference));
+	/* Passwords go there: who sets it chooses who gets them. */
+	if (setting->preference == PREF_TELEPHONE && call->role < ROLE_KEYS)
+		return fail_false(error, PS_ERROR_DENIED,
+				  "telephone needs the role 'keys': passwords are sent there");
 	return TRUE;
 }
 

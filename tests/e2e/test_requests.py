@@ -142,6 +142,9 @@ def test_handlers(cli, plant):
     cli.expect(1, "handler", "test", "intellicard", output="not available: the interface is not public", name="its test says why not")
     cli.expect(1, "request", "create", "--email", f"a@{INSIDE}", "--common-name", "A", "--handler", "intellicard", error="not ready")
     cli.expect(1, "handler", "show", "comand", error="did you mean 'command'")
+    for mistyped in ("csr/nothing", "builtin/nothing"):
+        cli.expect(1, "request", "create", "--email", f"a@{INSIDE}", "--common-name", "A", "--handler", mistyped,
+                   error="has no configuration 'nothing'")
     cli.expect(1, "handler", "config", "command", "progam", "/bin/true", error="did you mean 'program'")
     cli.expect(1, "request", "create", "--email", f"a@{INSIDE}", "--common-name", "A", "--handler", "command", error="program is not set")
     cli.expect(0, "handler", "config", "command", "program", plant.program)
