@@ -34,3 +34,4 @@ libstore_a_SOURCES += %D%/ocsp_answers.c %D%/ocsp_answers.h %D%/ocsp_responders.
 libstore_a_SOURCES += %D%/revocation_orders.c %D%/revocation_orders.h
 libstore_a_SOURCES += %D%/leftovers.c %D%/leftovers.h
 libstore_a_SOURCES += %D%/acme_next.c %D%/acme_next.h
+libstore_a_SOURCES += %D%/restored.c %D%/restored.h

@@ -8,6 +8,10 @@
 #include "store/db/tx.h"
 #include "store/sealed.h"
 
+/* A server that was promoted, or begins on an old disk, may hold what was handed out already: each
+ * run of a server gives out what was put into it. */
+#define OF_THIS_RUN "server_start = pg_postmaster_start_time()"
+
 static const struct statement insert_statement = {
 	"ready_keys_insert",
 	"INSERT INTO ready_key (algorithm, spki_sha256, sealed, generation, kind, bits)"
@@ -32,7 +36,8 @@ ready_keys_insert(struct db *db, const char *algorithm, const struct key_row *ro
 static const struct statement take_statement = {
 	"ready_keys_take",
 	"WITH one AS (DELETE FROM ready_key WHERE id = (SELECT id FROM ready_key"
-	" WHERE algorithm = $1 AND generation = $2 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+	" WHERE algorithm = $1 AND generation = $2 AND " OF_THIS_RUN
+	" ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"
 	" RETURNING *), stored AS (INSERT INTO private_key (spki_sha256, sealed, generation, kind,"
 	" bits, origin, request_id, made) SELECT spki_sha256, sealed, generation, kind, bits,"
 	" 'generated', nullif($3::bigint, 0), made FROM one)"
@@ -65,7 +70,7 @@ ready_keys_take(struct tx *tx, const char *algorithm, gint64 generation, gint64 
 
 static const struct statement count_statement = {
 	"ready_keys_count",
-	"SELECT count(*) FROM ready_key WHERE algorithm = $1 AND generation = $2",
+	"SELECT count(*) FROM ready_key WHERE algorithm = $1 AND generation = $2 AND " OF_THIS_RUN,
 };
 
 gint64
@@ -81,7 +86,8 @@ ready_keys_count(struct db *db, const char *algorithm, gint64 generation, GError
 
 static const struct statement purge_statement = {
 	"ready_keys_purge",
-	"DELETE FROM ready_key WHERE generation <> $1 OR NOT algorithm = ANY ($2::text[])",
+	"DELETE FROM ready_key WHERE generation <> $1 OR NOT algorithm = ANY ($2::text[])"
+	" OR NOT " OF_THIS_RUN,
 };
 
 gboolean

@@ -26,6 +26,7 @@
 #include "store/db/embedded.h"
 #include "store/db/migrate.h"
 #include "store/db/tx.h"
+#include "store/restored.h"
 
 /* --- migrate --- */
 
@@ -309,15 +310,24 @@ open_backup(struct call *call, struct spool_area *area, GError **error)
 	return spool_seal(plain, error) ? spool_ref(plain) : NULL;
 }
 
-/* A backup of an older version is brought up to this one; the keys in it must be ours. */
 static gboolean
-after_restore(struct call *call, const struct settings *settings, gint64 *checked, GError **error)
+hold(struct tx *tx, gpointer data, GError **error)
+{
+	return restored_hold(tx, data, error);
+}
+
+/* A backup of an older version is brought up to this one, what was under way in it waits for a
+ * person, and the keys in it must be ours. */
+static gboolean
+after_restore(struct call *call, const struct settings *settings, struct restored_held *held,
+	      gint64 *checked, GError **error)
 {
 	CLEANUP(db) struct db *admin = db_open(settings, DB_ROLE_ADMIN, clock_system(), error);
 	int from;
 	int to;
 
 	return admin != NULL && migrate_run(admin, &from, &to, error) &&
+	       db_transaction(admin, hold, held, error) &&
 	       transplant_check(call, settings, call_text(call, "input"), checked, error);
 }
 
@@ -329,6 +339,7 @@ restore_with(struct call *call, const struct settings *settings, GError **error)
 	    spool_area_new(settings->state_dir, 16 * 1024 * 1024, G_MAXUINT64 / 2, error);
 	CLEANUP(spool) struct spool *plain = area != NULL ? open_backup(call, area, error) : NULL;
 	CLEANUP(spool_reader) struct spool_reader *reader = NULL;
+	struct restored_held held = { 0 };
 	gint64 checked = 0;
 
 	if (plain == NULL)
@@ -337,10 +348,15 @@ restore_with(struct call *call, const struct settings *settings, GError **error)
 		return NULL;
 	reader = spool_reader_new(plain, 0, spool_size(plain));
 	if (!dump_restore(settings, spool_reader_source(reader), error) ||
-	    !after_restore(call, settings, &checked, error))
+	    !after_restore(call, settings, &held, &checked, error))
 		return NULL;
-	return json_pack("{s:s, s:I, s:s}", "file", call_text(call, "input"),
-			 "sealed_values_opened", (json_int_t)checked, "result", "restored");
+	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:s}", "file", call_text(call, "input"),
+			 "sealed_values_opened", (json_int_t)checked, "batches_held",
+			 (json_int_t)held.batches, "deliveries_held",
+			 (json_int_t)(held.deliveries + held.messages), "result", "restored",
+			 "remember",
+			 "what was revoked after the backup is not revoked any more: say 'ca "
+			 "revoke' again");
 }
 
 json_t *

@@ -20,7 +20,8 @@ SCHEMA_FILES = %D%/0001_certificates.sql %D%/0002_gateway.sql %D%/0003_audit.sql
 	%D%/0023_public.sql \
 	%D%/0024_acme.sql \
 	%D%/0025_ocsp_ahead.sql \
-	%D%/0026_acme_life.sql
+	%D%/0026_acme_life.sql \
+	%D%/0027_key_pool.sql
 
 EXTRA_DIST += $(SCHEMA_FILES) %D%/generate.awk
 nodist_libstore_a_SOURCES = store/schema/migrations.c

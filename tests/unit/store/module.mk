@@ -94,6 +94,10 @@ tests_unit_store_test_ledger_LDADD = $(TEST_LIBS) $(STORE_LIBS)
 check_PROGRAMS += tests/unit/store/test_acme_mails
 tests_unit_store_test_acme_mails_SOURCES = %D%/test_acme_mails.c
 tests_unit_store_test_acme_mails_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+check_PROGRAMS += tests/unit/store/test_restored
+tests_unit_store_test_restored_SOURCES = %D%/test_restored.c
+tests_unit_store_test_restored_LDADD = $(TEST_LIBS) $(STORE_LIBS)
+
 check_PROGRAMS += tests/unit/store/test_leftovers
 tests_unit_store_test_leftovers_SOURCES = %D%/test_leftovers.c
 tests_unit_store_test_leftovers_LDADD = $(TEST_LIBS) $(STORE_LIBS)
