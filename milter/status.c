@@ -356,14 +356,17 @@ address_of(const char *path, struct sockaddr_un *address, GError **error)
 	return TRUE;
 }
 
-/* A connected descriptor, or -1: nobody serves it. */
+/* A connected descriptor, or -1 with errno: nobody serves it. */
 static int
 connect_to(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+		int problem = errno;
+
 		close(fd);
+		errno = problem;
 		return -1;
 	}
 	return fd;
@@ -373,37 +376,36 @@ char *
 status_ask(const char *path, const char *format, GError **error)
 {
 	g_autofree char *question = g_strconcat(format, "\n", NULL);
-	GString *document = g_string_new(NULL);
+	g_autoptr(GString) document = g_string_new(NULL);
 	struct sockaddr_un address;
 	char piece[4096];
 	gssize got = -1;
 	int fd;
 
-	if (!address_of(path, &address, error)) {
-		g_string_free(document, TRUE);
+	if (!address_of(path, &address, error))
 		return NULL;
-	}
 	fd = connect_to(&address);
-	if (fd >= 0) {
-		send_all(fd, question);
-		while (document->len < DOCUMENT_MAX_BYTES) {
-			struct pollfd ready = { .fd = fd, .events = POLLIN };
+	if (fd < 0)
+		return fail(error, PS_ERROR_TEMPORARY,
+			    "no filter answers on %s: %s; is postseal-milter running?", path,
+			    g_strerror(errno));
+	send_all(fd, question);
+	while (document->len < DOCUMENT_MAX_BYTES) {
+		struct pollfd ready = { .fd = fd, .events = POLLIN };
 
-			got = -1;
-			if (poll(&ready, 1, REQUEST_WAIT_MS) <= 0)
-				break;
-			got = recv(fd, piece, sizeof piece, 0);
-			if (got <= 0)
-				break;
-			g_string_append_len(document, piece, got);
-		}
-		close(fd);
+		got = -1;
+		if (poll(&ready, 1, REQUEST_WAIT_MS) <= 0)
+			break;
+		got = recv(fd, piece, sizeof piece, 0);
+		if (got <= 0)
+			break;
+		g_string_append_len(document, piece, got);
 	}
-	if (got == 0)
-		return g_string_free(document, FALSE);
-	g_string_free(document, TRUE);
-	return fail(error, PS_ERROR_TEMPORARY,
-		    "no filter answers on %s; is postseal-milter running?", path);
+	close(fd);
+	if (got != 0 || document->len == 0)
+		return fail(error, PS_ERROR_TEMPORARY, "the filter on %s gives no whole answer",
+			    path);
+	return g_string_free(g_steal_pointer(&document), FALSE);
 }
 
 gboolean
