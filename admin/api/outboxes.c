@@ -281,6 +281,13 @@ user_password(struct call *call, GError **error)
 	CLEANUP(secret)
 	struct secret *password = keyring_preference(
 	    call->gateway->keyring, scope, preference_name(PREF_LAST_PFX_PASSWORD), error);
+	if (password == NULL && error != NULL &&
+	    g_error_matches(*error, PS_ERROR, PS_ERROR_NOT_FOUND)) {
+		g_clear_error(error);
+		return fail(error, PS_ERROR_NOT_FOUND,
+			    "no password of a PKCS#12 file of %s is kept: see --store-password",
+			    scope->name);
+	}
 	if (password == NULL || !db_transaction(call->gateway->db, note_user, &showing, error))
 		return NULL;
 	json_t *answer = json_object();

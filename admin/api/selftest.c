@@ -97,7 +97,7 @@ wait_for_record(struct call *call, const char *id, gint64 seconds, GError **erro
 			break;
 		g_usleep(STEP_US);
 	}
-	return fail(error, PS_ERROR_NOT_FOUND,
+	return fail(error, PS_ERROR_TEMPORARY,
 		    "the MTA took the message, but no filter saw it within %" G_GINT64_FORMAT
 		    " s: run 'postseal doctor'",
 		    seconds);

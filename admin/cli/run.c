@@ -307,11 +307,14 @@ write_file(const char *path, const json_t *file, GError **error)
 	return TRUE;
 }
 
+/* *written: where they are now, as a document; the caller's. */
 static gboolean
-write_files(const json_t *files, const char *output, GError **error)
+write_files(const json_t *files, const char *output, json_t **written, GError **error)
 {
+	json_t *paths = json_array();
 	gboolean is_folder = output != NULL && g_file_test(output, G_FILE_TEST_IS_DIR);
 
+	*written = json_pack("{s:o}", "files", paths);
 	if (json_array_size(files) > 1 && !is_folder)
 		return fail_false(error, PS_ERROR_INVALID,
 				  "there are %zu files: --output must name a folder",
@@ -325,6 +328,8 @@ write_files(const json_t *files, const char *output, GError **error)
 
 		if (!write_file(path, file, error))
 			return FALSE;
+		if (path != NULL)
+			json_array_append_new(paths, json_pack("{s:s}", "name", path));
 	}
 	return TRUE;
 }
@@ -382,6 +387,21 @@ print_answer(const struct command_line *line, const json_t *answer)
 	return fputs(text, stdout) >= 0 && fflush(stdout) == 0;
 }
 
+/* With --json the files' place is the document, but where standard output is the file's. */
+static gboolean
+put_files(const struct command_line *line, const json_t *files, const char *output, GError **error)
+{
+	json_t *written = NULL;
+	gboolean good = write_files(files, output, &written, error);
+
+	if (good && line->format == OUTPUT_JSON && strcmp(output, "-") != 0 &&
+	    !output_print("", written, OUTPUT_JSON))
+		good =
+		    fail_false(error, PS_ERROR_TEMPORARY, "standard output: %s", g_strerror(errno));
+	json_decref(written);
+	return good;
+}
+
 gboolean
 run_print(const struct command_line *line, const json_t *answer, GError **error)
 {
@@ -395,7 +415,7 @@ run_print(const struct command_line *line, const json_t *answer, GError **error)
 	if (json_is_null(answer))
 		return TRUE;
 	if (json_is_array(files) && (line->format != OUTPUT_JSON || output != NULL))
-		return write_files(files, output, error);
+		return put_files(line, files, output, error);
 	if (!print_answer(line, answer))
 		return fail_false(error, PS_ERROR_TEMPORARY, "standard output: %s",
 				  g_strerror(errno));
