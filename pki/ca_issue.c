@@ -481,13 +481,6 @@ struct ca_mint {
 	GMutex lock; /* of these two */
 };
 
-struct ca_mint *
-ca_mint_ref(struct ca_mint *mint)
-{
-	g_atomic_int_inc(&mint->references);
-	return mint;
-}
-
 void
 ca_mint_unref(struct ca_mint *mint)
 {
@@ -504,12 +497,6 @@ ca_mint_unref(struct ca_mint *mint)
 	g_free(mint->crl_url);
 	g_mutex_clear(&mint->lock);
 	g_free(mint);
-}
-
-const char *
-ca_mint_name(const struct ca_mint *mint)
-{
-	return ((struct ca_issuing *)g_ptr_array_index(mint->candidates, 0))->ca->name;
 }
 
 /* Of a CA that cannot issue neither certificate nor key is needed: issuer_of() says why it cannot.

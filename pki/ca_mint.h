@@ -25,7 +25,6 @@ struct ca_minted {
 /* Options are kept; their warnings are not asked for. Errors as of ca_issue. */
 struct ca_mint *ca_mint_open(const struct ca_context *context, const struct ca_issue *options,
 			     struct tx *tx, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-struct ca_mint *ca_mint_ref(struct ca_mint *mint);
 void ca_mint_unref(struct ca_mint *mint);
 
 gboolean ca_mint_make(struct ca_mint *mint, const struct key *key, const struct ca_subject *subject,
@@ -35,7 +34,6 @@ struct cert_row *ca_mint_row(const struct ca_minted *minted, gint64 request_id);
 /* The books: serials, and the distribution point. The rows themselves are the caller's to store. */
 gboolean ca_mint_store(struct ca_mint *mint, struct tx *tx, const struct ca_minted *const *minted,
 		       gsize n, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-const char *ca_mint_name(const struct ca_mint *mint); /* of its first CA */
 
 DEFINE_CLEANUP(ca_mint, ca_mint_unref)
 

@@ -22,24 +22,6 @@ struct crl_loader {
 	struct issuer_pool *pool; /* without a change log: of one load */
 };
 
-const char *
-crl_load_outcome_name(enum crl_load_outcome outcome)
-{
-	switch (outcome) {
-	case CRL_LOAD_IN_FORCE:
-		return "in force";
-	case CRL_LOAD_KEPT:
-		return "kept without effect";
-	case CRL_LOAD_PRESENT:
-		return "already there";
-	case CRL_LOAD_OLDER:
-		return "older";
-	case CRL_LOAD_BROKEN:
-		return "broken";
-	}
-	return "broken";
-}
-
 struct crl_loader *
 crl_loader_new(struct db *db, struct changelog *changelog)
 {

@@ -37,7 +37,6 @@ enum crl_load_outcome {
 	CRL_LOAD_OLDER,    /* the store has a newer one; not kept */
 	CRL_LOAD_BROKEN,   /* cannot be read; not kept */
 };
-const char *crl_load_outcome_name(enum crl_load_outcome outcome);
 
 /* changelog (or NULL): keeps what was read of roots and CA certificates from load to load. */
 struct crl_loader *crl_loader_new(struct db *db, struct changelog *changelog);

@@ -152,7 +152,7 @@ import_root(struct tx *tx, const struct cert *cert, const char *source, gboolean
 		.not_after = cert_not_after(cert),
 		.spki_sha256 = (char *)cert_spki_sha256(cert),
 		.ski = (char *)cert_ski(cert),
-		.source = (char *)(source != NULL ? source : "import"),
+		.source = (char *)source,
 	};
 
 	return roots_insert(tx, &row, is_new, error);
@@ -198,7 +198,7 @@ piece_cert(struct piece *piece, struct tx *tx, const struct cert *cert, GError *
 							       : IMPORT_CERT,
 					    cert_thumbprint(cert), cert_subject(cert));
 
-	if (as_root ? !import_root(tx, cert, options->root_source, &is_new, error)
+	if (as_root ? !import_root(tx, cert, "import", &is_new, error)
 		    : !import_cert(tx, cert, options, &is_new, error))
 		return FALSE;
 	item_stored(item, is_new);

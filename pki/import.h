@@ -42,9 +42,8 @@ struct import_options {
 	struct secret *password; /* or NULL */
 	const char *origin;      /* "import", "handler", "harvest"; NULL: "import" */
 	gint64 request_id;
-	gboolean as_roots;       /* self-signed CA certificates enter the root store */
-	const char *root_source; /* with as_roots; NULL: "import" */
-	gboolean pending;        /* certificates wait for an administrator (S1) */
+	gboolean as_roots; /* self-signed CA certificates enter the root store */
+	gboolean pending;  /* certificates wait for an administrator (S1) */
 };
 
 /* An error only when nothing could be found out (database, wrong password for all of it). */

@@ -107,12 +107,6 @@ scope_cache_free(struct scope_cache *cache)
 	g_free(cache);
 }
 
-void
-scope_cache_stats(struct scope_cache *cache, struct cache_stats *stats)
-{
-	cache_stats(cache->rows, stats);
-}
-
 const struct statement scope_rows_statement = {
 	"scope_rows",
 	"WITH asked AS MATERIALIZED (SELECT $1::text[] || ARRAY("
@@ -406,17 +400,4 @@ scope_cache_load(struct scope_cache *cache, const char *const *scope_keys, gsize
 	if (!load(cache, (const char *const *)owners->pdata, owners->len, found, error))
 		return NULL;
 	return g_steal_pointer(&found);
-}
-
-void
-scope_rows_tags(GHashTable *rows, GArray *tags)
-{
-	GHashTableIter iterator;
-	gpointer key;
-
-	g_hash_table_iter_init(&iterator, rows);
-	while (g_hash_table_iter_next(&iterator, &key, NULL)) {
-		change_tags_add(tags, CHANGE_PREFERENCE, key);
-		change_tags_add(tags, CHANGE_SELECTION, key);
-	}
 }

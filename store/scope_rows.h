@@ -33,9 +33,6 @@ void scope_cache_free(struct scope_cache *cache);
  * scope_rows, owned by the table. */
 GHashTable *scope_cache_load(struct scope_cache *cache, const char *const *scope_keys, gsize n,
 			     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Appends what the rows of these scopes rest on. */
-void scope_rows_tags(GHashTable *rows, GArray *tags);
-void scope_cache_stats(struct scope_cache *cache, struct cache_stats *stats);
 
 DEFINE_CLEANUP(scope_cache, scope_cache_free)
 

@@ -21,7 +21,6 @@
 struct batch {
 	struct call *call;
 	enum importing_mode mode;
-	const char *root_source;
 	struct secret *password;
 	json_t *items;
 	guint added, present, rejected;
@@ -183,7 +182,6 @@ import_file(struct batch *batch, GBytes *bytes, const char *file, GError **error
 		.password = batch->password,
 		.as_roots =
 		    batch->mode == IMPORTING_WITH_ROOTS || batch->mode == IMPORTING_ROOTS_ONLY,
-		.root_source = batch->root_source,
 	};
 
 	if (is_bulk(batch, bytes))
@@ -251,10 +249,9 @@ batch_answer(struct batch *batch, GError **error)
 }
 
 static void
-batch_start(struct batch *batch, struct call *call, enum importing_mode mode,
-	    const char *root_source)
+batch_start(struct batch *batch, struct call *call, enum importing_mode mode)
 {
-	*batch = (struct batch){ .call = call, .mode = mode, .root_source = root_source };
+	*batch = (struct batch){ .call = call, .mode = mode };
 	batch->password = call_password(call, "password");
 	batch->items = json_array();
 	batch->changed = g_string_new(NULL);
@@ -293,7 +290,7 @@ importing_run(struct call *call, enum importing_mode mode, GError **error)
 	json_t *answer = NULL;
 	struct batch batch;
 
-	batch_start(&batch, call, mode, NULL);
+	batch_start(&batch, call, mode);
 	for (gsize i = 0; good && i < count; i++) {
 		const char *name;
 		g_autoptr(GBytes) bytes = call_file(call, "files", i, &name, error);
@@ -301,20 +298,6 @@ importing_run(struct call *call, enum importing_mode mode, GError **error)
 		good = bytes != NULL && import_file(&batch, bytes, name, error);
 	}
 	if (good && finish_bulk(&batch, error) && !fail_single(&batch, error))
-		answer = batch_answer(&batch, error);
-	batch_clear(&batch);
-	return answer;
-}
-
-json_t *
-importing_bytes(struct call *call, enum importing_mode mode, GBytes *bytes, const char *name,
-		const char *root_source, GError **error)
-{
-	struct batch batch;
-	json_t *answer = NULL;
-
-	batch_start(&batch, call, mode, root_source);
-	if (import_file(&batch, bytes, name, error) && finish_bulk(&batch, error))
 		answer = batch_answer(&batch, error);
 	batch_clear(&batch);
 	return answer;

@@ -17,8 +17,5 @@ enum importing_mode {
 
 /* The files of the argument "files". */
 json_t *importing_run(struct call *call, enum importing_mode mode, GError **error);
-/* One file that is here already; root_source as in pki/import.h. */
-json_t *importing_bytes(struct call *call, enum importing_mode mode, GBytes *bytes,
-			const char *name, const char *root_source, GError **error);
 
 #endif

@@ -120,9 +120,3 @@ public_stop(struct public *public)
 	public_answer_unref(public->unauthorized);
 	g_free(public);
 }
-
-struct gateway *
-public_gateway(struct public *public)
-{
-	return public->gateway;
-}

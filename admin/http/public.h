@@ -24,7 +24,6 @@ struct public *public_start(struct gateway *gateway, GArray *fds,
 void public_stop(struct public *public); /* NULL is fine */
 
 /* For handlers. */
-struct gateway *public_gateway(struct public *public);
 
 DEFINE_CLEANUP(public, public_stop)
 

@@ -76,20 +76,6 @@ algorithm_by_oid(const char *dotted)
 	return ALGORITHM_UNKNOWN;
 }
 
-enum algorithm
-algorithm_digest_of(enum algorithm signature)
-{
-	const struct row *row = row_of(signature);
-
-	if (row->class != ALGORITHM_CLASS_SIGNATURE || row->openssl == NULL)
-		return ALGORITHM_UNKNOWN;
-	for (unsigned int i = ALGORITHM_UNKNOWN + 1; i < ALGORITHM_COUNT; i++)
-		if (rows[i].class == ALGORITHM_CLASS_DIGEST &&
-		    g_strcmp0(rows[i].openssl, row->openssl) == 0)
-			return (enum algorithm)i;
-	return ALGORITHM_UNKNOWN;
-}
-
 static const struct {
 	enum key_kind kind;
 	const char *name;

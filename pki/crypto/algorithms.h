@@ -51,8 +51,6 @@ enum algorithm_class algorithm_class(enum algorithm algorithm);
 enum algorithm_standing algorithm_standing(enum algorithm algorithm); /* REFUSED for unknown */
 enum algorithm algorithm_by_name(const char *name);
 enum algorithm algorithm_by_oid(const char *dotted);
-/* The digest of a signature algorithm; UNKNOWN where the parameters say (PSS) or it has none. */
-enum algorithm algorithm_digest_of(enum algorithm signature);
 
 const char *key_kind_name(enum key_kind kind); /* "RSA", "EC", "Ed25519" */
 /* May a key of this kind and length be used at all (RSA 2048, named curves of 256 bits …)? */

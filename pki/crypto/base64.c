@@ -162,14 +162,6 @@ base64_encoder_finish(struct base64_encoder *encoder, GError **error)
 	return sink_write(encoder->out, text, (gsize)(end - text), error);
 }
 
-guint64
-base64_encoded_size(guint64 length)
-{
-	guint64 lines = (length + LINE_BYTES - 1) / LINE_BYTES;
-
-	return (length + 2) / 3 * 4 + lines * 2;
-}
-
 static guint8 *
 decode_fast(struct base64_decoder *decoder, guint8 *out, const guint8 *out_end)
 {

@@ -26,9 +26,6 @@ void base64_encoder_init(struct base64_encoder *encoder, struct sink *out);
 gboolean base64_encoder_finish(struct base64_encoder *encoder,
 			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* Bytes of text that the encoder makes of length bytes. */
-guint64 base64_encoded_size(guint64 length);
-
 #define BASE64_PIECE_BYTES 24576
 
 struct base64_decoder {

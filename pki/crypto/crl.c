@@ -141,7 +141,6 @@ crl_unref(struct crl *crl)
 		return crl->member;                                                                \
 	}
 GETTER(GBytes *, der, der)
-GETTER(const char *, signer_key, signer_key)
 GETTER(const char *, issuer, issuer)
 GETTER(const char *, issuer_key, issuer_key)
 GETTER(const char *, aki, aki)

@@ -65,7 +65,6 @@ void crl_unref(struct crl *crl); /* NULL is fine */
 
 GBytes *crl_der(const struct crl *crl);            /* borrowed; NULL when restored */
 const char *crl_thumbprint(const struct crl *crl); /* SHA-512 of the DER */
-const char *crl_signer_key(const struct crl *crl); /* what crl_restore was told, or NULL */
 const char *crl_issuer(const struct crl *crl);
 const char *crl_issuer_key(const struct crl *crl);  /* as cert_subject_key of who signed it */
 const char *crl_aki(const struct crl *crl);         /* hex, or NULL */

@@ -294,14 +294,6 @@ issue_extension_make(CONF *conf, const struct issue_extension *extension, GError
 	return made;
 }
 
-gboolean
-issue_extension_check(const struct issue_extension *extension, GError **error)
-{
-	g_autoptr(X509_EXTENSION) made = issue_extension_make(NULL, extension, error);
-
-	return made != NULL;
-}
-
 /* A site's extension takes the place of ours of the same kind. */
 static gboolean
 add_site_extensions(X509 *x509, const struct issue_spec *spec, GError **error)

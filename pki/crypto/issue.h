@@ -69,9 +69,6 @@ gboolean issue_names_check(const struct issue_names *names,
 			   GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* The same of a host name, which may begin with "*.": lower case, A-labels. */
 char *issue_dns_value(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* Would this extension be taken? For when it is saved (C16). */
-gboolean issue_extension_check(const struct issue_extension *extension,
-			       GError **error) G_GNUC_WARN_UNUSED_RESULT;
 GBytes *issue_random_serial(GError **error) G_GNUC_WARN_UNUSED_RESULT; /* 16 bytes, 127 bits */
 
 struct issue_revoked {

@@ -66,12 +66,6 @@ fetcher_free(struct fetcher *fetcher)
 	g_free(fetcher);
 }
 
-const struct address_guard *
-fetcher_guard(const struct fetcher *fetcher)
-{
-	return fetcher->guard;
-}
-
 void
 fetch_answer_free(struct fetch_answer *answer)
 {

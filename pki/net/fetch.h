@@ -58,7 +58,6 @@ struct fetcher *fetcher_new(const struct settings *settings);
 /* The same with another network (tests); it stays the caller's and lives longer. */
 struct fetcher *fetcher_new_with(const struct settings *settings, const struct network *network);
 void fetcher_free(struct fetcher *fetcher);
-const struct address_guard *fetcher_guard(const struct fetcher *fetcher); /* borrowed */
 
 struct fetch_answer *fetch_url(struct fetcher *fetcher, const char *url,
 			       const struct fetch_options *options,

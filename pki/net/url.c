@@ -27,12 +27,6 @@ url_scheme_name(enum url_scheme scheme)
 	return schemes[scheme].name;
 }
 
-guint
-url_scheme_port(enum url_scheme scheme)
-{
-	return schemes[scheme].port;
-}
-
 void
 url_free(struct url *url)
 {

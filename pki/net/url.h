@@ -29,7 +29,6 @@ struct url {
 struct url *url_parse(const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void url_free(struct url *url);
 const char *url_scheme_name(enum url_scheme scheme);
-guint url_scheme_port(enum url_scheme scheme);
 /* names: hosts (with all below them), ".domain" (what is below it), addresses, "*"; or NULL. */
 gboolean url_host_is_among(const struct url *url, const char *const *names);
 

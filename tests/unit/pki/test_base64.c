@@ -55,7 +55,6 @@ test_round_trip(void)
 
 			g_assert_cmpmem(same, expected, bytes, length);
 			g_assert_cmpmem(back->data, back->len, bytes, length);
-			g_assert_cmpuint(text->len, ==, base64_encoded_size(length));
 			g_assert_false(skipped);
 		}
 	}
