@@ -11,7 +11,8 @@ EXTRA_DIST += %D%/run %D%/support/tap-run
 
 # The MTA's side of the milter protocol: for tests, scripts and the bench.
 noinst_LIBRARIES += tests/support/libmilterclient.a
-tests_support_libmilterclient_a_SOURCES = %D%/support/milter_client.c %D%/support/milter_client.h
+tests_support_libmilterclient_a_SOURCES = %D%/support/milter_client.c %D%/support/milter_client.h \
+	%D%/support/milter_client_internal.h %D%/support/milter_message.c
 MILTER_CLIENT_LIBS = tests/support/libmilterclient.a $(STORE_LIBS)
 noinst_PROGRAMS += tests/support/milter_send
 tests_support_milter_send_SOURCES = %D%/support/milter_send.c

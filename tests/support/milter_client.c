@@ -1,3 +1,6 @@
+/*
+ * milter_client - connection, packets, and the steps of a session; messages are milter_message.c's.
+ */
 #include "tests/support/milter_client.h"
 
 #include <arpa/inet.h>
@@ -11,12 +14,11 @@
 #include <unistd.h>
 
 #include "store/base/error.h"
+#include "tests/support/milter_client_internal.h"
 
 #define ACTIONS_POSTFIX 0x1ffu
 #define STEPS_POSTFIX 0x1fffffu
-#define STEP_LEADING_BLANK 0x100000u
 #define STEP_SKIP 0x400u
-#define CHUNK_BYTES 65535u
 #define OUT_FLUSH_BYTES (256u * 1024)
 #define PACKET_MAX_BYTES (64u * 1024 * 1024)
 
@@ -39,22 +41,8 @@ struct macro {
 	char *value;
 };
 
-struct milter_client {
-	int fd;
-	guint timeout_seconds;
-	gboolean discard_body;
-	gboolean packing; /* packets are kept in out */
-	guint32 actions;
-	guint32 steps;
-	GByteArray *out;
-	GByteArray *packet; /* the last one read: command and data */
-	guint8 in[65536];
-	gsize in_start, in_end;
-	GArray *macros; /* struct macro */
-};
-
-static guint32
-get_u32(const guint8 *p)
+guint32
+milter_get_u32(const guint8 *p)
 {
 	return (guint32)p[0] << 24 | (guint32)p[1] << 16 | (guint32)p[2] << 8 | p[3];
 }
@@ -141,8 +129,8 @@ fd_wait(struct milter_client *client, short events, GError **error)
 	return n > 0 || fail_false(error, PS_ERROR_TEMPORARY, "the filter did not answer in time");
 }
 
-static gboolean
-out_flush(struct milter_client *client, GError **error)
+gboolean
+milter_out_flush(struct milter_client *client, GError **error)
 {
 	gsize at = 0;
 
@@ -194,9 +182,9 @@ in_read(struct milter_client *client, guint8 *bytes, gsize length, GError **erro
 
 /* ---- packets ---- */
 
-static gboolean
-packet_put(struct milter_client *client, char command, gconstpointer data, gsize length,
-	   GError **error)
+gboolean
+milter_packet_put(struct milter_client *client, char command, gconstpointer data, gsize length,
+		  GError **error)
 {
 	guint8 letter = (guint8)command;
 
@@ -204,18 +192,19 @@ packet_put(struct milter_client *client, char command, gconstpointer data, gsize
 	g_byte_array_append(client->out, &letter, 1);
 	if (length > 0)
 		g_byte_array_append(client->out, data, (guint)length);
-	return client->packing || client->out->len < OUT_FLUSH_BYTES || out_flush(client, error);
+	return client->packing || client->out->len < OUT_FLUSH_BYTES ||
+	       milter_out_flush(client, error);
 }
 
-static gboolean
-packet_get(struct milter_client *client, GError **error)
+gboolean
+milter_packet_get(struct milter_client *client, GError **error)
 {
 	guint8 size[4];
 	guint32 length;
 
-	if (!out_flush(client, error) || !in_read(client, size, 4, error))
+	if (!milter_out_flush(client, error) || !in_read(client, size, 4, error))
 		return FALSE;
-	length = get_u32(size);
+	length = milter_get_u32(size);
 	if (length == 0 || length > PACKET_MAX_BYTES)
 		return fail_false(error, PS_ERROR_INVALID, "packet of %u bytes from the filter",
 				  length);
@@ -234,8 +223,8 @@ step_of(char command)
 	return NULL;
 }
 
-static gboolean
-macros_put(struct milter_client *client, char stage, GError **error)
+gboolean
+milter_macros_put(struct milter_client *client, char stage, GError **error)
 {
 	g_autoptr(GByteArray) data = g_byte_array_new();
 
@@ -250,7 +239,7 @@ macros_put(struct milter_client *client, char stage, GError **error)
 		g_byte_array_append(data, (const guint8 *)macro->value,
 				    (guint)strlen(macro->value) + 1);
 	}
-	return data->len == 1 || packet_put(client, 'D', data->data, data->len, error);
+	return data->len == 1 || milter_packet_put(client, 'D', data->data, data->len, error);
 }
 
 void
@@ -260,8 +249,8 @@ milter_reply_clear(struct milter_reply *reply)
 	reply->code = 0;
 }
 
-static void
-reply_take(struct milter_client *client, struct milter_reply *reply)
+void
+milter_reply_take(struct milter_client *client, struct milter_reply *reply)
 {
 	milter_reply_clear(reply);
 	reply->code = (char)client->packet->data[0];
@@ -273,10 +262,9 @@ reply_take(struct milter_client *client, struct milter_reply *reply)
 	}
 }
 
-/* One step with its macros; the answer, or 'c' at once when none is to come. */
-static gboolean
-step_send(struct milter_client *client, char command, gconstpointer data, gsize length,
-	  struct milter_reply *reply, GError **error)
+gboolean
+milter_step_send(struct milter_client *client, char command, gconstpointer data, gsize length,
+		 struct milter_reply *reply, GError **error)
 {
 	const struct step *step = step_of(command);
 
@@ -284,9 +272,9 @@ step_send(struct milter_client *client, char command, gconstpointer data, gsize 
 	reply->code = 'c';
 	if (step != NULL && client->steps & step->unwanted)
 		return TRUE;
-	if (command != 'L' && command != 'B' && !macros_put(client, command, error))
+	if (command != 'L' && command != 'B' && !milter_macros_put(client, command, error))
 		return FALSE;
-	if (!packet_put(client, command, data, length, error))
+	if (!milter_packet_put(client, command, data, length, error))
 		return FALSE;
 	if (step != NULL && client->steps & step->silent)
 		return TRUE;
@@ -294,10 +282,10 @@ step_send(struct milter_client *client, char command, gconstpointer data, gsize 
 		return fail_false(error, PS_ERROR_INVALID, "the filter answers to step %c",
 				  command);
 	do {
-		if (!packet_get(client, error))
+		if (!milter_packet_get(client, error))
 			return FALSE;
 	} while (client->packet->data[0] == 'p');
-	reply_take(client, reply);
+	milter_reply_take(client, reply);
 	return TRUE;
 }
 
@@ -311,12 +299,13 @@ negotiate(struct milter_client *client, guint32 actions, guint32 offered, GError
 	put_u32(data, 6);
 	put_u32(data, actions);
 	put_u32(data, offered);
-	if (!packet_put(client, 'O', data->data, data->len, error) || !packet_get(client, error))
+	if (!milter_packet_put(client, 'O', data->data, data->len, error) ||
+	    !milter_packet_get(client, error))
 		return FALSE;
 	if (client->packet->len < 13 || client->packet->data[0] != 'O')
 		return fail_false(error, PS_ERROR_INVALID, "the filter does not negotiate");
-	client->actions = get_u32(client->packet->data + 5);
-	client->steps = get_u32(client->packet->data + 9);
+	client->actions = milter_get_u32(client->packet->data + 5);
+	client->steps = milter_get_u32(client->packet->data + 9);
 	if (client->actions & ~actions || client->steps & ~offered)
 		return fail_false(error, PS_ERROR_INVALID, "the filter wants what was not offered");
 	return TRUE;
@@ -365,8 +354,8 @@ milter_client_close(struct milter_client *client)
 	if (client == NULL)
 		return;
 	g_byte_array_set_size(client->out, 0);
-	if (packet_put(client, 'Q', NULL, 0, NULL))
-		(void)out_flush(client, NULL);
+	if (milter_packet_put(client, 'Q', NULL, 0, NULL))
+		(void)milter_out_flush(client, NULL);
 	close(client->fd);
 	g_byte_array_unref(client->out);
 	g_byte_array_unref(client->packet);
@@ -419,14 +408,14 @@ milter_client_connect(struct milter_client *client, const char *host, const char
 	g_byte_array_append(data, (const guint8 *)family, 1);
 	g_byte_array_append(data, (const guint8 *)&order, 2);
 	g_byte_array_append(data, (const guint8 *)address, (guint)strlen(address) + 1);
-	return step_send(client, 'C', data->data, data->len, reply, error);
+	return milter_step_send(client, 'C', data->data, data->len, reply, error);
 }
 
 gboolean
 milter_client_helo(struct milter_client *client, const char *name, struct milter_reply *reply,
 		   GError **error)
 {
-	return step_send(client, 'H', name, strlen(name) + 1, reply, error);
+	return milter_step_send(client, 'H', name, strlen(name) + 1, reply, error);
 }
 
 static gboolean
@@ -437,7 +426,7 @@ args_send(struct milter_client *client, char command, const char *const *args,
 
 	for (; *args != NULL; args++)
 		g_byte_array_append(data, (const guint8 *)*args, (guint)strlen(*args) + 1);
-	return step_send(client, command, data->data, data->len, reply, error);
+	return milter_step_send(client, command, data->data, data->len, reply, error);
 }
 
 gboolean
@@ -457,386 +446,17 @@ milter_client_rcpt(struct milter_client *client, const char *const *args,
 gboolean
 milter_client_data(struct milter_client *client, struct milter_reply *reply, GError **error)
 {
-	return step_send(client, 'T', NULL, 0, reply, error);
+	return milter_step_send(client, 'T', NULL, 0, reply, error);
 }
 
 gboolean
 milter_client_abort(struct milter_client *client, GError **error)
 {
-	return packet_put(client, 'A', NULL, 0, error) && out_flush(client, error);
+	return milter_packet_put(client, 'A', NULL, 0, error) && milter_out_flush(client, error);
 }
 
 gboolean
 milter_client_reset(struct milter_client *client, GError **error)
 {
-	return packet_put(client, 'K', NULL, 0, error) && out_flush(client, error);
-}
-
-/* ---- message ---- */
-
-static void
-header_free(gpointer data)
-{
-	struct milter_header *header = data;
-
-	g_free(header->name);
-	g_free(header->value);
-	g_free(header);
-}
-
-void
-milter_result_init(struct milter_result *result)
-{
-	memset(result, 0, sizeof *result);
-	result->headers = g_ptr_array_new_with_free_func(header_free);
-	result->body = g_byte_array_new();
-	result->removed = g_ptr_array_new_with_free_func(g_free);
-	result->added = g_ptr_array_new_with_free_func(g_free);
-}
-
-void
-milter_result_clear(struct milter_result *result)
-{
-	milter_reply_clear(&result->reply);
-	g_clear_pointer(&result->headers, g_ptr_array_unref);
-	g_clear_pointer(&result->body, g_byte_array_unref);
-	g_clear_pointer(&result->removed, g_ptr_array_unref);
-	g_clear_pointer(&result->added, g_ptr_array_unref);
-	g_clear_pointer(&result->from, g_free);
-	g_clear_pointer(&result->quarantine, g_free);
-}
-
-static struct milter_header *
-header_new(const char *name, gsize name_length, const char *value, gsize value_length)
-{
-	struct milter_header *header = g_new(struct milter_header, 1);
-
-	header->name = g_strndup(name, name_length);
-	header->value = g_strndup(value, value_length);
-	return header;
-}
-
-/* The header with its folds as LF; returns where the body starts. */
-static const char *
-headers_read(GPtrArray *headers, const char *p, const char *end)
-{
-	while (p < end) {
-		const char *line = p, *colon;
-		g_autoptr(GString) field = g_string_new(NULL);
-
-		do {
-			const char *eol = memchr(p, '\n', (gsize)(end - p));
-			const char *stop = eol == NULL ? end : eol;
-
-			if (field->len > 0)
-				g_string_append_c(field, '\n');
-			g_string_append_len(field, p,
-					    stop - p - (stop > p && stop[-1] == '\r' ? 1 : 0));
-			p = eol == NULL ? end : eol + 1;
-		} while (p < end && (*p == ' ' || *p == '\t') && field->len > 0);
-		if (field->len == 0)
-			return p;
-		colon = strchr(field->str, ':');
-		if (colon == NULL)
-			return line; /* no header field: the body has begun */
-		g_ptr_array_add(headers,
-				header_new(field->str, (gsize)(colon - field->str), colon + 1,
-					   field->len - (gsize)(colon - field->str) - 1));
-	}
-	return p;
-}
-
-static void
-body_read(GByteArray *body, const char *p, const char *end)
-{
-	while (p < end) {
-		const char *eol = memchr(p, '\n', (gsize)(end - p));
-		const char *stop = eol == NULL ? end : eol;
-
-		if (eol != NULL && stop > p && stop[-1] == '\r')
-			stop--;
-		g_byte_array_append(body, (const guint8 *)p, (guint)(stop - p));
-		if (eol == NULL)
-			return;
-		g_byte_array_append(body, (const guint8 *)"\r\n", 2);
-		p = eol + 1;
-	}
-}
-
-static gboolean
-header_send(struct milter_client *client, const struct milter_header *header,
-	    struct milter_reply *reply, GError **error)
-{
-	g_autoptr(GByteArray) data = g_byte_array_new();
-	const char *value = header->value;
-
-	if (!(client->steps & STEP_LEADING_BLANK) && value[0] == ' ')
-		value++;
-	g_byte_array_append(data, (const guint8 *)header->name, (guint)strlen(header->name) + 1);
-	g_byte_array_append(data, (const guint8 *)value, (guint)strlen(value) + 1);
-	return step_send(client, 'L', data->data, data->len, reply, error);
-}
-
-static gboolean
-goes_on(const struct milter_reply *reply)
-{
-	return reply->code == 'c' || reply->code == 's';
-}
-
-/* ---- modifications ---- */
-
-static char *
-with_blank(const struct milter_client *client, const char *value)
-{
-	return client->steps & STEP_LEADING_BLANK ? g_strdup(value) : g_strconcat(" ", value, NULL);
-}
-
-static void
-header_change(GPtrArray *headers, guint32 index, const char *name, const char *value)
-{
-	guint32 seen = 0;
-
-	for (guint i = 0; i < headers->len; i++) {
-		struct milter_header *header = g_ptr_array_index(headers, i);
-
-		if (g_ascii_strcasecmp(header->name, name) != 0 || ++seen < index)
-			continue;
-		if (value[0] == '\0' || strcmp(value, " ") == 0) {
-			g_ptr_array_remove_index(headers, i);
-			return;
-		}
-		g_free(header->value);
-		header->value = g_strdup(value);
-		return;
-	}
-	if (value[0] != '\0' && strcmp(value, " ") != 0)
-		g_ptr_array_add(headers, header_new(name, strlen(name), value, strlen(value)));
-}
-
-static void
-header_edit(struct milter_client *client, struct milter_result *result)
-{
-	const guint8 *data = client->packet->data;
-	gboolean indexed = data[0] != 'h';
-	guint32 index = indexed && client->packet->len >= 5 ? get_u32(data + 1) : 0;
-	const char *name = (const char *)data + (indexed ? 5 : 1);
-	const char *after = name + strlen(name) + 1;
-	const char *value = after < (const char *)data + client->packet->len ? after : "";
-	g_autofree char *blank = with_blank(client, value);
-
-	result->header_edits++;
-	if (data[0] == 'm') {
-		header_change(result->headers, MAX(index, 1), name, blank);
-		return;
-	}
-	g_ptr_array_insert(result->headers,
-			   data[0] == 'h' ? -1 : (int)MIN(index, result->headers->len),
-			   header_new(name, strlen(name), blank, strlen(blank)));
-}
-
-static char *
-args_text(const GByteArray *packet)
-{
-	GString *text = g_string_new((const char *)packet->data + 1);
-	gsize at = text->len + 2;
-
-	if (at < packet->len && packet->data[at] != 0)
-		g_string_append_printf(text, " %s", (const char *)packet->data + at);
-	return g_string_free(text, FALSE);
-}
-
-/* One packet of the end of message; TRUE when it was the last. */
-static gboolean
-modification_take(struct milter_client *client, struct milter_result *result)
-{
-	GByteArray *packet = client->packet;
-
-	switch (packet->data[0]) {
-	case 'h':
-	case 'i':
-	case 'm':
-		header_edit(client, result);
-		return FALSE;
-	case 'b':
-		if (!result->body_replaced)
-			g_byte_array_set_size(result->body, 0);
-		result->body_replaced = TRUE;
-		result->replaced_bytes += packet->len - 1;
-		if (!client->discard_body)
-			g_byte_array_append(result->body, packet->data + 1, packet->len - 1);
-		return FALSE;
-	case '-':
-		g_ptr_array_add(result->removed, g_strdup((const char *)packet->data + 1));
-		return FALSE;
-	case '+':
-	case '2':
-		g_ptr_array_add(result->added, args_text(packet));
-		return FALSE;
-	case 'e':
-		g_free(result->from);
-		result->from = args_text(packet);
-		return FALSE;
-	case 'q':
-		g_free(result->quarantine);
-		result->quarantine = g_strdup((const char *)packet->data + 1);
-		return FALSE;
-	case 'p':
-		result->progress++;
-		return FALSE;
-	default:
-		reply_take(client, &result->reply);
-		return TRUE;
-	}
-}
-
-static gboolean
-body_send(struct milter_client *client, const GByteArray *body, struct milter_reply *reply,
-	  GError **error)
-{
-	for (guint at = 0; at < body->len; at += CHUNK_BYTES) {
-		if (!step_send(client, 'B', body->data + at, MIN(CHUNK_BYTES, body->len - at),
-			       reply, error))
-			return FALSE;
-		if (reply->code != 'c')
-			return TRUE;
-	}
-	return TRUE;
-}
-
-static gboolean
-message_send(struct milter_client *client, gconstpointer message, gsize length,
-	     struct milter_result *result, GError **error)
-{
-	const char *end = (const char *)message + length;
-	struct milter_reply *reply = &result->reply;
-
-	body_read(result->body, headers_read(result->headers, message, end), end);
-	result->step = 'T';
-	if (!milter_client_data(client, reply, error))
-		return FALSE;
-	for (guint i = 0; goes_on(reply) && i < result->headers->len; i++) {
-		result->step = 'L';
-		if (!header_send(client, g_ptr_array_index(result->headers, i), reply, error))
-			return FALSE;
-	}
-	if (!goes_on(reply))
-		return TRUE;
-	result->step = 'N';
-	if (!step_send(client, 'N', NULL, 0, reply, error))
-		return FALSE;
-	if (!goes_on(reply))
-		return TRUE;
-	result->step = 'B';
-	if (!body_send(client, result->body, reply, error))
-		return FALSE;
-	if (!goes_on(reply))
-		return TRUE;
-	result->step = 'E';
-	milter_reply_clear(reply);
-	if (!macros_put(client, 'E', error) || !packet_put(client, 'E', NULL, 0, error))
-		return FALSE;
-	if (client->packing)
-		return TRUE;
-	do {
-		if (!packet_get(client, error))
-			return FALSE;
-	} while (!modification_take(client, result));
-	return TRUE;
-}
-
-gboolean
-milter_client_message(struct milter_client *client, gconstpointer message, gsize length,
-		      struct milter_result *result, GError **error)
-{
-	milter_result_init(result);
-	if (message_send(client, message, length, result, error))
-		return TRUE;
-	milter_result_clear(result);
-	return FALSE;
-}
-
-gboolean
-milter_client_send(struct milter_client *client, const char *from, const char *const *to,
-		   gconstpointer message, gsize length, struct milter_result *result,
-		   GError **error)
-{
-	g_autofree char *sender = g_strdup_printf("<%s>", from);
-	const char *args[] = { sender, NULL };
-	struct milter_reply reply = { 0 };
-	char step = 'M';
-
-	if (!milter_client_mail(client, args, &reply, error))
-		return FALSE;
-	for (; goes_on(&reply) && *to != NULL; to++) {
-		g_autofree char *recipient = g_strdup_printf("<%s>", *to);
-
-		step = 'R';
-		args[0] = recipient;
-		if (!milter_client_rcpt(client, args, &reply, error))
-			return FALSE;
-	}
-	if (goes_on(&reply))
-		return milter_client_message(client, message, length, result, error);
-	milter_result_init(result);
-	result->reply = reply;
-	result->step = step;
-	return TRUE;
-}
-
-GByteArray *
-milter_client_pack(struct milter_client *client, const char *from, const char *const *to,
-		   gconstpointer message, gsize length)
-{
-	struct milter_result result;
-	GByteArray *packets = NULL;
-
-	if (!out_flush(client, NULL))
-		return NULL;
-	client->packing = TRUE;
-	if (milter_client_send(client, from, to, message, length, &result, NULL)) {
-		milter_result_clear(&result);
-		packets = client->out;
-		client->out = g_byte_array_new();
-	}
-	client->packing = FALSE;
-	g_byte_array_set_size(client->out, 0);
-	return packets;
-}
-
-gboolean
-milter_client_flush(struct milter_client *client, GError **error)
-{
-	return out_flush(client, error);
-}
-
-int
-milter_client_fd(const struct milter_client *client)
-{
-	return client->fd;
-}
-
-static void
-text_put(GByteArray *out, const char *text)
-{
-	g_byte_array_append(out, (const guint8 *)text, (guint)strlen(text));
-}
-
-GByteArray *
-milter_result_message(const struct milter_result *result)
-{
-	GByteArray *out = g_byte_array_new();
-
-	for (guint i = 0; i < result->headers->len; i++) {
-		const struct milter_header *header = g_ptr_array_index(result->headers, i);
-		g_auto(GStrv) lines = g_strsplit(header->value, "\n", -1);
-		g_autofree char *value = g_strjoinv("\r\n", lines);
-
-		text_put(out, header->name);
-		text_put(out, ":");
-		text_put(out, value);
-		text_put(out, "\r\n");
-	}
-	text_put(out, "\r\n");
-	g_byte_array_append(out, result->body->data, result->body->len);
-	return out;
+	return milter_packet_put(client, 'K', NULL, 0, error) && milter_out_flush(client, error);
 }
