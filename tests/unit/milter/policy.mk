@@ -18,6 +18,7 @@ dist_check_SCRIPTS += %D%/reasons_produced.sh
 tests/unit/milter/reasons_produced.log: tests/unit/milter/test_decide.log \
 	tests/unit/milter/test_groups.log tests/unit/milter/test_gather.log \
 	tests/unit/milter/test_process.log tests/unit/milter/test_split.log \
+	tests/unit/milter/test_split_answers.log \
 	tests/unit/milter/test_decide_inbound.log
 clean-local: clean-reasons-seen
 clean-reasons-seen:
