@@ -194,7 +194,9 @@ look_at_frame(struct reading_walk *walk, const struct mime_tree *tree, enum prot
 {
 	struct frame frame = { NULL, NULL };
 
-	if (protection != PROTECTION_SIGNED && protection != PROTECTION_OPAQUE)
+	if (protection == PROTECTION_COMPRESSED
+		? walk->covered
+		: protection != PROTECTION_SIGNED && protection != PROTECTION_OPAQUE)
 		return TRUE;
 	if (!frame_check(tree, protection, &frame, &walk->error))
 		return FALSE;

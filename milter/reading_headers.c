@@ -6,6 +6,7 @@
 
 #include "milter/mime/author.h"
 #include "milter/mime/protected.h"
+#include "milter/mime/shown.h"
 
 void
 walk_compare_author(struct reading_walk *walk, const struct part *root)
@@ -18,7 +19,8 @@ walk_compare_author(struct reading_walk *walk, const struct part *root)
 	if (!protects || headers_count_of(root->headers, "From") == 0)
 		return;
 	inner = author_find(root->headers, NULL);
-	if (inner == NULL || author == NULL || !mailaddr_equal(inner, author))
+	if (inner == NULL || author == NULL || !mailaddr_equal(inner, author) ||
+	    shown_author_doubt(root->headers, inner) != NULL)
 		walk->author_differs = TRUE;
 }
 

@@ -280,6 +280,19 @@ field_name_length(const char *line, gsize length)
 	return end < length && line[end] == ':' ? n : 0;
 }
 
+/* What stands in front of a message in a mailbox file. "From :" is a field. */
+static gboolean
+is_mbox_line(const char *line, gsize length)
+{
+	gsize at = 5;
+
+	if (length <= 5 || memcmp(line, "From ", 5) != 0)
+		return FALSE;
+	while (at < length && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	return at == length || line[at] != ':';
+}
+
 gboolean
 header_lines_take(struct header_lines *lines, const char *line, gsize length, gboolean *over,
 		  GError **error)
@@ -300,7 +313,7 @@ header_lines_take(struct header_lines *lines, const char *line, gsize length, gb
 		g_string_append_len(lines->value, line, (gssize)length);
 		return TRUE;
 	}
-	if (first && length > 5 && memcmp(line, "From ", 5) == 0)
+	if (first && is_mbox_line(line, length))
 		return TRUE;
 	if (!close_field(lines, error))
 		return FALSE;

@@ -70,6 +70,32 @@ name_is_cms(const char *name)
 	return FALSE;
 }
 
+static gboolean
+has_cms_type(const struct part *part)
+{
+	return part_is(part, "application/pkcs7-mime") ||
+	       part_is(part, "application/x-pkcs7-mime") ||
+	       part_is(part, "application/pkcs7-signature") ||
+	       part_is(part, "application/x-pkcs7-signature");
+}
+
+gboolean
+part_is_plainly_cms(const struct part *part)
+{
+	const char *value = headers_value(part->headers, "Content-Disposition");
+	CLEANUP(content_type) struct content_type *disposition = NULL;
+	const char *name = part_parameter(part, "name");
+	const char *filename;
+
+	if (has_cms_type(part))
+		return TRUE;
+	disposition = value != NULL ? content_disposition_parse(value) : NULL;
+	filename = disposition != NULL ? content_type_parameter(disposition, "filename") : NULL;
+	return part_is(part, "application/octet-stream") && (name == NULL || name_is_cms(name)) &&
+	       (filename == NULL || name_is_cms(filename)) &&
+	       headers_count_of(part->headers, "Content-Disposition") <= 1;
+}
+
 gboolean
 part_may_be_cms(const struct part *part)
 {
@@ -78,9 +104,7 @@ part_may_be_cms(const struct part *part)
 
 	if (part->kind != PART_LEAF)
 		return FALSE;
-	if (part_is(part, "application/pkcs7-mime") || part_is(part, "application/x-pkcs7-mime") ||
-	    part_is(part, "application/pkcs7-signature") ||
-	    part_is(part, "application/x-pkcs7-signature"))
+	if (has_cms_type(part))
 		return TRUE;
 	if (!part_is(part, "application/*"))
 		return FALSE;

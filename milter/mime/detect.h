@@ -46,6 +46,8 @@ gboolean protection_is_signed(enum protection protection);
 
 /* Is it a leaf that by type or file name could hold a CMS object? */
 gboolean part_may_be_cms(const struct part *part);
+/* Would every program take it for one? Not as a document, nor under a second file name. */
+gboolean part_is_plainly_cms(const struct part *part);
 /* Looks into a leaf (to its end when whole). *info is NULL when there is no CMS object; *decoding,
  * if wanted, says how its bytes are to be read. FALSE only when the spool cannot be read. */
 gboolean part_inspect_cms(const struct mime_tree *tree, const struct part *part, gboolean whole,

@@ -111,6 +111,21 @@ take_parameter(const char **text, char **name, char **value)
 	return length > 0;
 }
 
+/* Of the whole multipart: some programs give it to the parts that name none. */
+static gboolean
+keeps_ascii(const char *charset)
+{
+	static const char *const kept[] = { "us-ascii",  "ascii",    "utf-8",    "utf8",
+					    "iso-8859-", "iso8859-", "windows-", "koi8-",
+					    "gb2312",    "gb18030",  "big5",     "euc-",
+					    "shift_jis" };
+
+	for (gsize i = 0; i < G_N_ELEMENTS(kept); i++)
+		if (g_ascii_strncasecmp(charset, kept[i], strlen(kept[i])) == 0)
+			return TRUE;
+	return FALSE;
+}
+
 /* Parameters on which the structure hangs have no other spelling (RFC 2231) beside. */
 static gboolean
 parameter_is_plain(const char *name, const char *value, const char *boundary)
@@ -119,7 +134,7 @@ parameter_is_plain(const char *name, const char *value, const char *boundary)
 		return FALSE;
 	if (strcmp(name, "boundary") == 0)
 		return boundary != NULL && is_boundary(value) && strcmp(value, boundary) == 0;
-	return TRUE;
+	return strcmp(name, "charset") != 0 || boundary == NULL || keeps_ascii(value);
 }
 
 static gboolean
@@ -358,6 +373,18 @@ protocol_fits(const struct part *root)
 	       g_ascii_strcasecmp(protocol, "application/x-pkcs7-signature") == 0;
 }
 
+/* Which of the two a delimiter belongs to cannot be told. */
+static gboolean
+has_boundary(const struct part *part, const char *boundary)
+{
+	if (part->boundary != NULL && strcmp(part->boundary, boundary) == 0)
+		return TRUE;
+	for (guint i = 0; part->children != NULL && i < part->children->len; i++)
+		if (has_boundary(part->children->pdata[i], boundary))
+			return TRUE;
+	return FALSE;
+}
+
 static gboolean
 check_clear(const struct mime_tree *tree, struct frame *found, GError **error)
 {
@@ -370,6 +397,8 @@ check_clear(const struct mime_tree *tree, struct frame *found, GError **error)
 		found->malformed = "protocol names another kind of signature";
 	else if (!part_is(signature, "application/*"))
 		found->malformed = "the signature stands in a part that is shown";
+	else if (has_boundary(content, root->boundary))
+		found->malformed = "a part of what was signed has the same boundary";
 	if (found->malformed != NULL || !check_object(tree, signature, found, error))
 		return found->malformed != NULL;
 	if (!check_area(tree, root->body_start, root->preamble_end, AREA_PREAMBLE, found, error) ||
@@ -388,7 +417,11 @@ frame_check(const struct mime_tree *tree, enum protection protection, struct fra
 	    GError **error)
 {
 	*found = (struct frame){ NULL, NULL };
-	if (protection == PROTECTION_OPAQUE)
+	if (protection != PROTECTION_SIGNED && !part_is_plainly_cms(tree->root))
+		found->malformed = "the object stands under the type or name of a document";
+	if (found->malformed != NULL)
+		return TRUE;
+	if (protection != PROTECTION_SIGNED)
 		return check_object(tree, tree->root, found, error);
 	if (!check_part(tree, tree->root, found, error))
 		return FALSE;

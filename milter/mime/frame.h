@@ -18,7 +18,8 @@ struct frame { /* static texts, NULL: nothing found */
 
 /* The header of any message whose inside may be signed: static text, or NULL. */
 const char *frame_check_header(const struct headers *headers);
-/* A signed root (PROTECTION_SIGNED or PROTECTION_OPAQUE). FALSE: could not be read. */
+/* A root that is signed or compressed (PROTECTION_SIGNED, _OPAQUE, _COMPRESSED). FALSE: could not
+ * be read. */
 gboolean frame_check(const struct mime_tree *tree, enum protection protection, struct frame *found,
 		     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* Is it a Content-Type value that has one reading only? boundary: what was read as such a

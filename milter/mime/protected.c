@@ -11,6 +11,7 @@
 #include "milter/mime/encoded_word.h"
 #include "milter/mime/legacy_display.h"
 #include "milter/mime/seen_values.h"
+#include "milter/mime/shown.h"
 #include "milter/mime/subject.h"
 #include "milter/mime/type_edit.h"
 #include "store/base/error.h"
@@ -259,7 +260,8 @@ protected_author_differs(const struct protected_fields *inside, const struct mai
 	if (from == NULL || outer == NULL)
 		return TRUE;
 	inner = author_parse(from->value, strlen(from->value), NULL);
-	return inner == NULL || !mailaddr_equal(inner, outer);
+	return inner == NULL || !mailaddr_equal(inner, outer) ||
+	       shown_from_doubt(from->value, inner) != NULL;
 }
 
 /* ---- showing -------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 
 #define FORCED_LEFT 0x202d /* directions that override each letter's own */
 #define FORCED_RIGHT 0x202e
+#define BRAILLE_BLANK 0x2800
 
 /* --- From --- */
 
@@ -71,6 +72,53 @@ shows_another(const char *text, const struct mailaddr *author)
 	return FALSE;
 }
 
+/* For a person who reads it as an address: without escapes, without blanks that only look like
+ * some, and with "@" as if nothing stood around it. */
+static char *
+as_read(const char *decoded)
+{
+	g_autoptr(GString) plain = g_string_new(NULL);
+	g_autofree char *normal = NULL;
+	GString *out = g_string_new(NULL);
+	gboolean behind_at = FALSE;
+
+	for (; *decoded != '\0'; decoded = g_utf8_next_char(decoded)) {
+		gunichar c = g_utf8_get_char(decoded);
+		gboolean blank = c > 0x7f && g_unichar_type(c) == G_UNICODE_SPACE_SEPARATOR;
+
+		if (c == 0x3002 ||
+		    c == 0xff61) /* full stops between labels, RFC 3490 section 3.1 */
+			g_string_append_c(plain, '.');
+		else if (c != '\\' && c != BRAILLE_BLANK && !blank)
+			g_string_append_unichar(plain, c);
+	}
+	normal = subject_normalise(plain->str);
+	for (const char *at = normal; *at != '\0'; at = g_utf8_next_char(at)) {
+		gunichar c = g_utf8_get_char(at);
+
+		if (behind_at && (c == ' ' || g_unichar_ismark(c)))
+			continue;
+		behind_at = c == '@';
+		while (behind_at && out->len > 0 && out->str[out->len - 1] == ' ')
+			g_string_truncate(out, out->len - 1);
+		g_string_append_unichar(out, c);
+	}
+	return g_string_free(out, FALSE);
+}
+
+/* Some programs decode what they have decoded. */
+static gboolean
+reads_as_another(const char *decoded, const struct mailaddr *author)
+{
+	g_autofree char *again = subject_decode(decoded);
+	g_autofree char *normal = subject_normalise(decoded);
+	g_autofree char *read = as_read(decoded);
+	g_autofree char *read_again = as_read(again);
+
+	return shows_another(normal, author) || shows_another(read, author) ||
+	       shows_another(read_again, author);
+}
+
 static gboolean
 is_turned_around(const char *text)
 {
@@ -115,23 +163,26 @@ is_one_mailbox(const char *text)
 }
 
 const char *
+shown_from_doubt(const char *raw_value, const struct mailaddr *author)
+{
+	g_autofree char *decoded = NULL;
+
+	if (!is_one_mailbox(raw_value))
+		return "From is not one plain mailbox";
+	decoded = subject_decode(raw_value);
+	if (is_turned_around(decoded))
+		return "From shows letters in another order than they have";
+	if (reads_as_another(decoded, author))
+		return "From shows another address beside the mailbox";
+	return NULL;
+}
+
+const char *
 shown_author_doubt(const struct headers *headers, const struct mailaddr *author)
 {
 	const struct header *from = headers_find(headers, "From", 1);
-	g_autofree char *decoded = NULL;
-	g_autofree char *normal = NULL;
 
-	if (from == NULL || author == NULL)
-		return NULL;
-	if (!is_one_mailbox(from->value))
-		return "From is not one plain mailbox";
-	decoded = subject_decode(from->value);
-	if (is_turned_around(decoded))
-		return "From shows letters in another order than they have";
-	normal = subject_normalise(decoded);
-	if (shows_another(normal, author))
-		return "From shows another address beside the mailbox";
-	return NULL;
+	return from != NULL && author != NULL ? shown_from_doubt(from->value, author) : NULL;
 }
 
 /* --- Date --- */

@@ -13,6 +13,8 @@
 
 /* NULL: From shows the author's mailbox and no other. Else what else it shows. */
 const char *shown_author_doubt(const struct headers *headers, const struct mailaddr *author);
+/* The same of one From, which may stand inside of a signature. */
+const char *shown_from_doubt(const char *raw_value, const struct mailaddr *author);
 
 /* Seconds UTC of the Date field; CLOCK_NEVER when there is none, or with *why when programs may
  * show different ones. */

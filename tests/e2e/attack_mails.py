@@ -10,7 +10,7 @@ import email.utils
 import time
 
 from forge import (CONTENT_TYPE, DATA, ENVELOPED, MESSAGE_DIGEST, SERVER_AUTH, SIGNATURE_FIELDS, SIGNED_DATA, SIGNING_TIME,
-                   TST_INFO, Person, Signer, attribute, b64, by, container, crlf, email_attribute, extension, mail,
+                   TST_INFO, Person, Signer, attribute, b64, by, compressed, container, crlf, email_attribute, extension, mail,
                    mail_name, multipart_signed, octets, oid, opaque, seq, signed_data, text, tlv, utf8_mail_name)
 
 NOW = int(time.time())
@@ -36,6 +36,13 @@ class Cast:
         self.expired = person("Alice", GOOD, key=key, end=NOW - DAY)
         self.server = person("Alice", GOOD, key=key, purpose=SERVER_AUTH)
         self.by_leaf = Person("Alice", self.eve, [mail_name(GOOD)], key=key)
+        self.fake = Person("Alice", Person("Root", ca=True, start=old), [mail_name(GOOD)], start=old, key=key, serial=self.alice.serial)
+        only_evil = extension("2.5.29.30", seq(tlv(0xA0, seq(tlv(0x81, b"evil.example")))), True)
+        self.bound_ca = Person("Sub", self.root, ca=True, start=old, extensions=[only_evil])
+        bound = lambda names, *more: Person("x", self.bound_ca, names, more, key=key, start=old)
+        self.bound = {"SAN": (GOOD, bound([mail_name(GOOD)])), "subject": (GOOD, bound([], email_attribute(GOOD))),
+                      "subject beside a SAN": (GOOD, bound([mail_name(EVIL)], email_attribute(GOOD))),
+                      "UTF-8 mailbox": ("\u00e4lice@good.example", bound([utf8_mail_name("\u00e4lice@good.example")]))}
         odd = lambda cn, names, *more: Person(cn, self.root, names, more, key=key, start=old)
         self.odd = {
             "null byte in SAN": odd("x", [mail_name(b"alice@good.example\0.evil.example")]),
@@ -93,6 +100,11 @@ def cms_rows(c):
     yield row("a certificate of the same name by another root", multipart_signed(words, signed_data(words, [Signer(c.alice_twin)], True)),
               "untrusted")
     yield row("self-signed", multipart_signed(words, by(c.self_signed, words)), "untrusted")
+    for where, order in (("first", [c.fake.cert, c.alice.cert]), ("last", [c.alice.cert, c.fake.cert])):
+        yield row("Eve's key under Alice's issuer and serial number, " + where, multipart_signed(words, signed_data(
+            words, [Signer(c.fake)], True, certs=order)), "untrusted", "bad")
+    yield row("a root that has the name of the right one", multipart_signed(words, signed_data(
+        words, [Signer(c.fake)], True, certs=[c.fake.cert, c.fake.issuer.cert])), "untrusted")
     yield row("issued by a certificate that is no CA", multipart_signed(words, signed_data(words, [Signer(c.by_leaf)], True,
               certs=[c.by_leaf.cert, c.eve.cert])), "untrusted")
     yield row("a certificate for servers", multipart_signed(words, by(c.server, words)), "untrusted")
@@ -165,6 +177,25 @@ def wrap_rows(c):
     yield row("message/partial", b"Content-Type: message/partial; id=x; number=1; total=2\r\n\r\n" + inner, "unsigned", "malformed")
     yield row("message/external-body", b"Content-Type: message/external-body; access-type=URL; URL=\"http://evil.example/\"\r\n\r\n" + signed,
               "unsigned", "malformed")
+    fields = b"Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\nContent-Transfer-Encoding: base64\r\n"
+    packed = compressed(signed)
+    yield row("compressed, text behind", opaque(b"", fields, b64(packed) + b"\r\n<p>Pay Eve</p>\r\n"), "malformed")
+    yield row("compressed, two encodings", opaque(packed, fields + b"Content-Transfer-Encoding: 7bit\r\n"), "malformed")
+    yield row("compressed, a type of two readings", opaque(packed, fields.replace(b"name=", b"x=\"\\\"; name=")), "malformed")
+    yield row("compressed, two objects", opaque(packed + compressed(EVIL_TEXT), fields), "malformed")
+    yield row("compressed, beside other text", opaque(compressed(container("mixed", EVIL_TEXT, signed)), fields), "partial")
+    documents = {"a document: " + kind: f"Content-Type: application/{kind}; name=smime.p7m" for kind in ("xhtml+xml", "xml", "rtf", "pdf")}
+    documents["a file of another name"] = "Content-Type: application/octet-stream; name=smime.p7m\r\nContent-Disposition: inline; filename=a.html"
+    documents["a part of another name"] = "Content-Type: application/octet-stream; name=a.html\r\nContent-Disposition: inline; filename=smime.p7m"
+    for name, field in documents.items():
+        yield row("opaque, as " + name, opaque(by(c.alice, words, False), field.encode() + b"\r\nContent-Transfer-Encoding: base64\r\n"), "malformed")
+    same = container("mixed", text("a"), text("b"), boundary=b"sig")
+    yield row("a boundary twice", multipart_signed(same, by(c.alice, same)), "malformed")
+    same = container("mixed", text("a"), container("alternative", text("b"), EVIL_HTML, boundary=b"sig"))
+    yield row("a boundary twice, deeper", multipart_signed(same, by(c.alice, same)), "malformed")
+    for charset in ("utf-7", "utf-16", "iso-2022-jp"):
+        yield row("a charset for all parts: " + charset, multipart_signed(words, by(c.alice, words), type_field=b"Content-Type: multipart/signed; "
+                  b"protocol=\"application/pkcs7-signature\"; charset=" + charset.encode() + b"; boundary=sig\r\n"), "malformed")
     yield row("of another type with the protocol", signed.replace(b"multipart/signed", b"multipart/mixed"), "partial")
     yield row("of an unknown type", signed.replace(b"multipart/signed", b"multipart/x-signed"), "partial")
     yield row("a signature in a file", container("mixed", EVIL_TEXT, SIGNATURE_FIELDS + b"\r\n" + b64(by(c.alice, words, False))), "partial")
@@ -340,6 +371,20 @@ def from_rows(c):
     yield row("8-bit name with an address", f"\"Ällice <{GOOD}>\" <{EVIL}>")
     yield row("Latin-1 name with an address", b"From: \"\xc4lice " + GOOD.encode() + b"\" <" + EVIL.encode() + b">\r\n")
     yield row("UTF-7 name", f"=?utf-7?q?alice+AEA-good.example?= <{EVIL}>")
+    word = lambda shown, charset="utf-8": f"=?{charset}?b?{base64.b64encode(shown.encode(charset)).decode()}?= <{EVIL}>"
+    for name, shown in {"hair spaces around the at sign": "alice\u200a@\u200agood.example", "hair spaces at the dot": "alice@good\u200a.\u200aexample",
+                        "non-breaking spaces": "alice\u00a0@\u00a0good.example", "blanks": "alice @ good.example",
+                        "blank Braille": "alice\u2800@\u2800good.example", "a mark on the at sign": "alice@\u0332good.example",
+                        "a small at sign": "alice\ufe6bgood.example", "an ideographic full stop": "alice@good\u3002example",
+                        "a half-width full stop": "alice@good\uff61example", "a filler": "alice\u3164@\u3164good.example",
+                        "mathematical letters": "".join(chr(0x1d41a + ord(x) - 97) if x.isalpha() else x for x in GOOD),
+                        "an encoded word inside": "=?utf-8?q?alice=40good.example?="}.items():
+        yield row("name with " + name, word(shown))
+    for charset in ("utf-16", "utf-32", "cp037", "iso-2022-jp"):
+        yield row("name in " + charset, word(GOOD, charset))
+    yield row("name in a language", f"=?us-ascii*en?q?alice=40good.example?= <{EVIL}>")
+    yield row("escaped at sign in a quoted name", f"\"alice\\@good.example\" <{EVIL}>")
+    yield row("two fields, the first with a blank before the colon", fields(f"From : {GOOD}\r\nFrom: {EVIL}\r\n"))
     yield row("local part that is Alice's address", f"\"{GOOD}\"@evil.example")
     yield row("local part with brackets", f"\"<{GOOD}>\"@evil.example")
     yield row("percent", f"alice%good.example@evil.example")
@@ -369,6 +414,15 @@ def certificate_rows(c):
     words = text("Eve's words.")
     for name, person in c.odd.items():
         yield ("certificate", name, mail(GOOD, multipart_signed(words, by(person, words))), ("mismatch", "untrusted"))
+    for name, (address, person) in c.bound.items():
+        entity = multipart_signed(words, signed_data(words, [Signer(person)], True, certs=[person.cert, c.bound_ca.cert]))
+        yield ("certificate", "outside of its issuer's name constraints: " + name, mail(address, entity), ("untrusted",))
+    for name, (has, shown) in {"sharp s": ("wei\u00df", "weiss"), "long s": ("\u017fmith", "smith"), "ligature": ("\ufb00ar", "ffar"),
+                               "wide": ("\uff41lice", "alice"), "dotless i": ("al\u0131ce", "alice"), "superscript": ("a\u00b2", "a2"),
+                               "invisible": ("al\u200dice", "alice")}.items():
+        person = Person("x", c.root, [utf8_mail_name(has + "@good.example")], key=c.eve.key, start=NOW - 900 * DAY)
+        yield ("certificate", "a local part that folds to another: " + name, mail(shown + "@good.example", multipart_signed(words, by(person, words))),
+               ("mismatch",))
     yield ("certificate", "UTF8 mailbox against another", mail(GOOD, multipart_signed(words, by(c.utf8, words))), ("mismatch",))
 
 
@@ -386,6 +440,13 @@ def replay_rows(c):
     inner = crlf("Content-Type: text/plain; hp=\"clear\"\nFrom: carol@good.example\n\nYou are fired.\n")
     yield ("replay", "a protected From of somebody else", mail(GOOD, multipart_signed(inner, by(c.alice, inner))), ("mismatch",))
     inner = crlf("Content-Type: text/plain; protected-headers=\"v1\"\nFrom: carol@good.example\n\nYou are fired.\n")
+    for name, sender in {"quoted": f"\"{GOOD}\" <{EVIL}>", "comment": f"{EVIL} ({GOOD})", "encoded": f"=?utf-8?q?alice=40good.example?= <{EVIL}>",
+                         "two": f"{EVIL}\nFrom: {GOOD}"}.items():
+        for mark in ("hp=\"clear\"", "protected-headers=\"v1\""):
+            shown = crlf(f"Content-Type: text/plain; {mark}\nFrom: {sender}\n\nPay.\n")
+            yield ("replay", f"a protected From that shows Alice, {name}, {mark}", mail(EVIL, multipart_signed(shown, by(c.eve, shown))), ("mismatch",))
+        shown = crlf(f"Content-Type: message/rfc822; forwarded=no\n\nFrom: {sender}\nMessage-ID: <x>\nContent-Type: text/plain\n\nPay.\n")
+        yield ("replay", f"a message as header that shows Alice, {name}", mail(EVIL, multipart_signed(shown, by(c.eve, shown))), ("mismatch",))
     yield ("replay", "the same, older", mail(GOOD, multipart_signed(inner, by(c.alice, inner))), ("mismatch",))
 
 
@@ -511,6 +572,13 @@ def honest(c):
         yield "content: " + name, shape(multipart_signed(content, by(c.alice, content)))
         yield "opaque content: " + name, shape(opaque(by(c.alice, content, False)))
     inner = multipart_signed(words, sig, b"in")
+    packed = b"Content-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\nContent-Transfer-Encoding: base64\r\n"
+    yield "signed, then compressed", shape(opaque(compressed(plain), packed))
+    squeezed = opaque(compressed(words), packed)
+    yield "compressed, then signed", shape(multipart_signed(squeezed, by(c.alice, squeezed)))
+    yield "a charset for all parts", typed("Content-Type: multipart/signed; charset=utf-8; boundary=sig\n")
+    named = crlf(f"Content-Type: text/plain; hp=\"clear\"\nFrom: Alice Good <{GOOD}>\nSubject: s\n\nx\n")
+    yield "a protected From with a name", shape(multipart_signed(named, by(c.alice, named)), f"Alice Good <{GOOD}>")
     yield "signed twice", shape(multipart_signed(inner, by(c.alice, inner), b"out"))
     yield "clear in opaque", shape(opaque(by(c.alice, inner, False)))
     yield "re-signed by a gateway", shape(opaque(by(c.eve, inner, False)))

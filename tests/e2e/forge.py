@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import os
 import subprocess
+import zlib
 
 DATA, SIGNED_DATA, ENVELOPED, TST_INFO = ("1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2", "1.2.840.113549.1.7.3",
                                           "1.2.840.113549.1.9.16.1.4")
@@ -138,13 +139,13 @@ class Person:
     serial = 1000
 
     def __init__(self, common_name, issuer=None, names=(), more=(), ca=False, key=None, start=None, end=None,
-                 purpose=EMAIL_PROTECTION, extensions=(), now=None):
+                 purpose=EMAIL_PROTECTION, extensions=(), now=None, serial=None):
         now = now if now is not None else int(datetime.datetime.now().timestamp())
         self.key = key or Key()
         self.name = name(common_name, *more)
         self.issuer = issuer
         Person.serial += 1
-        self.serial = Person.serial
+        self.serial = serial or Person.serial
         by = issuer or self
         items = [extension("2.5.29.19", seq(*([tlv(1, b"\xff")] if ca else [])), True),
                  extension("2.5.29.15", tlv(3, b"\1\6" if ca else b"\5\xa0"), True)]
@@ -168,6 +169,15 @@ class Person:
 
 def pem(label, der):
     return f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode()}-----END {label}-----\n"
+
+
+# -- CompressedData ---------------------------------------------------------------------------
+
+
+def compressed(entity):
+    """ContentInfo of CompressedData (RFC 3274)."""
+    inner = seq(oid(DATA), tlv(0xA0, octets(zlib.compress(entity))))
+    return seq(oid("1.2.840.113549.1.9.16.1.9"), tlv(0xA0, seq(integer(0), seq(oid("1.2.840.113549.1.9.16.3.8")), inner)))
 
 
 # -- SignedData -------------------------------------------------------------------------------
