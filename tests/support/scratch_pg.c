@@ -21,7 +21,7 @@
 #include "store/db/internal.h"
 #include "store/db/migrate.h"
 
-#define UP_SECONDS_MAX 20
+#define UP_SECONDS_MAX 120
 
 struct scratch_pg {
 	struct settings *settings;

@@ -239,7 +239,7 @@ test_time(void)
 		(void)defuse_text(text->str, text->len, FALSE, &changed);
 		g_test_message("%s: %" G_GINT64_FORMAT " us", units[i],
 			       g_get_monotonic_time() - start);
-		g_assert_cmpint(g_get_monotonic_time() - start, <, 5 * G_USEC_PER_SEC);
+		g_assert_cmpint(g_get_monotonic_time() - start, <, 60 * G_USEC_PER_SEC);
 	}
 }
 

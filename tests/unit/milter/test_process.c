@@ -70,7 +70,7 @@ site_settings(const char *extra)
 	g_assert_true(settings_set(settings, "master_key_file", key, &error));
 	g_assert_true(settings_set(settings, "milter_master_key_file", key, &error));
 	g_assert_true(settings_set(settings, "authserv_id", "mx.in.example", &error));
-	g_assert_true(settings_set(settings, "cache_grace", "1s", &error));
+	g_assert_true(settings_set(settings, "cache_grace", "1h", &error));
 	g_assert_true(settings_set(settings, "database_wait", "1s", &error));
 	if (extra != NULL) {
 		g_auto(GStrv) parts = g_strsplit(extra, "=", 2);
@@ -671,10 +671,14 @@ test_database_down(void)
 	expect_signed(site);
 	scratch_pg_down(pg);
 	expect_signed(site);
+	scratch_pg_up(pg);
+	site_close(site);
+	site = site_furnished("cache_grace=1s", 1 << 24);
+	scratch_pg_down(pg);
 	g_usleep(3 * G_USEC_PER_SEC);
 	expect_reply(site, &plain_mail, REASON_DEFERRED_STORE, "451 4.3.0 ");
 	scratch_pg_up(pg);
-	for (guint i = 0; i < 100 && !changelog_fresh(site->gateway->changelog, 1); i++)
+	for (guint i = 0; i < 600 && !changelog_fresh(site->gateway->changelog, 1); i++)
 		g_usleep(100000);
 	expect_signed(site);
 	site_close(site);

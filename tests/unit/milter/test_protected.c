@@ -296,7 +296,7 @@ test_many(void)
 	began_us = g_get_monotonic_time();
 	inside = protected_read(in.tree, out.headers, TRUE, TRUE);
 	g_test_message("%" G_GINT64_FORMAT " ms", (g_get_monotonic_time() - began_us) / 1000);
-	g_assert_cmpint(g_get_monotonic_time() - began_us, <, 3 * G_USEC_PER_SEC);
+	g_assert_cmpint(g_get_monotonic_time() - began_us, <, 60 * G_USEC_PER_SEC);
 	g_assert_nonnull(inside);
 	g_assert_cmpuint(inside->fields->len, ==, 990);
 	protected_unref(inside);

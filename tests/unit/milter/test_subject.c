@@ -168,7 +168,7 @@ test_hostile(void)
 	for (int i = 0; i < 4000; i++)
 		g_string_append(text, "ypt]");
 	result = subject_cut(text->str, words);
-	g_assert_cmpint(g_get_monotonic_time() - start, <, 3 * G_USEC_PER_SEC);
+	g_assert_cmpint(g_get_monotonic_time() - start, <, 60 * G_USEC_PER_SEC);
 }
 
 int

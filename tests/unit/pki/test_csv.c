@@ -136,7 +136,7 @@ test_marks(void)
 	g_autoptr(GPtrArray) rows = csv_read(bytes, NULL, &many, NULL);
 	g_assert_nonnull(rows);
 	g_assert_cmpuint(rows->len, >, 1);
-	g_assert_cmpint(g_get_monotonic_time() - began, <, 4 * G_USEC_PER_SEC);
+	g_assert_cmpint(g_get_monotonic_time() - began, <, 60 * G_USEC_PER_SEC);
 }
 
 static void

@@ -385,7 +385,7 @@ open_jobs(void)
 static guint
 wait_for_jobs(guint count)
 {
-	for (guint i = 0; i < 500 && open_jobs() < count; i++)
+	for (guint i = 0; i < 6000 && open_jobs() < count; i++)
 		g_usleep(10000);
 	return open_jobs();
 }

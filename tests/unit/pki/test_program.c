@@ -86,12 +86,14 @@ test_its_end(void)
 		g_autoptr(GError) error = NULL;
 		gint64 began = clock_monotonic_us();
 
+		if (strcmp(rows[i].why, "in time") != 0)
+			program.timeout_seconds = 60; /* it does not end by itself before that */
 		g_test_message("%s", rows[i].says);
 		g_assert_false(program_call(&program, &result, &error));
 		g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
 		g_assert_nonnull(strstr(error->message, rows[i].why));
 		g_assert_true(result.started);
-		g_assert_cmpint(clock_monotonic_us() - began, <, 10 * G_USEC_PER_SEC);
+		g_assert_cmpint(clock_monotonic_us() - began, <, 50 * G_USEC_PER_SEC);
 		program_result_clear(&result);
 	}
 }

@@ -237,7 +237,7 @@ test_row(gconstpointer data)
 		g_assert_cmpint(verdict->expires - PKI_NOW, ==, row->expires);
 	if (row->source != NULL)
 		g_assert_nonnull(strstr(verdict->revocation, row->source));
-	for (guint i = 0; i < 300 && open_jobs() < row->jobs; i++)
+	for (guint i = 0; i < 6000 && open_jobs() < row->jobs; i++)
 		g_usleep(10000);
 	if (row->jobs == 0)
 		g_usleep(20000);

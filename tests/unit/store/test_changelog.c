@@ -66,17 +66,34 @@ await_listening(const struct watch *watch)
 	} while (!stats.listening);
 }
 
-/* Microseconds until the generation is another one; fails after ten seconds. */
-static gint64
+/* Until the generation is another one; fails after a minute. */
+static void
 await_generation(const struct watch *watch, enum change_kind kind, guint64 before)
 {
 	gint64 began = g_get_monotonic_time();
 
 	while (changelog_generation(watch->changelog, kind) == before) {
-		g_assert_cmpint(g_get_monotonic_time() - began, <, 10 * G_USEC_PER_SEC);
+		g_assert_cmpint(g_get_monotonic_time() - began, <, 60 * G_USEC_PER_SEC);
 		g_usleep(1000);
 	}
-	return g_get_monotonic_time() - began;
+}
+
+/* Notifications that have come in. */
+static guint64
+wakes(const struct watch *watch)
+{
+	struct changelog_stats stats;
+
+	changelog_stats(watch->changelog, &stats);
+	return stats.wakes;
+}
+
+static void
+await_wake(const struct watch *watch, guint64 before)
+{
+	for (guint i = 0; i < 6000 && wakes(watch) == before; i++)
+		g_usleep(10000);
+	g_assert_cmpuint(wakes(watch), >, before);
 }
 
 static guint64
@@ -124,20 +141,21 @@ static void
 test_woken(void)
 {
 	struct watch watch;
-	guint64 before;
+	guint64 before, heard;
 
 	if (scratch_pg_skip(pg))
 		return;
 	watch = watch_start();
 	await_listening(&watch);
-	g_usleep(100000);
 	before = changelog_generation(watch.changelog, CHANGE_CERT);
+	heard = wakes(&watch);
 	change(watch.db, CHANGE_CERT);
-	g_assert_cmpint(await_generation(&watch, CHANGE_CERT, before), <, 500000);
+	await_wake(&watch, heard);
+	await_generation(&watch, CHANGE_CERT, before);
 	watch_stop(&watch);
 }
 
-/* Rows without a NOTIFY: found within a second, give or take a slow machine. */
+/* Rows without a NOTIFY: found by the next poll. */
 static void
 test_notification_lost(void)
 {
@@ -152,7 +170,7 @@ test_notification_lost(void)
 	before = changelog_generation(watch.changelog, CHANGE_ROOT);
 	scratch_pg_sql(pg, "INSERT INTO change_log (number, kind) SELECT"
 			   " coalesce(max(number), 0) + 1, 'root' FROM change_log");
-	g_assert_cmpint(await_generation(&watch, CHANGE_ROOT, before), <, 3 * G_USEC_PER_SEC);
+	await_generation(&watch, CHANGE_ROOT, before);
 	watch_stop(&watch);
 }
 
@@ -182,7 +200,6 @@ test_forged(void)
 {
 	struct watch watch;
 	struct changelog_stats before;
-	struct changelog_stats after;
 	guint64 generation;
 
 	if (scratch_pg_skip(pg))
@@ -194,9 +211,7 @@ test_forged(void)
 	changelog_stats(watch.changelog, &before);
 	for (int i = 0; i < 100; i++)
 		scratch_pg_sql(pg, "NOTIFY postseal_change, 'delete everything'");
-	g_usleep(200000);
-	changelog_stats(watch.changelog, &after);
-	g_assert_cmpuint(after.wakes, >, before.wakes);
+	await_wake(&watch, before.wakes);
 	g_assert_cmpuint(changelog_generation(watch.changelog, CHANGE_CERT), ==, generation);
 	watch_stop(&watch);
 }
@@ -213,12 +228,13 @@ test_forged_rate(void)
 		return;
 	watch = watch_start();
 	await_listening(&watch);
-	changelog_stats(watch.changelog, &before);
 	began = g_get_monotonic_time();
+	changelog_stats(watch.changelog, &before);
 	while (g_get_monotonic_time() - began < G_USEC_PER_SEC)
 		scratch_pg_sql(pg, "NOTIFY postseal_change");
 	changelog_stats(watch.changelog, &after);
-	g_assert_cmpuint(after.polls - before.polls, <=, 22);
+	g_assert_cmpint((gint64)(after.polls - before.polls), <=,
+			(g_get_monotonic_time() - began) / (G_USEC_PER_SEC / 20) + 2);
 	watch_stop(&watch);
 }
 
@@ -301,7 +317,7 @@ test_starts_without_database(void)
 	scratch_pg_up(pg);
 	gint64 began = g_get_monotonic_time();
 	while (!changelog_fresh(changelog, 300)) {
-		g_assert_cmpint(g_get_monotonic_time() - began, <, 10 * G_USEC_PER_SEC);
+		g_assert_cmpint(g_get_monotonic_time() - began, <, 60 * G_USEC_PER_SEC);
 		g_usleep(10000);
 	}
 	changelog_stop(changelog);
@@ -347,8 +363,10 @@ test_standby(void)
 	watch.changelog = changelog_start(watch.db, scratch_pg_settings(pg), &error);
 	g_assert_no_error(error);
 	g_assert_true(db_is_standby(watch.db));
-	g_usleep(1500000);
-	changelog_stats(watch.changelog, &stats);
+	do {
+		g_usleep(10000);
+		changelog_stats(watch.changelog, &stats);
+	} while (stats.polls < 2);
 	g_assert_false(stats.listening);
 	g_assert_cmpuint(stats.polls, >=, 2);
 	g_assert_true(changelog_fresh(watch.changelog, 0));

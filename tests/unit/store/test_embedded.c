@@ -101,7 +101,7 @@ test_second_server(void)
 	g_autofree char *text = exec_error(scratch_pg_settings(pg));
 	g_assert_true(g_str_has_prefix(text, "a database server (process "));
 	g_assert_nonnull(strstr(text, ") already runs on /"));
-	g_assert_cmpint(g_get_monotonic_time() - began, <, 3 * G_USEC_PER_SEC);
+	g_assert_cmpint(g_get_monotonic_time() - began, <, 30 * G_USEC_PER_SEC);
 	assert_answers();
 }
 
@@ -129,7 +129,7 @@ test_killed(void)
 		scratch_pg_kill(pg);
 		gint64 began = g_get_monotonic_time();
 		scratch_pg_up(pg);
-		g_assert_cmpint(g_get_monotonic_time() - began, <, 10 * G_USEC_PER_SEC);
+		g_assert_cmpint(g_get_monotonic_time() - began, <, 60 * G_USEC_PER_SEC);
 		assert_answers();
 		/* The query was told so, and repeated by a new connection: end that, too. */
 		scratch_pg_sql(pg, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
@@ -168,6 +168,22 @@ forge_pid_files(pid_t pid)
 	g_assert_cmpint(chmod(lock, 0644), ==, 0);
 }
 
+/* Until that child is /bin/sleep. */
+static void
+await_sleep(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/comm", (int)pid);
+
+	for (guint i = 0; i < 6000; i++) {
+		g_autofree char *name = NULL;
+
+		if (g_file_get_contents(path, &name, NULL, NULL) && strcmp(name, "sleep\n") == 0)
+			return;
+		g_usleep(10000);
+	}
+	g_assert_not_reached();
+}
+
 /* A host that was restarted gave the number to another program of the same user. */
 static void
 test_pid_reused(void)
@@ -178,10 +194,10 @@ test_pid_reused(void)
 	pid_t pid = fork();
 	if (pid == 0) {
 		become_postgres();
-		execl("/bin/sleep", "sleep", "60", (char *)NULL);
+		execl("/bin/sleep", "sleep", "600", (char *)NULL);
 		_exit(1);
 	}
-	g_usleep(200000);
+	await_sleep(pid);
 	forge_pid_files(pid);
 	scratch_pg_up(pg);
 	assert_answers();
@@ -209,7 +225,8 @@ test_zombie(void)
 		become_postgres();
 		_exit(0);
 	}
-	g_usleep(200000);
+	for (guint i = 0; i < 6000 && pid_judge(pid, "/") != PID_ZOMBIE; i++)
+		g_usleep(10000);
 	g_assert_cmpint(pid_judge(pid, "/"), ==, PID_ZOMBIE);
 	forge_pid_files(pid);
 	GThread *thread = g_thread_new("reap", reap_later, GINT_TO_POINTER(pid));
@@ -246,13 +263,13 @@ test_lock_is_waited_for(void)
 	data_dir = embedded_data_dir(scratch_pg_settings(pg));
 	int fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	g_assert_cmpint(flock(fd, LOCK_EX | LOCK_NB), ==, 0);
+	gint64 began = g_get_monotonic_time();
 	pid_t pid = fork();
 	if (pid == 0) {
 		g_usleep(500000);
 		_exit(0);
 	}
 	close(fd);
-	gint64 began = g_get_monotonic_time();
 	scratch_pg_up(pg);
 	g_assert_cmpint(g_get_monotonic_time() - began, >, 300000);
 	waitpid(pid, NULL, 0);

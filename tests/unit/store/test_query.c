@@ -232,7 +232,7 @@ test_one_name_one_text(void)
 static gpointer
 sleeper(gpointer data)
 {
-	static const struct statement sleep_statement = { "sleep", "SELECT pg_sleep(2)" };
+	static const struct statement sleep_statement = { "sleep", "SELECT pg_sleep(60)" };
 
 	rows_free(db_query(data, &sleep_statement, NULL, NULL));
 	return NULL;
@@ -260,6 +260,8 @@ test_pool_exhausted(void)
 	g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
 	g_assert_cmpstr(error->message, ==, "no database connection became free in 1 s");
 	g_clear_error(&error);
+	scratch_pg_sql(pg, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+			   " WHERE query = 'SELECT pg_sleep(60)'");
 	g_thread_join(thread);
 	g_assert_true(db_ping(db, &error));
 	g_assert_no_error(error);
@@ -313,7 +315,7 @@ test_many_threads(void)
 static void
 test_query_timeout(void)
 {
-	static const struct statement too_long = { "too_long", "SELECT pg_sleep(20)" };
+	static const struct statement too_long = { "too_long", "SELECT pg_sleep(200)" };
 	static const char *const modes[] = { "on", "off" };
 
 	if (scratch_pg_skip(pg))
@@ -332,7 +334,7 @@ test_query_timeout(void)
 		gint64 began = g_get_monotonic_time();
 		g_assert_null(db_query(db, &too_long, NULL, &error));
 		g_assert_error(error, PS_ERROR, PS_ERROR_TEMPORARY);
-		g_assert_cmpint(g_get_monotonic_time() - began, <, 8 * G_USEC_PER_SEC);
+		g_assert_cmpint(g_get_monotonic_time() - began, <, 100 * G_USEC_PER_SEC);
 		g_clear_error(&error);
 		g_assert_true(db_ping(db, &error));
 		g_assert_no_error(error);

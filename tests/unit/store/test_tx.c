@@ -178,7 +178,9 @@ bump_number(struct tx *tx, gint64 id, GError **error)
 	return rows != NULL;
 }
 
-/* Locks two rows in the order given, with time for the other thread to take the other one. */
+static gint race_arrived;
+
+/* Locks two rows in the order given, the second one when the other thread has its first. */
 static gboolean
 bump_both(struct tx *tx, gpointer data, GError **error)
 {
@@ -193,7 +195,9 @@ bump_both(struct tx *tx, gpointer data, GError **error)
 		return FALSE;
 	if (!bump_number(tx, race->first, error))
 		return FALSE;
-	g_usleep(100000);
+	__atomic_add_fetch(&race_arrived, 1, __ATOMIC_SEQ_CST);
+	for (guint i = 0; i < 6000 && __atomic_load_n(&race_arrived, __ATOMIC_SEQ_CST) < 2; i++)
+		g_usleep(10000);
 	return bump_number(tx, race->second, error);
 }
 
@@ -217,6 +221,7 @@ check_race(gboolean serializable)
 	struct race b = { db, 2, 1, serializable, 0 };
 	g_autoptr(GError) error = NULL;
 	struct db_stats stats;
+	race_arrived = 0;
 	GThread *other = g_thread_new("race", race_main, &b);
 
 	race_main(&a);
