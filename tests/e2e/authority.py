@@ -7,7 +7,7 @@ from peers import check
 
 
 def openssl(*args, stdin=None, env=None):
-    done = subprocess.run(["openssl", *args], capture_output=True, input=stdin, timeout=60, env=env)
+    done = subprocess.run(["openssl", *args], capture_output=True, input=stdin, timeout=300, env=env)
     if done.returncode != 0:
         raise Failed(f"openssl {' '.join(args)}: {done.stderr.decode()}")
     return done.stdout

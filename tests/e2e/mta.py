@@ -12,7 +12,7 @@ NO_ANSWER = {b"C": 0x1000, b"M": 0x4000, b"R": 0x8000, b"L": 0x80, b"N": 0x40000
 class Mta:
     """One connection to a filter."""
 
-    def __init__(self, address, client="127.0.0.1", daemon="smtpd", login=None, steps=STEPS_POSTFIX, timeout=60):
+    def __init__(self, address, client="127.0.0.1", daemon="smtpd", login=None, steps=STEPS_POSTFIX, timeout=300):
         kind, where = address.split(":", 1)
         if kind == "unix":
             self.socket = socket.socket(socket.AF_UNIX)

@@ -63,7 +63,7 @@ class Pebble:
 
     def manage(self, path):
         context = ssl.create_default_context(cafile=self.cert)
-        with urllib.request.urlopen(f"https://127.0.0.1:{self.management}{path}", context=context, timeout=10) as answer:
+        with urllib.request.urlopen(f"https://127.0.0.1:{self.management}{path}", context=context, timeout=300) as answer:
             return answer.read()
 
     def root(self, number=0):
@@ -78,7 +78,7 @@ class Pebble:
     def tell_names(self, act, **values):
         """set-txt, clear-txt, add-a ...: what its DNS answers."""
         body = json.dumps(values).encode()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.dns_management}/{act}", body, timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.dns_management}/{act}", body, timeout=300) as answer:
             return answer.read()
 
     def logged(self, text):

@@ -16,7 +16,7 @@ class PeerFailed(Exception):
 
 
 def run(argv, data=None, env=None, cwd=None):
-    done = subprocess.run(argv, input=data, capture_output=True, env=env, cwd=cwd, timeout=120)
+    done = subprocess.run(argv, input=data, capture_output=True, env=env, cwd=cwd, timeout=300)
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
 
@@ -244,7 +244,7 @@ class Gpgsm:
         try:
             done = subprocess.run(["gpgsm", "--batch", "--yes", "--no-tty", "--pinentry-mode", "loopback",
                                    "--passphrase-fd", str(reading), *arguments], input=data, capture_output=True,
-                                  env=self.env, pass_fds=[reading], timeout=120)
+                                  env=self.env, pass_fds=[reading], timeout=300)
         finally:
             os.close(reading)
         if done.returncode != 0:

@@ -69,7 +69,7 @@ class ProcessList(threading.Thread):
 def core_of(pid, folder):
     """A core file by gcore; its path."""
     done = subprocess.run(["gcore", "-o", os.path.join(folder, "core"), str(pid)], capture_output=True, text=True,
-                          timeout=120)
+                          timeout=300)
     path = os.path.join(folder, f"core.{pid}")
     if not os.path.exists(path):
         raise RuntimeError(f"gcore {pid}: {done.stderr[-400:]}")

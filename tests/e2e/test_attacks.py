@@ -25,7 +25,7 @@ def verify(folder, roots, number, message):
     with open(path, "wb") as f:
         f.write(message)
     done = subprocess.run([program("postseal"), "message", "verify", path, "--roots", roots, "--json"],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=300)
     try:
         report = json.loads(done.stdout)
     except ValueError:

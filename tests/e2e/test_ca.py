@@ -20,7 +20,7 @@ KEYS = ["ec:P-256", "rsa:2048", "rsa:3072", "rsa:4096", "ec:P-384"] if FULL else
 
 
 def run(*argv, check=True, **how):
-    done = subprocess.run(argv, capture_output=True, timeout=60, **how)
+    done = subprocess.run(argv, capture_output=True, timeout=300, **how)
     if check and done.returncode != 0:
         raise Failed(f"{argv}: {done.stdout.decode(errors='replace')[-400:]} {done.stderr.decode(errors='replace')[-400:]}")
     return done
@@ -330,7 +330,7 @@ class Ca:
             shown = done.stdout.decode(errors="replace")
             require("certificate is good" in shown and "certificate is bad" not in shown, shown[-1500:])
         finally:
-            subprocess.run(["gpgconf", "--kill", "all"], env=dict(os.environ, GNUPGHOME=home), capture_output=True, timeout=20)
+            subprocess.run(["gpgconf", "--kill", "all"], env=dict(os.environ, GNUPGHOME=home), capture_output=True, timeout=300)
             shutil.rmtree(home, ignore_errors=True)
 
 

@@ -290,7 +290,7 @@ def test_unreadable_key(cli):
     found = cli.run("doctor", "--no-mta")
     cli.tap.ok("others than its owner have rights on it" in found.stdout and "chmod 600" in found.stdout and found.returncode == 1,
                "doctor says how to mend a key that others can read", found.stdout)
-    done = subprocess.run([program("postseald"), "-c", site.config], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([program("postseald"), "-c", site.config], capture_output=True, text=True, timeout=300)
     cli.tap.ok(done.returncode != 0 and "chmod 600" in done.stderr and done.stderr.count("\n") == 1, "postseald refuses it with one line", done.stderr)
     os.chmod(key, 0o600)
 

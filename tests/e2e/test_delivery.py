@@ -23,7 +23,7 @@ from harness import INSIDE, PARTNER, Site, Tap, parse, program, require, wait_un
 from listener import CUT, CUT_AFTER, Listener  # noqa: E402
 
 FULL = os.environ.get("PS_FULL") == "yes"
-PASSWORD = "blue-Horse.7-stable"
+PASSWORD = f"blue-Horse.{os.getpid()}-stable"  # another run on this host has it on its command lines
 TOKEN = "token-of-the-provider-4711"
 CA = f"ca@{INSIDE}"
 BOSS = f"boss@{INSIDE}"

@@ -538,7 +538,7 @@ class Slapd:
 
     def add(self, ldif):
         done = subprocess.run(["ldapadd", "-x", "-H", f"ldap://127.0.0.1:{self.port}", "-D", f"cn=admin,{self.SUFFIX}",
-                               "-w", "secret"], input=ldif.encode(), capture_output=True, timeout=30)
+                               "-w", "secret"], input=ldif.encode(), capture_output=True, timeout=300)
         if done.returncode != 0:
             raise Failed(f"ldapadd: {done.stderr.decode()}")
 

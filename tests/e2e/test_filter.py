@@ -220,7 +220,7 @@ def status_answers(site):
 
 
 def second_filter(site):
-    done = subprocess.run([program("postseal-milter"), "-c", site.config], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([program("postseal-milter"), "-c", site.config], capture_output=True, text=True, timeout=300)
     require(done.returncode != 0, "a second one started")
     require("another program serves" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr)
 
@@ -275,7 +275,7 @@ def one_line(site, name, text, expected):
     with open(site.config) as source, open(path, "w") as f:
         f.writelines(line for line in source if line.split("=")[0].strip() not in names)
         f.write(text)
-    done = subprocess.run([program("postseal-milter"), "-c", path], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([program("postseal-milter"), "-c", path], capture_output=True, text=True, timeout=300)
     require(done.returncode != 0, "it started")
     require(len(done.stderr.splitlines()) == 1 and re.search(expected, done.stderr), done.stderr)
 

@@ -57,7 +57,7 @@ def test_standard_input(site, tap):
     path = sample(site, "input.pem", 500)
     with open(path) as f:
         done = subprocess.run([program("postseal"), "-c", site.config, "cert", "import", "-"], stdin=f, capture_output=True,
-                              text=True, timeout=120)
+                              text=True, timeout=300)
     tap.ok(done.returncode == 0 and total_of(done).startswith("500 new"), "from standard input", done.stderr + total_of(done))
 
 

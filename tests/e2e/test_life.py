@@ -49,7 +49,7 @@ def observe(site):
 
 def reload(site):
     """A reload takes new settings and keeps connections; a broken file changes nothing."""
-    with smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=30) as smtp:
+    with smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=300) as smtp:
         smtp.sendmail(ALICE, [BOB], simple(1))
         site.settings["trusted_networks"] = "192.0.2.0/24"
         site.write_config()

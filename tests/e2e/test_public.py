@@ -25,7 +25,7 @@ class Web:
 
     def __init__(self, port):
         self.port = port
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
 
     def ask(self, path, method="GET", body=None, **headers):
         headers = {k.replace("_", "-"): v for k, v in headers.items()}
@@ -46,7 +46,7 @@ class Web:
 
 
 def run(*argv, check=True, stdin=None):
-    done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    done = subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     if check and done.returncode != 0:
         raise AssertionError(f"{argv}: {done.stdout.decode(errors='replace')}")
     return done.stdout.decode(errors="replace")
@@ -344,7 +344,7 @@ def directory(case):
 
 
 def run_bytes(*argv, stdin):
-    return subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, timeout=60, check=True).stdout
+    return subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, timeout=300, check=True).stdout
 
 
 def main():

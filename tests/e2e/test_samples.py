@@ -184,7 +184,7 @@ class Read:
         if os.path.exists(output):
             os.unlink(output)
         done = subprocess.run([program("postseal"), "message", verb, path, "--json", *arguments,
-                               *(["--output", output] if verb != "show" else [])], capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+                               *(["--output", output] if verb != "show" else [])], capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
         self.status, self.error = done.returncode, done.stderr.decode(errors="replace")
         try:
             self.report = json.loads(done.stdout)
@@ -199,7 +199,7 @@ class Read:
 
     @staticmethod
     def report_of(path, arguments):
-        done = subprocess.run([program("postseal"), "message", "verify", path, "--json", *arguments], capture_output=True, timeout=60,
+        done = subprocess.run([program("postseal"), "message", "verify", path, "--json", *arguments], capture_output=True, timeout=300,
                               stdin=subprocess.DEVNULL)
         return json.loads(done.stdout or b"{}")
 
@@ -398,7 +398,7 @@ def path_verdict(test):
         if test["initial_" + name]:
             arguments.append({"explicit_policy": "--explicit-policy", "policy_mapping_inhibit": "--inhibit-policy-mapping",
                               "inhibit_any_policy": "--inhibit-any-policy"}[name])
-    done = subprocess.run([program("postseal"), "cert", "verify", path("certs", test["end_cert"]), "--json", *arguments], capture_output=True, timeout=60)
+    done = subprocess.run([program("postseal"), "cert", "verify", path("certs", test["end_cert"]), "--json", *arguments], capture_output=True, timeout=300)
     return "valid" if json.loads(done.stdout)["verdict"] == "valid" else "invalid"
 
 

@@ -257,7 +257,7 @@ def parameters(site, proxy):
     proxy.forget()
     message, identity = text([NAMED[0], INTERNAL[0]])
     import smtplib
-    with smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=60) as smtp:
+    with smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=300) as smtp:
         smtp.ehlo("client.example")
         smtp.mail(ALICE, ["BODY=8BITMIME", "RET=HDRS", "ENVID=abc+2B1"])
         for n, who in enumerate((NAMED[0], INTERNAL[0], HIDDEN[0])):
@@ -287,7 +287,7 @@ def smtputf8(site, proxy):
     who = f"j\u00fcrgen@{OTHER}"
     message, identity = text([NAMED[0], who])
     import smtplib
-    with smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=60) as smtp:
+    with smtplib.SMTP("127.0.0.1", site.postfix.mx, timeout=300) as smtp:
         smtp.ehlo("client.example")
         smtp.mail(ALICE, ["BODY=8BITMIME", "SMTPUTF8"])
         for recipient in (NAMED[0], who):

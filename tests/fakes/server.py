@@ -25,7 +25,7 @@ import urllib.parse
 
 
 def openssl(*args, stdin=None):
-    done = subprocess.run(["openssl", *args], capture_output=True, input=stdin, timeout=60)
+    done = subprocess.run(["openssl", *args], capture_output=True, input=stdin, timeout=300)
     if done.returncode != 0:
         raise RuntimeError(f"openssl {' '.join(args)}: {done.stderr.decode()}")
     return done.stdout
