@@ -35,3 +35,11 @@ libstore_a_SOURCES += %D%/revocation_orders.c %D%/revocation_orders.h
 libstore_a_SOURCES += %D%/leftovers.c %D%/leftovers.h
 libstore_a_SOURCES += %D%/acme_next.c %D%/acme_next.h
 libstore_a_SOURCES += %D%/restored.c %D%/restored.h
+
+# The manual page of the preferences is printed from their table at build time.
+noinst_PROGRAMS += store/preferences_gen
+store_preferences_gen_SOURCES = %D%/preferences_gen.c
+nodist_man_MANS += doc/man/postseal-preferences.7
+CLEANFILES += doc/man/postseal-preferences.7
+doc/man/postseal-preferences.7: store/preferences_gen$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) doc/man && store/preferences_gen$(EXEEXT) >$@.tmp && mv $@.tmp $@

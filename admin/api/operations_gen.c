@@ -163,7 +163,9 @@ man_noun(const char *noun)
 		if (strcmp(operation_at(id)->noun, noun) == 0)
 			operation_section(operation_at(id));
 	common_sections();
-	fputs(".SH \"SEE ALSO\"\n.BR postseal (1),\n.BR postseal.conf (5)\n", stdout);
+	fputs(".SH \"SEE ALSO\"\n.BR postseal (1),\n.BR postseal.conf (5),\n"
+	      ".BR postseal\\-preferences (7)\n",
+	      stdout);
 }
 
 /* --- completion --- */
