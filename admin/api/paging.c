@@ -10,19 +10,15 @@
 #define ROWS 100
 #define ROWS_MAX 10000
 
-gint
-page_limit(const struct call *call)
-{
-	return (gint)CLAMP(call_int(call, "limit", ROWS), 1, ROWS_MAX);
-}
-
 gboolean
 page_limit_of(const struct call *call, struct page *page, GError **error)
 {
+	gint64 limit = call_int(call, "limit", ROWS);
+
 	memset(page, 0, sizeof *page);
-	if (call_int(call, "limit", ROWS) < 1)
+	if (limit < 1)
 		return fail_false(error, PS_ERROR_USAGE, "--limit: at least 1");
-	page->limit = page_limit(call);
+	page->limit = (gint)MIN(limit, ROWS_MAX);
 	return TRUE;
 }
 

@@ -14,7 +14,6 @@ struct page {
 	gint count;
 };
 
-gint page_limit(const struct call *call); /* --limit, within what a page may have */
 /* For lists whose cursor is no number: --limit alone is read. */
 gboolean page_limit_of(const struct call *call, struct page *page,
 		       GError **error) G_GNUC_WARN_UNUSED_RESULT;

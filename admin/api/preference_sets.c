@@ -21,12 +21,14 @@ preference_list_scopes(struct call *call, GError **error)
 {
 	enum scope_kind kind =
 	    strcmp(call->operation->noun, "user") == 0 ? SCOPE_USER : SCOPE_DOMAIN;
-	gint limit = page_limit(call);
-	g_autoptr(GPtrArray) rows = scopes_list(call->gateway->db, kind, call_text(call, "text"),
-						call_text(call, "after"), limit, error);
+	struct page page = { 0 };
+	g_autoptr(GPtrArray) rows = NULL;
 	const char *last = NULL;
 	json_t *items;
 
+	if (page_limit_of(call, &page, error))
+		rows = scopes_list(call->gateway->db, kind, call_text(call, "text"),
+				   call_text(call, "after"), page.limit, error);
 	if (rows == NULL)
 		return NULL;
 	items = json_array();
@@ -41,7 +43,7 @@ preference_list_scopes(struct call *call, GError **error)
 						       answer_text(row->comment), "created",
 						       answer_time(row->created)));
 	}
-	return answer_list(items, rows->len >= (guint)limit ? last : NULL);
+	return answer_list(items, rows->len >= (guint)page.limit ? last : NULL);
 }
 
 json_t *

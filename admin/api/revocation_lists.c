@@ -120,10 +120,12 @@ wanted_entries(const struct call *call, const struct crl_row *row, char **next, 
 {
 	const char *serial = call_text(call, "serial");
 	const char *after = call_text(call, "after");
-	gint limit = page_limit(call);
+	struct page page = { 0 };
 	g_autoptr(GPtrArray) entries = NULL;
 
 	*next = NULL;
+	if (!page_limit_of(call, &page, error))
+		return NULL;
 	if (serial != NULL) {
 		g_autofree char *normal = ca_serial_normalise(serial, error);
 
@@ -131,10 +133,10 @@ wanted_entries(const struct call *call, const struct crl_row *row, char **next, 
 		    normal != NULL ? crls_entries_of(call->gateway->db, row, normal, error) : NULL;
 		return entries != NULL ? entry_objects(entries) : NULL;
 	}
-	entries = crls_entries(call->gateway->db, row->id, after, limit, error);
+	entries = crls_entries(call->gateway->db, row->id, after, page.limit, error);
 	if (entries == NULL)
 		return NULL;
-	if ((gint)entries->len >= limit) {
+	if ((gint)entries->len >= page.limit) {
 		const struct revoked_row *last = g_ptr_array_index(entries, entries->len - 1);
 		*next = g_strdup(last->serial);
 	}

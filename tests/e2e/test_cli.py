@@ -259,6 +259,7 @@ def test_bad_input(cli):
     cli.expect(2, "cert", "lsit", error="did you mean 'list'?")
     cli.expect(2, "cert", "list", "--limit", "many", error="--limit: 'many' is not a number")
     cli.expect(2, "cert", "list", "--limit", "0", error="--limit: at least 1")
+    cli.expect(2, "user", "list", "--limit", "0", error="--limit: at least 1")
     cli.expect(1, "cert", "list", "--serial", "zz", error="is no serial number", name="a serial without a digit is not found in all")
     cli.expect(2, "trace", "--since", "yesterday", error="--since: 'yesterday' is not a time")
     cli.expect(2, "ctl", "add", "00112233", "perhaps", error="'perhaps' is none of allow|deny")
