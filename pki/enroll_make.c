@@ -144,12 +144,14 @@ check_order(struct making *making, GError **error)
 	making->defaults = ca_defaults_load(enroll->db, error);
 	if (making->defaults == NULL || !check_who(making, error))
 		return FALSE;
-	making->handler =
-	    enroll_handler(enroll, text_or(order->handler, making->defaults->handler), error);
+	g_auto(GStrv) by_default = g_strsplit(making->defaults->handler, "/", 2);
+	gboolean named = text_or(order->handler, NULL) != NULL || by_default[0] == NULL;
+	making->handler = enroll_handler(
+	    enroll, named ? text_or(order->handler, "builtin") : by_default[0], error);
 	if (making->handler == NULL)
 		return FALSE;
 	making->config = handler_config_load(enroll->db, enroll->keyring, making->handler,
-					     order->handler_config, error);
+					     named ? order->handler_config : by_default[1], error);
 	if (making->config == NULL || !check_config(making, error) ||
 	    !check_tls(making->handler, order, error) ||
 	    !check_key_use(text_or(order->key_use, "dual"), error))

@@ -62,7 +62,8 @@ static const struct default_info {
 	    ocsp_url, "", URL, 0, 0,
 	    "http URL of the OCSP responder; %s stands for the CA's key identifier; empty: below "
 	    "public_url"),
-	DEFAULT(handler, "builtin", TEXT, 0, 0, "request handler where none is named"),
+	DEFAULT(handler, "builtin", TEXT, 0, 0,
+		"request handler where none is named: NAME or NAME/CONFIGURATION"),
 	DEFAULT(policy, "", OIDS, 0, 0,
 		"certificate policies of your own, beside the one that the profile gives"),
 	DEFAULT(cps_url, "", CPS, 0, 0, "URL of your certification practice statement"),

@@ -366,15 +366,21 @@ warn_of_settings(struct call *call, const char *name, const char *value, json_t 
 static gboolean
 is_ready(struct call *call, const char *name, GError **error)
 {
-	const struct handler *handler = handler_find(name, error);
+	g_auto(GStrv) parts = g_strsplit(name, "/", 2);
+	const struct handler *handler = handler_find(parts[0] != NULL ? parts[0] : "", error);
 
 	if (handler == NULL || strcmp(handler->name, "builtin") == 0)
 		return handler != NULL;
 	CLEANUP(handler_config)
-	struct handler_config *config = handler_config_load(
-	    call->gateway->db, call->gateway->keyring, handler, "default", error);
+	struct handler_config *config =
+	    handler_config_load(call->gateway->db, call->gateway->keyring, handler,
+				parts[1] != NULL ? parts[1] : "default", error);
 	if (config == NULL)
 		return FALSE;
+	g_auto(GStrv) set = handler_config_names(config);
+	if (parts[1] != NULL && set[0] == NULL)
+		return fail_false(error, PS_ERROR_INVALID,
+				  "nothing is set in '%s': see 'postseal handler list'", name);
 	struct handler_context context = { .db = call->gateway->db,
 					   .keyring = call->gateway->keyring,
 					   .clock = call->gateway->clock,

@@ -384,8 +384,11 @@ bulk_submit(struct call *call, GError **error)
 	submission.batch = batch_of(call, defaults, handler, file);
 	if (!check_delivery(&submission, error))
 		return NULL;
-	if (submission.batch.handler == NULL || *submission.batch.handler == '\0')
-		submission.batch.handler = defaults->handler;
+	g_auto(GStrv) by_default = g_strsplit(defaults->handler, "/", 2);
+	if (submission.batch.handler == NULL || *submission.batch.handler == '\0') {
+		submission.batch.handler = by_default[0];
+		submission.batch.handler_config = by_default[0] != NULL ? by_default[1] : NULL;
+	}
 	if (handler_find(submission.batch.handler, error) == NULL || !try_batch(&submission, error))
 		return NULL;
 	return change_run(call, submit, &submission, error);

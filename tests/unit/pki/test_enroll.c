@@ -6,7 +6,10 @@
 #include "pki/crypto/csr.h"
 #include "pki/enroll_check.h"
 #include "pki/enroll_schedule.h"
+#include "pki/handlers/config.h"
 #include "pki/handlers/handler.h"
+#include "store/base/secret.h"
+#include "store/cas.h"
 #include "store/keys.h"
 
 static void
@@ -46,6 +49,66 @@ test_refused(void)
 		g_assert_false(fixture_order(&enroll, &rows[i].order, &id, &error));
 		g_assert_error(error, PS_ERROR, (gint)rows[i].code);
 		g_assert_nonnull(strstr(error->message, rows[i].says));
+	}
+	fixture_down(&f);
+}
+
+static gboolean
+set_handler_tx(struct tx *tx, gpointer data, GError **error)
+{
+	return ca_defaults_set(tx, "handler", data, error);
+}
+
+static gboolean
+configure_tx(struct tx *tx, gpointer data, GError **error)
+{
+	static const char *const configs[] = { "second", "third" };
+	const struct handler *csr = handler_find("csr", error);
+	CLEANUP(secret) struct secret *value = secret_new_text("30");
+
+	for (gsize i = 0; i < G_N_ELEMENTS(configs); i++)
+		if (!handler_config_set(tx, data, csr, configs[i], "max_age_days", value, NULL,
+					error))
+			return FALSE;
+	return TRUE;
+}
+
+/* One of several configurations can be the default; what an order names goes before it. */
+static void
+test_default_handler(void)
+{
+	static const struct {
+		const char *set, *handler, *config;
+		const char *becomes, *of;
+	} rows[] = {
+		{ "csr", NULL, NULL, "csr", "default" },
+		{ "csr/second", NULL, NULL, "csr", "second" },
+		{ "csr/second", "csr", NULL, "csr", "default" },
+		{ "csr/second", "csr", "third", "csr", "third" },
+	};
+	struct fixture f = { 0 };
+
+	if (!fixture_up(&f))
+		return;
+	struct enroll enroll = fixture_enroll(&f);
+	g_autoptr(GError) none = NULL;
+	g_assert_true(db_transaction(f.db, configure_tx, enroll.keyring, &none));
+	g_assert_no_error(none);
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		struct enroll_order order = { .email = "bob@example.com",
+					      .common_name = "Bob",
+					      .handler = rows[i].handler,
+					      .handler_config = rows[i].config };
+		g_autoptr(GError) error = NULL;
+		gint64 id;
+
+		g_assert_true(db_transaction(f.db, set_handler_tx, (gpointer)rows[i].set, &error));
+		gboolean good = fixture_order(&enroll, &order, &id, &error);
+		g_assert_no_error(error);
+		g_assert_true(good);
+		CLEANUP(request_row) struct request_row *row = requests_find(f.db, id, &error);
+		g_assert_cmpstr(row->handler, ==, rows[i].becomes);
+		g_assert_cmpstr(row->handler_config, ==, rows[i].of);
 	}
 	fixture_down(&f);
 }
@@ -264,6 +327,7 @@ main(int argc, char **argv)
 	g_test_add_func("/enroll/a failure is a state, and can be tried again", test_failure);
 	g_test_add_func("/enroll/a certificate that a person brings", test_uploaded);
 	g_test_add_func("/enroll/pauses grow to a ceiling", test_schedule);
+	g_test_add_func("/enroll/the default handler", test_default_handler);
 	g_test_add_func("/enroll/handlers keep their contract", test_handlers);
 	int status = g_test_run();
 	scratch_pg_stop(pg);
