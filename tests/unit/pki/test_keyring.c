@@ -394,6 +394,7 @@ test_changelog(void)
 	g_assert_null(keyring_find(listening, key_spki_sha256(key), &error));
 	g_assert_error(error, PS_ERROR, PS_ERROR_NOT_FOUND);
 	keyring_free(listening);
+	g_clear_pointer(&changelog, changelog_stop); /* its thread asks the database */
 	fixture_down(&f);
 }
 
