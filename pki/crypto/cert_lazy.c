@@ -32,7 +32,7 @@ extensions_new(const struct cert *cert)
 	const unsigned char *p = cert->fields.extensions.bytes;
 	X509_EXTENSIONS *all = d2i_X509_EXTENSIONS(NULL, &p, (long)cert->fields.extensions.length);
 
-	/* cert_fields has read them. */
+	/* cert_read_light has read them so before: only memory can be missing. */
 	if (all == NULL)
 		g_error("extensions that were read are none to OpenSSL");
 	return all;

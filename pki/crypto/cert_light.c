@@ -1,6 +1,8 @@
 /*
  * cert_light - a certificate of the common kind out of its fields; nothing of OpenSSL's is made.
  */
+#include <openssl/err.h>
+#include <openssl/x509.h>
 #include <string.h>
 
 #include "pki/crypto/cert_internal.h"
@@ -53,13 +55,36 @@ algorithm_of_oid(const struct tlv *oid)
 	return dotted != NULL ? algorithm_by_oid(dotted) : ALGORITHM_UNKNOWN;
 }
 
+/* What is decoded when somebody asks has to be there then: a certificate that OpenSSL would refuse
+ * in part is refused now, and wholly. */
+static gboolean
+openssl_reads(const struct cert_fields *fields)
+{
+	const unsigned char *subject = fields->subject.bytes, *issuer = fields->issuer.bytes,
+			    *extensions = fields->extensions.bytes;
+	X509_NAME *names[] = {
+		d2i_X509_NAME(NULL, &subject, (long)fields->subject.length),
+		d2i_X509_NAME(NULL, &issuer, (long)fields->issuer.length),
+	};
+	X509_EXTENSIONS *all =
+	    d2i_X509_EXTENSIONS(NULL, &extensions, (long)fields->extensions.length);
+	gboolean good = names[0] != NULL && names[1] != NULL && all != NULL;
+
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+		X509_NAME_free(names[i]);
+	sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
+	ERR_clear_error();
+	return good;
+}
+
 gboolean
 cert_read_light(struct cert *cert)
 {
 	struct tlv der = tlv_of_bytes(cert->der);
 	struct cert_fields fields;
 
-	if (!cert_fields_read(&fields, der) || !read_names(cert, &fields))
+	if (!cert_fields_read(&fields, der) || !openssl_reads(&fields) ||
+	    !read_names(cert, &fields))
 		return FALSE;
 	cert->light = TRUE;
 	cert->fields = fields;
