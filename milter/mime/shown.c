@@ -16,6 +16,7 @@
 #define FORCED_LEFT 0x202d /* directions that override each letter's own */
 #define FORCED_RIGHT 0x202e
 #define BRAILLE_BLANK 0x2800
+#define ADDRESSES_MAX 50
 
 /* --- From --- */
 
@@ -59,12 +60,16 @@ address_around(const char *text, const char *at)
 static gboolean
 shows_another(const char *text, const struct mailaddr *author)
 {
+	guint looked_at = 0;
+
 	for (const char *at = strchr(text, '@'); at != NULL; at = strchr(at + 1, '@')) {
 		g_autofree char *found = address_around(text, at);
 		CLEANUP(mailaddr) struct mailaddr *address = NULL;
 
 		if (found == NULL)
 			continue;
+		if (++looked_at > ADDRESSES_MAX)
+			return TRUE; /* whoever writes so many has something to hide */
 		address = mailaddr_parse(found, NULL);
 		if (address == NULL || !mailaddr_equal(address, author))
 			return TRUE;

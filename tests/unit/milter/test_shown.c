@@ -85,6 +85,13 @@ static const struct from_row from_rows[] = {
 	{ "Team:; bob@example.com", TRUE },
 	{ "Bob <bob@example.com", TRUE },
 	{ "\"Bob <bob@example.com>", TRUE },
+	{ " \"alice\\@example.com\" <bob@example.com>", TRUE },
+	{ " \"bob\\@example.com\" <bob@example.com>", FALSE },
+	{ " \"alice @ example.com\" <bob@example.com>", TRUE },
+	{ " \"Bob @ Work\" <bob@example.com>", FALSE },
+	{ " =?utf-8?q?alice=E2=80=8A=40=E2=80=8Aexample.com?= <bob@example.com>", TRUE },
+	{ " =?utf-8?q?alice=40example=E3=80=82com?= <bob@example.com>", TRUE },
+	{ " =?utf-8?q?Bob=C2=A0B.?= <bob@example.com>", FALSE },
 };
 
 static void
@@ -99,6 +106,22 @@ test_from(gconstpointer data)
 }
 
 /* --- Date --- */
+
+/* A name that is the author's address so many times, and himself. */
+static void
+test_many_addresses(void)
+{
+	CLEANUP(mailaddr) struct mailaddr *bob = mailaddr_parse("bob@example.com", NULL);
+
+	for (guint times = 49; times <= 50; times++) {
+		g_autoptr(GString) from = g_string_new("\"");
+
+		for (guint i = 0; i < times; i++)
+			g_string_append(from, "bob@example.com ");
+		g_string_append(from, "\" <bob@example.com>");
+		g_assert_cmpint(shown_from_doubt(from->str, bob) != NULL, ==, times == 50);
+	}
+}
 
 struct date_row {
 	const char *fields;
@@ -371,6 +394,7 @@ main(int argc, char **argv)
 		g_autofree char *name = g_strdup_printf("/shown/verdict/%s", verdict_rows[i].name);
 		g_test_add_data_func(name, &verdict_rows[i], test_verdict);
 	}
+	g_test_add_func("/shown/from/many addresses", test_many_addresses);
 	status = g_test_run();
 	spool_area_unref(area);
 	return status;
