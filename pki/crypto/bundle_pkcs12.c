@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "pki/crypto/bundle_internal.h"
+#include "pki/crypto/bundle_salt.h"
 #include "pki/crypto/der.h"
 #include "store/base/background.h"
 
 #define NESTING_MAX 4
-#define SALT_BYTES 16
+#define SALT_BYTES BUNDLE_SALT_BYTES
 #define IV_BYTES 16
 #define KEY_BYTES 32
 #define COMPATIBLE_ITERATIONS 2048 /* what such programs write themselves */
@@ -345,10 +346,14 @@ shrouded_bag(PKCS8_PRIV_KEY_INFO *info, const struct protection *protection)
 	PKCS12_SAFEBAG *bag = NULL;
 
 	if (protection->key == NULL) {
+		guint8 salt[BUNDLE_SALT_BYTES];
+
 		X509_SIG_free(shrouded);
+		if (!bundle_salt_make(salt, protection->password, protection->iterations))
+			return NULL;
 		return PKCS12_SAFEBAG_create_pkcs8_encrypt(
 		    protection->nid, secret_text(protection->password),
-		    (int)secret_length(protection->password), NULL, SALT_BYTES,
+		    (int)secret_length(protection->password), salt, sizeof(salt),
 		    protection->iterations, info);
 	}
 	int length = i2d_PKCS8_PRIV_KEY_INFO(info, &der);
@@ -377,10 +382,15 @@ sealed_safe(bag_stack *bags, const struct protection *protection)
 	X509_ALGOR *algorithm = NULL;
 	unsigned char *der = NULL;
 
-	if (protection->key == NULL)
+	if (protection->key == NULL) {
+		guint8 salt[BUNDLE_SALT_BYTES];
+
+		if (!bundle_salt_make(salt, protection->password, protection->iterations))
+			return NULL;
 		return PKCS12_pack_p7encdata(protection->nid, secret_text(protection->password),
-					     (int)secret_length(protection->password), NULL,
-					     SALT_BYTES, protection->iterations, bags);
+					     (int)secret_length(protection->password), salt,
+					     sizeof(salt), protection->iterations, bags);
+	}
 	int length = ASN1_item_i2d((ASN1_VALUE *)bags, &der, ASN1_ITEM_rptr(PKCS12_SAFEBAGS));
 	ASN1_OCTET_STRING *sealed =
 	    length > 0 ? encrypt(protection, der, (gsize)length, &algorithm) : NULL;

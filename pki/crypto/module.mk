@@ -23,7 +23,7 @@ libpki_a_SOURCES += \
 	%D%/asn1_text.c %D%/internal.h \
 	%D%/bundle.c %D%/bundle.h %D%/bundle_internal.h \
 	%D%/bundle_format.c %D%/bundle_password.c %D%/bundle_pem.c \
-	%D%/bundle_pkcs12.c %D%/bundle_write.c \
+	%D%/bundle_pkcs12.c %D%/bundle_salt.c %D%/bundle_salt.h %D%/bundle_write.c \
 	%D%/cert.c %D%/cert.h %D%/cert_facts.c %D%/cert_fields.c %D%/cert_fields.h %D%/cert_inherit.c \
 	%D%/cert_internal.h %D%/cert_lazy.c %D%/cert_light.c %D%/cert_urls.c %D%/cert_whole.c \
 	%D%/chain.c %D%/chain.h %D%/chain_report.c %D%/chain_report.h \

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "pki/crypto/bundle.h"
+#include "pki/crypto/bundle_salt.h"
 #include "store/base/error.h"
 #include "tests/unit/pki/cert_fixture.h"
 
@@ -184,6 +185,34 @@ test_pkcs12(void)
 	}
 }
 
+/* Salts that gpgsm 2.2.40 was seen to fail with have a sum with a zero octet in front. */
+static void
+test_compatible_salts(void)
+{
+	static const struct {
+		const char *salt;
+		gboolean fits;
+	} rows[] = {
+		{ "\x12\x53\xe9\x37\x3e\x78\x1b\x75\x00\x26\x6c\xaa\x55\x15\x0e\x08", FALSE },
+		{ "\xe6\xf4\x7e\x00\x8c\xc5\x8b\x38\x59\x6e\x6f\xdf\x2f\x50\xa0\xfe", FALSE },
+		{ "\x23\xe8\xb0\x17\x58\x74\xe1\xbb\x3b\x47\x99\xe1\x3a\x66\x34\xa8", FALSE },
+		{ "\x12\x53\xe9\x37\x3e\x78\x1b\x75\x00\x26\x6c\xaa\x55\x15\x0e\x09", TRUE },
+		{ "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", TRUE },
+	};
+	CLEANUP(secret) struct secret *password = secret_new_text("secret1");
+	guint8 salt[BUNDLE_SALT_BYTES];
+
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_test_message("row %zu", i);
+		memcpy(salt, rows[i].salt, sizeof(salt));
+		g_assert_cmpint(bundle_salt_fits(salt, password, 2048), ==, rows[i].fits);
+	}
+	for (int i = 0; i < 300; i++) {
+		g_assert_true(bundle_salt_make(salt, password, 1));
+		g_assert_true(bundle_salt_fits(salt, password, 1));
+	}
+}
+
 static void
 test_pkcs12_refuses(void)
 {
@@ -344,6 +373,7 @@ main(int argc, char **argv)
 	g_test_add_func("/bundle/keys", test_keys);
 	g_test_add_func("/bundle/foreign-keys", test_foreign_keys);
 	g_test_add_func("/bundle/pkcs12", test_pkcs12);
+	g_test_add_func("/bundle/compatible-salts", test_compatible_salts);
 	g_test_add_func("/bundle/pkcs12-refuses", test_pkcs12_refuses);
 	g_test_add_func("/bundle/one-bad-does-not-stop-the-rest",
 			test_one_bad_does_not_stop_the_rest);
