@@ -184,11 +184,13 @@ fetches_failing(struct db *db, gint failures_min, GError **error)
 	return fetch_rows_read(db_query(db, &fetches_failing_statement, params, error));
 }
 
+/* A name before it may have worked meanwhile: then this one goes on waiting. */
 static const struct statement fetches_record_statement = {
 	"fetches_record",
 	"UPDATE fetch_url SET state = $2, result = $3, etag = $4, last_modified = $5, last_try = "
 	"$6,"
-	" last_success = $7, next_try = $8, failures = $9, yield = $10 WHERE url = $1",
+	" last_success = $7, next_try = CASE WHEN next_try IS NOT NULL THEN $8::timestamptz END,"
+	" failures = $9, yield = $10 WHERE url = $1",
 };
 
 /* The name behind this one in each of its points, unless it is tried already. */

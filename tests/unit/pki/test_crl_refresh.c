@@ -493,6 +493,9 @@ test_names_in_order(void)
 	outcome("http://a/1", FETCH_GOOD);
 	assert_due("http://a/2", CLOCK_NEVER);
 	assert_due("http://a/3", CLOCK_NEVER);
+	/* Its answer comes after that of the first name: it goes on waiting. */
+	outcome("http://a/2", FETCH_GOOD);
+	assert_due("http://a/2", CLOCK_NEVER);
 	/* The clock is set back by a day: what was tried in the future is due. */
 	clock_set(world.clock, PKI_NOW - PKI_DAY);
 	g_assert_true(db_transaction(world.db, enqueue_due, NULL, NULL));
