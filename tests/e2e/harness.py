@@ -40,7 +40,7 @@ PARTNER = "partner.example"
 MTA = os.environ.get("PS_MTA") or "postfix"  # of the sites that do not say which
 AGAIN = os.environ.get("PS_AGAIN") == "yes"  # the same test has run with another MTA: smaller numbers will do
 FULL = os.environ.get("PS_FULL") == "yes"
-CLUSTER = os.environ.get("PS_CLUSTER")  # where tests/run keeps an empty database cluster, which the first site makes
+CLUSTER = os.environ.get("PS_CLUSTER")  # where tests/run keeps a fresh database cluster, which the first site makes
 OUTSIDER = "203.0.113.7"  # an address of nobody (RFC 5737), told to Postfix by XCLIENT
 
 

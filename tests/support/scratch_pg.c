@@ -231,16 +231,16 @@ migrate(const struct scratch_pg *pg)
 	db_close(db);
 }
 
-/* tests/run has an empty cluster ready: initdb takes longer than most tests. */
+/* tests/run has a cluster with the schema ready: initdb takes longer than most tests. */
 static gboolean
-make_cluster(const struct settings *settings, GError **error)
+make_cluster(const struct settings *settings, gboolean migrated, GError **error)
 {
 	const char *ready = g_getenv("PS_CLUSTER");
 	g_autofree char *data_dir = embedded_data_dir(settings);
 	const char *argv[] = { "cp", "-a", ready, data_dir, NULL };
 	int status = 0;
 
-	if (ready == NULL || !g_file_test(ready, G_FILE_TEST_IS_DIR))
+	if (!migrated || ready == NULL || !g_file_test(ready, G_FILE_TEST_IS_DIR))
 		return embedded_create(settings, error);
 	if (g_mkdir_with_parents(settings->state_dir, 0755) != 0)
 		g_error("could not make %s: %s", settings->state_dir, g_strerror(errno));
@@ -263,7 +263,7 @@ start(gboolean migrated, const char *parent)
 		set(pg->settings, "database_fsync", "on");
 	if (!start_keeper(pg))
 		g_error("fork: %s", g_strerror(errno));
-	if (!make_cluster(pg->settings, &error)) {
+	if (!make_cluster(pg->settings, migrated, &error)) {
 		skip_reason = g_strdup(error->message);
 		scratch_pg_stop(pg);
 		return NULL;
