@@ -1,6 +1,7 @@
 # unit tests of milter/policy
 
-check_PROGRAMS += tests/unit/milter/test_decide_all tests/unit/milter/test_decide \
+# test_decide_all: tests/module.mk names it
+check_PROGRAMS += tests/unit/milter/test_decide \
 	tests/unit/milter/test_groups tests/unit/milter/test_reasons tests/unit/milter/test_origin
 tests_unit_milter_test_decide_SOURCES = %D%/test_decide.c %D%/reasons_seen.h
 tests_unit_milter_test_decide_LDADD = $(MAIL_LIBS)
