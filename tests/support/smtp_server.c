@@ -179,7 +179,11 @@ answer(struct client *client, enum smtp_stage stage, const char *line, const cha
        char *code, enum smtp_act *act)
 {
 	struct decision decision = decide(client, stage, line, usual);
+	/* A client that has heard enough goes on, and the test may free what is still being said.
+	 */
+	g_autofree char *text = g_strdup(decision.text);
 
+	decision.text = text;
 	*code = decision.code;
 	*act = decision.act;
 	return give(client, &decision);
