@@ -132,6 +132,8 @@ class Process:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
+        for path in glob.glob(f"/dev/shm/*faketime_*_{self.child.pid}"):
+            os.unlink(path)  # libfaketime leaves them behind
 
     def kill(self):
         self.stop(signal.SIGKILL)
